@@ -1,0 +1,1 @@
+//! The `Broker` handle: one typed async method per Kafka API.

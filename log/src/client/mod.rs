@@ -1,0 +1,1 @@
+//! Embedded clients: producer, consumer, admin.

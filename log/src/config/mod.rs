@@ -1,0 +1,1 @@
+//! Broker and topic settings under Kafka's names.

@@ -1,0 +1,1 @@
+//! Kill points and planted bugs for the crash tests and the simulation.

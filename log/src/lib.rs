@@ -1,0 +1,14 @@
+//! The log of millpond: partitions in Kafka's formats, transactions, embedded clients.
+
+pub mod broker;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod coordinator;
+pub mod error;
+pub mod faults;
+pub mod metadata;
+pub mod record;
+pub mod rng;
+pub mod storage;
+pub mod types;

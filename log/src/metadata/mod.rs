@@ -1,0 +1,1 @@
+//! Cluster metadata: a state machine applied from its own log.

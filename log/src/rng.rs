@@ -1,0 +1,1 @@
+//! Randomness, handed in.

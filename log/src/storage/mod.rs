@@ -1,0 +1,1 @@
+//! Partition directories in Kafka's file formats, and the disk they live on.

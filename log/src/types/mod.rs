@@ -1,0 +1,1 @@
+//! Newtypes of the log: offsets, epochs, names. No I/O.

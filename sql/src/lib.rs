@@ -1,0 +1,1 @@
+//! Streaming SQL on the millpond log.

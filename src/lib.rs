@@ -1,0 +1,1 @@
+//! millpond: a Kafka-compatible log, a streams DSL and streaming SQL.

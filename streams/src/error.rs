@@ -1,0 +1,1 @@
+//! Errors of the streams crate.

@@ -1,0 +1,1 @@
+//! Tasks, workers, the commit protocol.

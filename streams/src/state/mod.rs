@@ -1,0 +1,1 @@
+//! State stores: overlay, committed layer, RocksDB.

@@ -1,0 +1,1 @@
+//! Topologies: nodes, sub-topologies, internal topics, description.
