@@ -1,0 +1,55 @@
+# Two commands on a fresh machine: `make demo` and `make test`. All of them use the dev profile: its dependencies are
+# optimised and built once (Cargo.toml), whichever command comes first.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt-check clippy doc broker-alone deny fix bench tools
+
+ARGS ?=
+
+help: ## this text
+	@echo "millpond: a Kafka-compatible log, a streams DSL and streaming SQL in one binary"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo ARGS='--flights FILE.csv.gz --data DIR'    the demo on other files, on a directory that stays"
+	@echo "  MILLPOND_CRASH_KILLS=200 make test                   more crashes (20 by default)"
+
+demo: tools ## load a month of real flights, run a DSL job and SQL over them exactly-once, compare with a batch query
+	cargo run --quiet --bin millpond -- demo $(ARGS)
+
+test: tools ## all tests: unit, simulation, crashes of real processes, documentation examples
+	cargo test --workspace
+
+check: tools fmt-check clippy doc broker-alone deny ## everything but the tests; only looks, changes nothing
+
+fmt-check:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+
+# The log must stay usable without a C++ compiler: no RocksDB, no DataFusion in its tree.
+broker-alone:
+	@! cargo tree -p millpond --no-default-features --edges normal,build --prefix none | grep -E '^(librocksdb-sys|rocksdb|datafusion) ' \
+		|| { echo "the broker alone must not depend on RocksDB or DataFusion" >&2; exit 1; }
+	cargo clippy -p millpond --no-default-features --bin millpond --lib -- -D warnings
+
+# Licences, advisories, banned crates (deny.toml), where the tool is installed: cargo install cargo-deny --locked
+deny:
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check; \
+	else echo "skipped: cargo-deny is not installed"; fi
+
+fix: ## mend what can be mended by machine: format and clippy's suggestions
+	cargo fmt --all
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+# The dependencies are those of `make demo`; only our own crates are built again, without checks and at full optimisation.
+bench: tools ## the benches of benches/, one question a file; `make bench ARGS='--bench append_vs_dd'` for one
+	CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false CARGO_PROFILE_DEV_OVERFLOW_CHECKS=false CARGO_PROFILE_DEV_OPT_LEVEL=3 \
+		cargo bench --profile dev -p millpond $(ARGS)
+
+tools:
+	@scripts/ensure-tools
