@@ -1,1 +1,32 @@
-//! Record batch v2: bytes to values and back. No I/O.
+//! Record batch v2: bytes to values and back. No I/O, no clock.
+//!
+//! The batch is the unit of append, checksum, compression and idempotence; the same bytes stand on the wire, on disk and
+//! in memory. Always true: reading never copies an uncompressed payload and never allocates per record; hostile bytes
+//! give a [`BatchError`], never a panic, and never make us allocate more than the caps in [`DecodeLimits`].
+//!
+//! To read: [`BatchIter`] cuts a run of bytes into [`RecordBatch`]es, [`RecordBatch::decode`] gives a [`DecodedBatch`],
+//! its `iter()` the [`RecordRef`]s. To write: [`BatchBuilder`]. To change what lies outside the checksum: [`patch`].
+
+mod batch;
+mod builder;
+mod compression;
+mod control_record;
+mod decode;
+mod error;
+mod header;
+pub mod patch;
+#[allow(
+    clippy::module_inception,
+    reason = "the file is named after the one thing in it: a record"
+)]
+mod record;
+pub mod varint;
+
+pub use batch::{BatchIter, RecordBatch};
+pub use builder::{BatchBuilder, BatchOptions};
+pub use compression::{Compression, DecodeLimits, UnknownCompression};
+pub use control_record::ControlRecord;
+pub use decode::{DecodedBatch, HeaderRef, HeadersIter, HeadersRef, RecordIter, RecordRef};
+pub use error::BatchError;
+pub use header::{BATCH_HEADER_SIZE, BATCH_LENGTH_PREFIX_SIZE, BatchHeader, TimestampType};
+pub use record::{Header, Record};

@@ -1,0 +1,278 @@
+//! The five codecs of a batch, readable by every Kafka client.
+//!
+//! Snappy is written in the framing of the Java library (xerial: magic, versions, then length-prefixed blocks) and read
+//! with or without it, for some clients send a bare block. LZ4 is the frame format with independent 64 KiB blocks, the only
+//! ones Kafka's own reader takes. Gzip may be several members in a row.
+//!
+//! Always true: unpacking stops at the cap of [`DecodeLimits`], and sizes claimed by the sender reserve no memory beyond a
+//! small multiple of the bytes that were really sent.
+
+use std::io::{Read, Write};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::error::BatchError;
+
+/// How the records of a batch are packed. Displayed as in `compression.type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Compression {
+    /// As they are.
+    #[default]
+    None,
+    /// Deflate with gzip's frame.
+    Gzip,
+    /// Snappy in xerial framing.
+    Snappy,
+    /// LZ4 frames.
+    Lz4,
+    /// Zstandard.
+    Zstd,
+}
+
+/// A codec name or number that Kafka does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("unknown compression {0:?}; known are none, gzip, snappy, lz4 and zstd")]
+pub struct UnknownCompression(pub String);
+
+/// Caps on what a payload may unpack to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Most bytes the records of one batch may take once unpacked.
+    pub unpacked_bytes_max: usize,
+}
+
+impl Default for DecodeLimits {
+    /// 128 MiB: above Kafka's largest sensible `message.max.bytes`, far below what a bomb would like.
+    fn default() -> Self {
+        DecodeLimits {
+            unpacked_bytes_max: 128 << 20,
+        }
+    }
+}
+
+/// First bytes of xerial framing: magic, then version 1, compatible with 1.
+const XERIAL_HEADER: [u8; 16] = [
+    0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1,
+];
+const XERIAL_MAGIC_LENGTH: usize = 8;
+/// Uncompressed bytes per block, as the Java library writes them.
+const XERIAL_BLOCK_SIZE: usize = 32 << 10;
+/// No snappy element yields more than 64 bytes from two: a block cannot honestly claim more than this many times its size.
+const SNAPPY_MAX_RATIO: usize = 32;
+/// 128 MiB, zstd's own default: what its highest levels ask for.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+impl Compression {
+    /// Every codec.
+    pub const ALL: [Compression; 5] = [
+        Compression::None,
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ];
+
+    /// The number in the attributes of a batch.
+    pub const fn id(self) -> u8 {
+        match self {
+            Compression::None => 0,
+            Compression::Gzip => 1,
+            Compression::Snappy => 2,
+            Compression::Lz4 => 3,
+            Compression::Zstd => 4,
+        }
+    }
+
+    /// The codec with that number.
+    pub fn from_id(id: u8) -> Result<Compression, UnknownCompression> {
+        let known = Compression::ALL.into_iter().find(|codec| codec.id() == id);
+        known.ok_or_else(|| UnknownCompression(id.to_string()))
+    }
+
+    /// Kafka's name of it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Gzip => "gzip",
+            Compression::Snappy => "snappy",
+            Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
+        }
+    }
+
+    /// Appends `records`, packed, to `out`. On error `out` may hold part of them.
+    pub(super) fn compress(self, records: &[u8], out: &mut Vec<u8>) -> Result<(), BatchError> {
+        let failed = |reason: String| BatchError::Compress {
+            codec: self.name(),
+            reason,
+        };
+        match self {
+            Compression::None => out.extend_from_slice(records),
+            Compression::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
+                encoder
+                    .write_all(records)
+                    .and_then(|()| encoder.finish())
+                    .map_err(|e| failed(e.to_string()))?;
+            }
+            Compression::Snappy => {
+                out.extend_from_slice(&XERIAL_HEADER);
+                let mut encoder = snap::raw::Encoder::new();
+                for block in records.chunks(XERIAL_BLOCK_SIZE) {
+                    let at = out.len();
+                    out.resize(at + 4 + snap::raw::max_compress_len(block.len()), 0);
+                    let size = encoder
+                        .compress(block, &mut out[at + 4..])
+                        .map_err(|e| failed(e.to_string()))?;
+                    out[at..at + 4].copy_from_slice(&(size as u32).to_be_bytes());
+                    out.truncate(at + 4 + size);
+                }
+            }
+            Compression::Lz4 => {
+                let frame = lz4_flex::frame::FrameInfo::new()
+                    .block_size(lz4_flex::frame::BlockSize::Max64KB)
+                    .block_mode(lz4_flex::frame::BlockMode::Independent);
+                let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(frame, out);
+                encoder.write_all(records).map_err(|e| failed(e.to_string()))?;
+                encoder.finish().map_err(|e| failed(e.to_string()))?;
+            }
+            Compression::Zstd => {
+                let at = out.len();
+                out.resize(at + zstd::zstd_safe::compress_bound(records.len()), 0);
+                let size =
+                    zstd::bulk::compress_to_buffer(records, &mut out[at..], zstd::DEFAULT_COMPRESSION_LEVEL)
+                        .map_err(|e| failed(e.to_string()))?;
+                out.truncate(at + size);
+            }
+        }
+        Ok(())
+    }
+
+    /// Unpacks a payload; shares it if it is not packed.
+    pub(super) fn decompress(self, payload: Bytes, limits: DecodeLimits) -> Result<Bytes, BatchError> {
+        let unpacked = match self {
+            Compression::None => return Ok(payload),
+            Compression::Gzip => self.read_capped(
+                flate2::bufread::MultiGzDecoder::new(&payload[..]),
+                &payload,
+                limits,
+            ),
+            Compression::Snappy => self.decompress_snappy(&payload, limits),
+            Compression::Lz4 => {
+                self.read_capped(lz4_flex::frame::FrameDecoder::new(&payload[..]), &payload, limits)
+            }
+            Compression::Zstd => {
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(&payload[..]).map_err(|e| self.corrupt(e))?;
+                decoder
+                    .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                    .map_err(|e| self.corrupt(e))?;
+                self.read_capped(decoder, &payload, limits)
+            }
+        };
+        unpacked.map(Bytes::from)
+    }
+
+    fn corrupt(self, reason: impl ToString) -> BatchError {
+        BatchError::Decompress {
+            codec: self.name(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Reads to the end, or to one byte past the cap, which is then an error.
+    fn read_capped(
+        self,
+        reader: impl Read,
+        payload: &[u8],
+        limits: DecodeLimits,
+    ) -> Result<Vec<u8>, BatchError> {
+        let limit = limits.unpacked_bytes_max;
+        // Text packs about fourfold; the vector grows by itself where that guess is low.
+        let mut unpacked = Vec::with_capacity(payload.len().saturating_mul(4).min(limit));
+        reader
+            .take(limit as u64 + 1)
+            .read_to_end(&mut unpacked)
+            .map_err(|e| self.corrupt(e))?;
+        if unpacked.len() > limit {
+            return Err(BatchError::TooLargeUnpacked {
+                codec: self.name(),
+                limit,
+            });
+        }
+        Ok(unpacked)
+    }
+
+    fn decompress_snappy(self, payload: &[u8], limits: DecodeLimits) -> Result<Vec<u8>, BatchError> {
+        let mut unpacked = Vec::new();
+        if !payload.starts_with(&XERIAL_HEADER[..XERIAL_MAGIC_LENGTH]) {
+            self.unpack_snappy_block(payload, &mut unpacked, limits)?;
+            return Ok(unpacked);
+        }
+        let mut rest = payload
+            .get(XERIAL_HEADER.len()..)
+            .ok_or_else(|| self.corrupt("xerial header is cut short"))?;
+        while !rest.is_empty() {
+            let (length, tail) = rest
+                .split_first_chunk()
+                .ok_or_else(|| self.corrupt("block length is cut short"))?;
+            let length = u32::from_be_bytes(*length) as usize;
+            // Two framed payloads back to back are legal: the header then stands where a block would.
+            if rest.starts_with(&XERIAL_HEADER[..4]) && rest.starts_with(&XERIAL_HEADER) {
+                rest = &rest[XERIAL_HEADER.len()..];
+                continue;
+            }
+            let (block, tail) = tail
+                .split_at_checked(length)
+                .ok_or_else(|| self.corrupt("block is cut short"))?;
+            self.unpack_snappy_block(block, &mut unpacked, limits)?;
+            rest = tail;
+        }
+        Ok(unpacked)
+    }
+
+    fn unpack_snappy_block(
+        self,
+        block: &[u8],
+        out: &mut Vec<u8>,
+        limits: DecodeLimits,
+    ) -> Result<(), BatchError> {
+        let limit = limits.unpacked_bytes_max;
+        let size = snap::raw::decompress_len(block).map_err(|e| self.corrupt(e))?;
+        if size > limit - out.len() {
+            return Err(BatchError::TooLargeUnpacked {
+                codec: self.name(),
+                limit,
+            });
+        }
+        if size / SNAPPY_MAX_RATIO > block.len() {
+            return Err(self.corrupt("block claims more than it can hold"));
+        }
+        let at = out.len();
+        out.resize(at + size, 0);
+        snap::raw::Decoder::new()
+            .decompress(block, &mut out[at..])
+            .map_err(|e| self.corrupt(e))?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Compression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Compression {
+    type Err = UnknownCompression;
+
+    /// Reads Kafka's name (`none`, `gzip`, `snappy`, `lz4`, `zstd`; `uncompressed` as topics spell the first).
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        if name == "uncompressed" {
+            return Ok(Compression::None);
+        }
+        let known = Compression::ALL.into_iter().find(|codec| codec.name() == name);
+        known.ok_or_else(|| UnknownCompression(name.to_owned()))
+    }
+}
