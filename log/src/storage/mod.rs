@@ -1,4 +1,46 @@
 //! Partition directories in Kafka's file formats, and the disk they live on.
+//!
+//! [`LogStore`] opens a data directory and hands out [`PartitionHandle`]s; everything else here is behind those two. The data path of an
+//! append: handle → owner loop (`owner.rs`) → `partition_log.rs` (check, number, write) → `flush_queue.rs` → `flusher.rs` (make durable) →
+//! `watermarks.rs` (publish) → the waiting handle. A read takes one snapshot of the ends, then the tail cache or the files.
+//!
+//! Always: the `.log` files are the truth, every other file can be rebuilt from them (`verify.rs` does it); one owner loop is the only writer
+//! of a partition; nothing is acknowledged before its topic's durability says so. Pure, without files or clocks: `producer_state.rs`,
+//! `watermarks.rs`, `roll.rs`, `retention.rs`, `compaction.rs`, `flush_plan.rs`, `journal_format.rs`, `recovery.rs`.
 
 pub mod disk;
 pub mod disk_fs;
+
+mod append;
+pub mod compaction;
+pub mod flush_plan;
+pub mod journal_format;
+mod log_offsets;
+mod log_store;
+mod partition_handle;
+pub mod producer_state;
+pub mod retention;
+pub mod roll;
+mod settings;
+mod storage_error;
+pub mod watermarks;
+
+pub use append::{AppendAck, AppendOrigin, AppendRequest, Verification};
+pub use log_offsets::{AbortedTxn, Isolation, LogOffsets, ReadResult};
+pub use log_store::{LogStore, LogStoreOptions};
+pub use partition_handle::PartitionHandle;
+pub use settings::{CleanupPolicy, Durability, StorageConfig, TimestampSource, TopicConfig};
+pub use storage_error::StorageError;
+
+#[cfg(test)]
+mod flush_plan_test;
+#[cfg(test)]
+mod journal_format_test;
+#[cfg(test)]
+mod producer_state_test;
+#[cfg(test)]
+mod retention_test;
+#[cfg(test)]
+mod roll_test;
+#[cfg(test)]
+mod watermarks_test;

@@ -1,0 +1,76 @@
+//! What goes into a partition and what comes back.
+
+use bytes::Bytes;
+
+use crate::types::{Offset, Timestamp};
+
+/// Who appends; decides which checks apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendOrigin {
+    /// A producer: sequences are checked, control batches refused.
+    Client,
+    /// A coordinator of this node: offsets are assigned, sequences need not follow.
+    Coordinator,
+    /// A leader's copy: offsets are already assigned and kept.
+    Replication,
+}
+
+/// Whether the checksum of each batch is checked before it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Verification {
+    /// Check every batch.
+    #[default]
+    Checksum,
+    /// The caller built or checked the batches in this process.
+    Trusted,
+}
+
+/// One append: whole batches, all or none of which are written.
+#[derive(Clone, Debug)]
+pub struct AppendRequest {
+    /// One or more record batches, back to back.
+    pub batches: Bytes,
+    /// Who appends.
+    pub origin: AppendOrigin,
+    /// Whether checksums are checked.
+    pub verify: Verification,
+    /// Wait for the topic's durability before answering; false answers as soon as the bytes are written.
+    pub acks_durable: bool,
+}
+
+impl AppendRequest {
+    /// A client's append, verified, answered when durable.
+    pub fn client(batches: Bytes) -> Self {
+        Self {
+            batches,
+            origin: AppendOrigin::Client,
+            verify: Verification::Checksum,
+            acks_durable: true,
+        }
+    }
+
+    /// A coordinator's append of batches built in this process, answered when durable.
+    pub fn coordinator(batches: Bytes) -> Self {
+        Self {
+            batches,
+            origin: AppendOrigin::Coordinator,
+            verify: Verification::Trusted,
+            acks_durable: true,
+        }
+    }
+}
+
+/// Where an append landed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendAck {
+    /// Offset of the first record.
+    pub base_offset: Offset,
+    /// Offset of the last record, inclusive.
+    pub last_offset: Offset,
+    /// The time the records were stamped with, if the topic stamps them.
+    pub log_append_time: Option<Timestamp>,
+    /// First offset of the log at that moment.
+    pub log_start_offset: Offset,
+    /// True if these very batches had been appended before; the offsets are those of the first time.
+    pub duplicate: bool,
+}
