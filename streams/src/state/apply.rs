@@ -1,0 +1,240 @@
+//! The way from the committed layer to the host: rarely, in large sorted steps, each with its position.
+//!
+//! Why not at every commit: with a million keys that cost four fifths of the time (`reference/performance.md`). What a
+//! commit needs is the changelog; the host may lag, and a replay makes up for it. The lag is bounded by bytes and by
+//! time, and so is what a crash of the machine may take from the host's unflushed buffers (I8).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::host::StoreHost;
+use super::store_table::StoreTable;
+use super::{CommitPosition, StateError, StoreIndex, TaskState};
+
+/// How far the host is.
+#[derive(Debug)]
+pub(super) struct ApplyState {
+    /// Position of the last batch.
+    stored: CommitPosition,
+    /// Position of the last flush.
+    durable: Arc<Mutex<CommitPosition>>,
+    /// There are commits since the last batch, maybe without changes of state.
+    is_behind: bool,
+    behind_since: Option<Duration>,
+    unflushed_bytes: usize,
+    unflushed_since: Option<Duration>,
+}
+
+impl ApplyState {
+    pub(super) fn new(stored: CommitPosition) -> Self {
+        Self {
+            durable: Arc::new(Mutex::new(stored.clone())),
+            stored,
+            is_behind: false,
+            behind_since: None,
+            unflushed_bytes: 0,
+            unflushed_since: None,
+        }
+    }
+
+    pub(super) fn on_commit(&mut self) {
+        self.is_behind = true;
+    }
+}
+
+/// A flush that is due. Run it where blocking is allowed; the task goes on meanwhile.
+#[derive(Debug)]
+pub struct FlushJob {
+    host: Arc<dyn StoreHost>,
+    position: CommitPosition,
+    durable: Arc<Mutex<CommitPosition>>,
+}
+
+impl FlushJob {
+    /// Makes what was written durable and publishes its position. Blocks for as long as the disk takes.
+    pub fn run(self) -> Result<(), StateError> {
+        // The host may have more by now; what is published is what it surely had.
+        self.host.flush()?;
+        *self.durable.lock() = self.position;
+        Ok(())
+    }
+}
+
+impl TaskState {
+    /// What the host holds now, flushed or not.
+    pub fn stored_position(&self) -> &CommitPosition {
+        &self.apply.stored
+    }
+
+    /// What the host holds after a crash of the process at the worst moment: the position of the last flush that ended.
+    /// Its changelog offsets are the retention lease (I9).
+    pub fn durable_position(&self) -> CommitPosition {
+        self.apply.durable.lock().clone()
+    }
+
+    /// Writes committed changes to the host when there are many or they are old, forgets cached entries when memory is
+    /// full, and flushes the host when that is due. Call it after every commit and now and then when idle; `now` is
+    /// monotonic.
+    pub fn maybe_apply(&mut self, now: Duration) -> Result<(), StateError> {
+        match self.maybe_apply_deferring_flush(now)? {
+            Some(flush) => flush.run(),
+            None => Ok(()),
+        }
+    }
+
+    /// Like [`maybe_apply`](Self::maybe_apply), but hands the flush back for the caller to run elsewhere. A next one
+    /// may come before it ran; running them in order is enough.
+    pub fn maybe_apply_deferring_flush(&mut self, now: Duration) -> Result<Option<FlushJob>, StateError> {
+        if self.apply.is_behind {
+            let since = *self.apply.behind_since.get_or_insert(now);
+            let is_old = now.saturating_sub(since) >= self.limits.apply_interval;
+            let (lag_bytes, memory_bytes) = {
+                let tables = self.shared.tables.read();
+                (
+                    tables.sum(|table| table.unapplied_bytes),
+                    tables.sum(|table| table.size_bytes()),
+                )
+            };
+            if is_old || lag_bytes >= self.limits.apply_bytes || memory_bytes > self.limits.memory_bytes_max {
+                self.apply_all()?;
+                self.keep_inside_budget();
+            }
+        }
+        Ok(self.flush_due(now))
+    }
+
+    /// Writes all committed changes to the host: one atomic batch with the position they reflect.
+    ///
+    /// No-op when the host has everything. The open and the frozen transaction are not touched.
+    pub fn apply_all(&mut self) -> Result<(), StateError> {
+        if !self.apply.is_behind {
+            return Ok(());
+        }
+        let (position, bounds) = self.write_batch()?;
+        {
+            let mut tables = self.shared.tables.write();
+            for (store, written) in tables.stores.iter_mut().zip(bounds) {
+                store.mark_applied(written);
+            }
+        }
+        self.apply.stored = position;
+        self.apply.is_behind = false;
+        self.apply.behind_since = None;
+        Ok(())
+    }
+
+    /// Applies and flushes everything committed: before a task is closed or moved.
+    pub fn flush(&mut self) -> Result<(), StateError> {
+        self.apply_all()?;
+        self.flush_job().run()
+    }
+
+    /// Applies and flushes everything committed, and lets go of the directory. Uncommitted writes are dropped.
+    ///
+    /// A query that is running keeps the directory until it ends.
+    pub fn close(mut self) -> Result<(), StateError> {
+        self.abort_all();
+        self.flush()
+    }
+
+    fn write_batch(&mut self) -> Result<(CommitPosition, Vec<Bounds>), StateError> {
+        let tables = self.shared.tables.read();
+        let encoded = tables.committed.encode(&self.shared.specs);
+        let mut bounds: Vec<Bounds> = Vec::new();
+        let bytes = self.shared.host.write(
+            &mut |batch| {
+                bounds.clear();
+                for (index, store) in tables.stores.iter().enumerate() {
+                    let index = StoreIndex::new(index as u32);
+                    let mut written: Bounds = None;
+                    // Ranges first: every entry below was written after the range deletes that cover it.
+                    for range in store.unapplied_ranges() {
+                        if let Some(to) = &range.to {
+                            batch.delete_range(index, &range.from, to);
+                        }
+                    }
+                    for (key, value) in store.tables().flat_map(|table| table.unapplied_changes()) {
+                        match value {
+                            Some(value) => {
+                                batch.put(index, key, value);
+                                extend(&mut written, key);
+                            }
+                            None if store.host_lacks(key) => {}
+                            None => batch.delete(index, key),
+                        }
+                    }
+                    bounds.push(written);
+                }
+            },
+            &encoded,
+        )?;
+        self.counters.applied_bytes += bytes as u64;
+        self.counters.applied_batches += 1;
+        self.apply.unflushed_bytes += bytes;
+        Ok((tables.committed.position.clone(), bounds))
+    }
+
+    /// Drops cached entries until memory is inside its budget: first those not used since the last time, then all.
+    pub(super) fn keep_inside_budget(&mut self) {
+        let mut tables = self.shared.tables.write();
+        tables.stores.iter_mut().for_each(StoreTable::collect_garbage);
+        // Half, so that the next commits have room and this does not run at each of them.
+        let aim = self.limits.memory_bytes_max / 2;
+        for keep_touched in [true, false] {
+            let memory_bytes = tables.sum(|table| table.size_bytes());
+            if memory_bytes <= self.limits.memory_bytes_max && (keep_touched || memory_bytes <= aim) {
+                break;
+            }
+            tables
+                .stores
+                .iter_mut()
+                .for_each(|store| store.evict(keep_touched));
+            self.counters.evictions += 1;
+        }
+    }
+
+    fn flush_due(&mut self, now: Duration) -> Option<FlushJob> {
+        if self.apply.unflushed_bytes == 0 {
+            return None;
+        }
+        let since = *self.apply.unflushed_since.get_or_insert(now);
+        let is_due = self.apply.unflushed_bytes >= self.limits.flush_bytes
+            || now.saturating_sub(since) >= self.limits.flush_interval;
+        is_due.then(|| self.flush_job())
+    }
+
+    /// Flushes what a replay has written when it is much, whatever the time.
+    pub(super) fn flush_if_large(&mut self) -> Result<(), StateError> {
+        if self.apply.unflushed_bytes < self.limits.flush_bytes {
+            return Ok(());
+        }
+        self.flush_job().run()
+    }
+
+    fn flush_job(&mut self) -> FlushJob {
+        self.apply.unflushed_bytes = 0;
+        self.apply.unflushed_since = None;
+        self.counters.flushes += 1;
+        FlushJob {
+            host: Arc::clone(&self.shared.host),
+            position: self.apply.stored.clone(),
+            durable: Arc::clone(&self.apply.durable),
+        }
+    }
+}
+
+/// Smallest and largest key put into a store by one batch.
+type Bounds = Option<(Vec<u8>, Vec<u8>)>;
+
+/// `key` is not smaller than those before: entries come in key order.
+fn extend(bounds: &mut Bounds, key: &[u8]) {
+    match bounds {
+        None => *bounds = Some((key.to_vec(), key.to_vec())),
+        Some((_, last)) => {
+            last.clear();
+            last.extend_from_slice(key);
+        }
+    }
+}

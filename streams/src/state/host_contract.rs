@@ -1,0 +1,1 @@
+//! What every store host must do; run against each of them.

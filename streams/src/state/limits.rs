@@ -1,0 +1,33 @@
+//! How much memory a task's state may use and how far its host may lag.
+
+use std::time::Duration;
+
+/// Budgets of one task's state. The defaults suit a task with a few hundred thousand live keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateLimits {
+    /// Bytes the in-memory tables may hold after a commit; above it committed entries are written to the host and
+    /// forgotten. Uncommitted writes are never forgotten: the runtime bounds them by committing
+    /// ([`StateMetrics::overlay_bytes`](super::StateMetrics)). 64 MiB.
+    pub memory_bytes_max: usize,
+    /// Bytes of committed changes that are not in the host yet before they are written to it. Bounds what is
+    /// replayed after a crash together with `flush_bytes`. 32 MiB.
+    pub apply_bytes: usize,
+    /// Age of the oldest such change before they are written. 10 s.
+    pub apply_interval: Duration,
+    /// Bytes written to the host before it is flushed to disk. 64 MiB.
+    pub flush_bytes: usize,
+    /// Age of the oldest unflushed write before the host is flushed to disk. 60 s.
+    pub flush_interval: Duration,
+}
+
+impl Default for StateLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 64 << 20,
+            apply_bytes: 32 << 20,
+            apply_interval: Duration::from_secs(10),
+            flush_bytes: 64 << 20,
+            flush_interval: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Replay of a changelog into state.
+//!
+//! Replayed records are committed, so they go into the committed layer and from there to the host by the same road as
+//! commits: sorted, coalesced, each batch with the offset it reaches. A kill in the middle (kill point K20) finds the
+//! offset of the last flushed batch and goes on from there; memory stays inside the task's budget however long the
+//! changelog is. Records carry full values, so replaying some of them twice changes nothing (I6).
+
+use millpond_log::faults::Sabotage;
+use millpond_log::types::Offset;
+
+use super::{CommitPosition, StateError, StoreIndex, TaskState};
+
+impl TaskState {
+    /// The changelog offset replay of `store` starts at.
+    pub fn restore_start(&self, store: StoreIndex) -> Offset {
+        let known = self
+            .shared
+            .tables
+            .read()
+            .committed
+            .position
+            .changelog_offset(store);
+        let start = known.unwrap_or(Offset::ZERO);
+        match self.faults.sabotaged(Sabotage::RestoreFromWrongOffset) {
+            true => start.plus(10),
+            false => start,
+        }
+    }
+
+    /// Replays records of `store`'s changelog, in their order; the last value of a key wins. `next_offset` is where the
+    /// changelog goes on behind them, also when there were none (control records take offsets, too).
+    ///
+    /// Hand over a fetched batch at a time: memory is checked between calls.
+    ///
+    /// # Panics
+    /// When a transaction is open or frozen: replay comes first.
+    pub fn restore<'r>(
+        &mut self,
+        store: StoreIndex,
+        records: impl IntoIterator<Item = (&'r [u8], Option<&'r [u8]>)>,
+        next_offset: Offset,
+    ) -> Result<(), StateError> {
+        assert!(
+            !self.is_frozen() && !self.has_uncommitted(),
+            "task {} restores while it works",
+            self.task()
+        );
+        {
+            let mut tables = self.shared.tables.write();
+            let table = tables.store_mut(store);
+            for (key, value) in records {
+                let hash = table.hash(key);
+                let place = table.find_or_add(hash, key);
+                table.table_mut(place).restore(place.id, value);
+                self.counters.restored_records += 1;
+                self.counters.restored_bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
+            }
+            tables.committed.position.advance_changelog(store, next_offset);
+        }
+        self.apply.on_commit();
+        self.faults.point("K20");
+        self.apply_when_full()
+    }
+
+    /// Replay is done and was checked: `position` is what the task's state reflects now (inputs, stream time, …).
+    pub fn finish_restore(&mut self, position: CommitPosition) {
+        self.shared.tables.write().committed.position.advance(position);
+        self.apply.on_commit();
+    }
+
+    fn apply_when_full(&mut self) -> Result<(), StateError> {
+        let is_full = {
+            let tables = self.shared.tables.read();
+            tables.sum(|table| table.unapplied_bytes) >= self.limits.apply_bytes
+                || tables.sum(|table| table.size_bytes()) > self.limits.memory_bytes_max
+        };
+        if is_full {
+            self.apply_all()?;
+            self.keep_inside_budget();
+            self.flush_if_large()?;
+        }
+        Ok(())
+    }
+}
