@@ -1,1 +1,49 @@
-//! The `Broker` handle: one typed async method per Kafka API.
+//! The `Broker` handle: one typed async method per Kafka API, each in its own file.
+//!
+//! The one semantic path: the embedded clients call these methods directly, a socket server decodes a request and calls the same
+//! ones. Always true: an answer that says "done" is durable as the topic's `durability` promises; a dropped future leaves the
+//! request either done or not done, never half done. Deliberately absent: sockets, wire encoding, consumer group membership.
+//!
+//! Where to look next: `produce.rs` and `fetch.rs` for the data path, `end_txn.rs` and `../coordinator/` for transactions,
+//! `../metadata/` for topics.
+
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
+mod alter_configs;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_configs;
+mod describe_topics;
+mod describe_transaction;
+mod end_txn;
+mod error;
+mod error_code;
+mod fetch;
+mod handle;
+mod init_producer_id;
+mod list_offsets;
+mod offset_commit;
+mod offset_fetch;
+mod options;
+mod produce;
+mod txn_offset_commit;
+
+pub use alter_configs::{AlterConfigs, ConfigChange};
+pub use create_topics::NewTopic;
+pub use describe_configs::{ConfigEntry, ConfigResource};
+pub use describe_topics::TopicDescription;
+pub use describe_transaction::TransactionDescription;
+pub use end_txn::TxnResult;
+pub use error::{BrokerError, ErrorKind};
+pub use error_code::ErrorCode;
+pub use fetch::{FetchPartition, FetchRequest, FetchResponse, FetchedData};
+pub use handle::Broker;
+pub use init_producer_id::ProducerIdentity;
+pub use list_offsets::{ListedOffset, OffsetSpec};
+pub use offset_commit::OffsetAndMetadata;
+pub use options::BrokerOptions;
+pub use produce::{Acks, ProduceAck, ProducePartition, ProduceRequest};
+pub use txn_offset_commit::TxnOffsetCommit;
+
+pub use crate::storage::{AbortedTxn, Isolation};

@@ -1,0 +1,41 @@
+//! DescribeTransactions and ListTransactions (API keys 65, 66).
+
+use std::time::Duration;
+
+use super::{Broker, BrokerError};
+use crate::types::{ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionalId};
+
+/// What the coordinator knows of a transactional id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionDescription {
+    /// Whose.
+    pub transactional_id: TransactionalId,
+    /// Kafka's name of the state: `Empty`, `Ongoing`, `PrepareCommit`, `PrepareAbort`, `CompleteCommit`, `CompleteAbort`.
+    pub state: &'static str,
+    /// Current producer.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// How long a transaction may stay open.
+    pub timeout: Duration,
+    /// When the open transaction began.
+    pub started_at: Option<Timestamp>,
+    /// Partitions in the open transaction, in order.
+    pub partitions: Vec<TopicPartition>,
+}
+
+impl Broker {
+    /// Describes one transactional id. Errs with `TransactionalIdNotFound`. Cancel-safe.
+    pub async fn describe_transaction(
+        &self,
+        transactional_id: &TransactionalId,
+    ) -> Result<TransactionDescription, BrokerError> {
+        let _ = transactional_id;
+        unimplemented!()
+    }
+
+    /// Describes every transactional id, in order. Cancel-safe.
+    pub async fn list_transactions(&self) -> Result<Vec<TransactionDescription>, BrokerError> {
+        unimplemented!()
+    }
+}

@@ -1,0 +1,35 @@
+//! InitProducerId (API key 22).
+//!
+//! Without a transactional id: a fresh producer id, unique for ever. With one: the newest producer of that id takes over, every older one
+//! is fenced, and an open transaction of theirs is aborted before the answer.
+
+use std::time::Duration;
+
+use super::{Broker, BrokerError};
+use crate::types::{ProducerEpoch, ProducerId, TransactionalId};
+
+/// Who a producer is in every batch it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProducerIdentity {
+    /// The id.
+    pub producer_id: ProducerId,
+    /// Its incarnation; older ones are refused.
+    pub producer_epoch: ProducerEpoch,
+}
+
+impl Broker {
+    /// Gives out a producer identity. `timeout` is how long a transaction may stay open. `expected` is the identity the caller believes to
+    /// have, when it asks for a new epoch to recover from an error (KIP-360); it is refused if somebody else took over.
+    ///
+    /// Errs with `InvalidTransactionTimeout`, `ProducerFenced`, or `InvalidRequest` for an empty transactional id. Cancel-safe: a dropped
+    /// call may have fenced older producers; calling again is right.
+    pub async fn init_producer_id(
+        &self,
+        transactional_id: Option<TransactionalId>,
+        timeout: Duration,
+        expected: Option<(ProducerId, ProducerEpoch)>,
+    ) -> Result<ProducerIdentity, BrokerError> {
+        let _ = (transactional_id, timeout, expected);
+        unimplemented!()
+    }
+}

@@ -1,0 +1,45 @@
+//! OffsetCommit (API key 8), for consumers that assign their partitions themselves.
+
+use super::{Broker, BrokerError};
+use crate::types::{GroupId, LeaderEpoch, Offset, TopicPartition};
+
+/// A committed offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetAndMetadata {
+    /// The next offset to read.
+    pub offset: Offset,
+    /// Leader epoch of the last record read; none if unknown.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// Whatever the committer wants to keep with it; `offset.metadata.max.bytes` at most.
+    pub metadata: String,
+}
+
+impl OffsetAndMetadata {
+    /// An offset without anything else.
+    pub fn new(offset: Offset) -> Self {
+        Self {
+            offset,
+            leader_epoch: None,
+            metadata: String::new(),
+        }
+    }
+
+    /// The same with metadata.
+    pub fn with_metadata(mut self, metadata: impl Into<String>) -> Self {
+        self.metadata = metadata.into();
+        self
+    }
+}
+
+impl Broker {
+    /// Commits offsets of a group: all or none. Errs with `InvalidGroupId`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call
+    /// may or may not have committed.
+    pub async fn offset_commit(
+        &self,
+        group: &GroupId,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) -> Result<(), BrokerError> {
+        let _ = (group, offsets);
+        unimplemented!()
+    }
+}

@@ -1,0 +1,32 @@
+//! TxnOffsetCommit (API key 28).
+//!
+//! The offsets become the group's when the transaction commits, and vanish when it aborts. Until then they are pending: a stable
+//! offset fetch of their partitions is told to wait.
+
+use super::{Broker, BrokerError, OffsetAndMetadata};
+use crate::types::{GroupId, ProducerEpoch, ProducerId, TopicPartition, TransactionalId};
+
+/// Offsets to commit with a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxnOffsetCommit {
+    /// Whose transaction.
+    pub transactional_id: TransactionalId,
+    /// Whose offsets.
+    pub group: GroupId,
+    /// The producer.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// Next offset to read, per partition.
+    pub offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+}
+
+impl Broker {
+    /// Writes the offsets into the open transaction (beginning one if there is none): all or none. Errs with `ProducerFenced`,
+    /// `InvalidProducerEpoch`, `InvalidProducerIdMapping`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call may have written them; they count only if
+    /// the transaction commits.
+    pub async fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> Result<(), BrokerError> {
+        let _ = commit;
+        unimplemented!()
+    }
+}
