@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod client;
 pub mod clock;
+mod codec;
 pub mod config;
 pub mod coordinator;
 pub mod error;
