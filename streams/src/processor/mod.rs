@@ -1,1 +1,26 @@
-//! The processor API and the operators.
+//! Nodes and the executor of a task's graph.
+//!
+//! Start at `api.rs` (what a node implements and may touch), then `batch.rs` (what flows), `task_clock.rs` (time), `outputs.rs` (what leaves), `graph_executor.rs`
+//! (how it runs). Deliberately absent: sockets, files, clocks, threads and typed rows (those are the DSL's).
+
+mod api;
+mod batch;
+mod graph_executor;
+mod headers;
+mod outputs;
+mod partitioner;
+mod raw_batch;
+mod task_clock;
+pub mod time_header;
+
+pub use api::{
+    BoxError, InitContext, ProcessContext, ProcessError, Processor, ProcessorSupplier, TaskCounters,
+};
+pub use batch::{Batch, Columns, RowBatch};
+pub use graph_executor::{TaskGraph, TaskGraphOptions};
+pub use headers::Headers;
+pub use outputs::{OutputCollector, OutputIndex, OutputRecord, Outputs, SinkRecord};
+pub use partitioner::{murmur2, partition_for_key};
+pub use raw_batch::{RawBatch, RawRecord, RawRecordRef};
+pub use task_clock::{ClockStateError, NO_TIME, TaskClock};
+pub use time_header::TIME_HEADER;

@@ -1,1 +1,22 @@
-//! Topologies: nodes, sub-topologies, internal topics, description.
+//! Topologies: the graph of sources, processors and sinks, before anything runs.
+//!
+//! `builder.rs` adds nodes, `graph.rs` cuts them into `subtopology.rs`, `plan.rs` puts numbers to it (tasks, internal topics), `describe.rs` prints it.
+//! Always true for a built `Topology`: names are unique, every store used exists, parents stand before children, sub-topologies meet only in repartition topics.
+
+mod builder;
+mod describe;
+mod error;
+mod graph;
+mod node;
+mod plan;
+mod subtopology;
+pub mod topic_names;
+
+pub use crate::state::{StoreKind, StoreSpec};
+pub use builder::{RepartitionOptions, SinkOptions, SourceOptions, TopologyBuilder};
+pub use error::TopologyError;
+pub use graph::Topology;
+pub use node::{Node, NodeId, NodeKind};
+pub use plan::{InternalTopic, Plan};
+pub use subtopology::SubTopology;
+pub use topic_names::TopicRef;

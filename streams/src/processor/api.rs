@@ -1,0 +1,338 @@
+//! The processor API: what a node of a task's graph implements, and what it may touch.
+//!
+//! A processor belongs to one task and is called by one thread at a time. It works on whole batches. Uncommitted effects live only in the task's state
+//! overlay, its outputs, and the processor's own caches, which `on_abort` must drop.
+//! Order of calls: `init` once; then `process` and `on_time` any number of times; `on_commit` before each commit; `on_abort` whenever a transaction is lost.
+
+use std::error::Error;
+
+use millpond_log::record::BatchError;
+use millpond_log::types::{Offset, Timestamp, TopicName};
+
+use super::graph_executor::ForwardQueue;
+use super::{
+    Batch, Headers, OutputCollector, OutputIndex, Outputs, RawBatch, RawRecord, SinkRecord, TaskClock,
+};
+use crate::config::{ErrorPolicy, ProcessingConfig};
+use crate::state::{StateError, StoreIndex, StoreRef, TaskId, TaskState};
+
+/// Any error of user code.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Why a processor could not go on. The transaction is aborted; nothing of the batch happened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// State could not be read or written.
+    #[error("state of the task failed")]
+    State(#[from] StateError),
+    /// A record batch is not what it claims to be.
+    #[error("record batch is damaged")]
+    Record(#[from] BatchError),
+    /// The closure or codec of a node failed, and its policy is to fail.
+    #[error("node {node} failed")]
+    Node {
+        /// The node's name.
+        node: String,
+        /// What it said.
+        #[source]
+        cause: BoxError,
+    },
+    /// An edge carries another shape of batch than its receiver expects.
+    #[error("node {node} expected {expected} but got {actual}")]
+    UnexpectedBatch {
+        /// The receiver.
+        node: String,
+        /// What it can take.
+        expected: &'static str,
+        /// What came.
+        actual: &'static str,
+    },
+    /// A name was used at run time that the topology does not have.
+    #[error("node {node} has no {kind} {name:?}; declare it when the node is added")]
+    Unknown {
+        /// The node.
+        node: String,
+        /// "store" or "output topic".
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+}
+
+impl ProcessError {
+    /// An error of user code in `node`.
+    pub fn node(node: &str, cause: impl Into<BoxError>) -> ProcessError {
+        ProcessError::Node {
+            node: node.to_owned(),
+            cause: cause.into(),
+        }
+    }
+}
+
+/// A node of a task's graph.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a processor",
+    note = "implement `Processor` (at least `process`), and pass `Arc::new(|| Box::new(MyProcessor::default()) as Box<dyn Processor>)`"
+)]
+pub trait Processor: Send {
+    /// Called once, before anything else: look up stores and outputs here.
+    fn init(&mut self, _context: &mut InitContext<'_>) -> Result<(), ProcessError> {
+        Ok(())
+    }
+
+    /// Takes one batch.
+    fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError>;
+
+    /// Stream time advanced; called at most once per source batch, after it went through.
+    fn on_time(&mut self, _context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        Ok(())
+    }
+
+    /// A commit is coming: forward cached results and write cached state. Last chance before the changelog is taken. Parents are called before children.
+    fn on_commit(&mut self, _context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        Ok(())
+    }
+
+    /// The transaction was lost: drop everything cached that was not committed.
+    fn on_abort(&mut self) {}
+}
+
+/// Makes a processor per task.
+pub type ProcessorSupplier = std::sync::Arc<dyn Fn() -> Box<dyn Processor> + Send + Sync>;
+
+/// What a processor may look up before it starts.
+pub struct InitContext<'a> {
+    pub(super) node: &'a str,
+    pub(super) task: TaskId,
+    pub(super) application_id: &'a str,
+    pub(super) stores: &'a [(String, StoreIndex)],
+    pub(super) outputs: &'a mut Outputs,
+    pub(super) resolve_output: &'a dyn Fn(&str) -> Option<(TopicName, i32, bool)>,
+    pub(super) config: &'a ProcessingConfig,
+    pub(super) state: &'a mut TaskState,
+}
+
+impl InitContext<'_> {
+    /// Name of the node in the topology.
+    pub fn node(&self) -> &str {
+        self.node
+    }
+
+    /// The task.
+    pub fn task_id(&self) -> TaskId {
+        self.task
+    }
+
+    /// The application id.
+    pub fn application_id(&self) -> &str {
+        self.application_id
+    }
+
+    /// Settings of caching, emission and error policy.
+    pub fn config(&self) -> &ProcessingConfig {
+        self.config
+    }
+
+    /// The store of that name; the node must have been connected to it.
+    pub fn store_index(&self, name: &str) -> Result<StoreIndex, ProcessError> {
+        let found = self.stores.iter().find(|(store, _)| store == name);
+        found
+            .map(|(_, index)| *index)
+            .ok_or_else(|| self.unknown("store", name))
+    }
+
+    /// The store itself, e.g. to see whether it is empty.
+    pub fn store(&mut self, index: StoreIndex) -> StoreRef<'_> {
+        self.state.store(index)
+    }
+
+    /// The output topic of that name as declared in the topology (for a repartition topic its name there, without the application id).
+    pub fn output(&mut self, topic: &str) -> Result<OutputIndex, ProcessError> {
+        let (name, partitions, repartition) =
+            (self.resolve_output)(topic).ok_or_else(|| self.unknown("output topic", topic))?;
+        Ok(self.outputs.add_topic(name, partitions, repartition))
+    }
+
+    fn unknown(&self, kind: &'static str, name: &str) -> ProcessError {
+        ProcessError::Unknown {
+            node: self.node.to_owned(),
+            kind,
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// What a processor may touch while it works.
+pub struct ProcessContext<'a> {
+    pub(super) node: usize,
+    pub(super) node_name: &'a str,
+    pub(super) task: TaskId,
+    pub(super) queue: &'a mut ForwardQueue,
+    pub(super) state: &'a mut TaskState,
+    pub(super) clock: &'a mut TaskClock,
+    pub(super) outputs: &'a mut Outputs,
+    pub(super) counters: &'a mut TaskCounters,
+    pub(super) dead_letters: Option<OutputIndex>,
+    pub(super) on_error: ErrorPolicy,
+    /// The batch that is being worked on came from these records; none in `on_commit`.
+    pub(super) origin: Option<&'a RawBatch>,
+    pub(super) now_ms: Timestamp,
+}
+
+impl ProcessContext<'_> {
+    /// Hands a batch to every child, in their order. Empty batches are not handed on.
+    pub fn forward(&mut self, batch: Batch) {
+        self.queue.forward(self.node, None, batch);
+    }
+
+    /// Hands a batch to the `child`th child (in the order they were added to this node).
+    pub fn forward_to(&mut self, child: usize, batch: Batch) {
+        self.queue.forward(self.node, Some(child), batch);
+    }
+
+    /// A store this node looked up at `init`.
+    pub fn store(&mut self, index: StoreIndex) -> StoreRef<'_> {
+        self.state.store(index)
+    }
+
+    /// Stream time of the task, [`super::NO_TIME`] before it is known.
+    pub fn stream_time(&self) -> Timestamp {
+        self.clock.time()
+    }
+
+    /// For decoders of ordinary sources: a record with this time was seen. Returns the stream time after it. No effect in a task whose time comes from upstream tasks.
+    pub fn observe_time(&mut self, timestamp: Timestamp) -> Timestamp {
+        self.clock.observe(timestamp)
+    }
+
+    /// True when the task reads a repartition topic, so that time comes from upstream tasks.
+    pub fn follows_upstreams(&self) -> bool {
+        self.clock.follows_upstreams()
+    }
+
+    /// Wall-clock time of this call, in ms.
+    pub fn now_ms(&self) -> Timestamp {
+        self.now_ms
+    }
+
+    /// The task.
+    pub fn task_id(&self) -> TaskId {
+        self.task
+    }
+
+    /// Name of this node in the topology.
+    pub fn node(&self) -> &str {
+        self.node_name
+    }
+
+    /// Sends a record to a topic, inside the task's transaction.
+    pub fn send(&mut self, record: &SinkRecord<'_>) {
+        self.counters.sent += 1;
+        self.outputs.send(record);
+    }
+
+    /// Counts records that came after their window's grace.
+    pub fn late(&mut self, records: u64) {
+        self.counters.late += records;
+    }
+
+    /// Counts records left out because an operator cannot use them (null key, null value, bad timestamp).
+    pub fn skipped(&mut self, records: u64) {
+        self.counters.skipped += records;
+    }
+
+    /// The counters of the task.
+    pub fn counters(&mut self) -> &mut TaskCounters {
+        self.counters
+    }
+
+    /// The source record at `offset` of the batch that is being worked on, for error reports.
+    pub fn origin_record(&self, offset: Offset) -> Option<RawRecord> {
+        self.origin.and_then(|origin| origin.find(offset))
+    }
+
+    /// Treats the record at `offset` of the current source batch as its policy says: fail (the error comes back), skip, or dead letter.
+    /// # Errors
+    /// Only under [`ErrorPolicy::Fail`].
+    pub fn refuse(
+        &mut self,
+        policy: Option<ErrorPolicy>,
+        offset: Offset,
+        timestamp: Timestamp,
+        cause: BoxError,
+    ) -> Result<(), ProcessError> {
+        match policy.unwrap_or(self.on_error) {
+            ErrorPolicy::Fail => return Err(ProcessError::node(self.node_name, cause)),
+            ErrorPolicy::Skip => self.counters.skipped += 1,
+            ErrorPolicy::DeadLetter => {
+                let found = self.origin_record(offset);
+                let record = found.unwrap_or_else(|| RawRecord {
+                    origin: None,
+                    key: None,
+                    value: None,
+                    timestamp,
+                    headers: Headers::NONE,
+                });
+                self.dead_letter(&record, &with_sources(cause.as_ref()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a record to the application's dead-letter topic with the reason in its headers (the names of KIP-1034), inside the transaction. Counted.
+    pub fn dead_letter(&mut self, record: &RawRecord, reason: &str) {
+        self.counters.dead_letters += 1;
+        tracing::debug!(
+            node = self.node_name,
+            reason,
+            "record sent to the dead-letter topic"
+        );
+        let Some(topic) = self.dead_letters else { return };
+        let mut headers = record.headers.clone();
+        if let Some((partition, offset)) = &record.origin {
+            headers = headers
+                .with("__streams.errors.topic", partition.topic.to_string())
+                .with("__streams.errors.partition", partition.partition.to_string())
+                .with("__streams.errors.offset", offset.get().to_string());
+        }
+        let headers = headers
+            .with("__streams.errors.message", reason.to_owned())
+            .with("__streams.errors.node", self.node_name.to_owned());
+        self.outputs.send(&SinkRecord {
+            topic,
+            partition: None,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            timestamp: record.timestamp,
+            headers: &headers,
+        });
+    }
+}
+
+/// An error and what caused it, on one line.
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// What a task counted since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskCounters {
+    /// Records read from sources (time-only records excluded).
+    pub read: u64,
+    /// Records sent to topics (dead letters and changelogs excluded).
+    pub sent: u64,
+    /// Records dropped because their window was closed.
+    pub late: u64,
+    /// Records left out (null key or value, bad timestamp, policy skip).
+    pub skipped: u64,
+    /// Records sent to the dead-letter topic.
+    pub dead_letters: u64,
+}

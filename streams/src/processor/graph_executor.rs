@@ -1,0 +1,388 @@
+//! Runs one sub-topology for one task: makes its processors, routes batches between them, drives time and commits.
+//!
+//! Always true: a node sees the batches of one parent in the order they were forwarded; parents come before children in `nodes`, so one pass in that
+//! order visits every node after all its inputs. Within one source batch, routing is depth first. Nothing here does I/O: state and outputs are handed in.
+//! Used alike by the runtime and by `TopologyTestDriver`.
+
+use std::collections::BTreeMap;
+
+use millpond_log::types::{Timestamp, TopicName};
+
+use super::{
+    Batch, InitContext, NO_TIME, OutputIndex, Outputs, ProcessContext, ProcessError, Processor, RawBatch,
+    TaskClock, TaskCounters, time_header,
+};
+use crate::config::{ErrorPolicy, ProcessingConfig};
+use crate::state::{StoreIndex, TaskId, TaskState};
+use crate::topology::{NodeKind, SubTopology, TopicRef};
+
+/// What a task must know beside its sub-topology.
+pub struct TaskGraphOptions<'a> {
+    /// The task.
+    pub task: TaskId,
+    /// Prefix of internal topics.
+    pub application_id: &'a str,
+    /// Partition count of an output topic by its full name.
+    pub partitions: &'a dyn Fn(&TopicName) -> Option<i32>,
+    /// Number of tasks writing to a repartition topic, by its name in the topology (`Plan::upstream_tasks`).
+    pub upstream_tasks: &'a dyn Fn(&str) -> i32,
+    /// Caching, emission and error policy.
+    pub config: ProcessingConfig,
+}
+
+/// The running graph of one task.
+pub struct TaskGraph {
+    task: TaskId,
+    nodes: Vec<GraphNode>,
+    /// Topic name (full) → node of the source reading it.
+    sources: BTreeMap<TopicName, usize>,
+    clock: TaskClock,
+    counters: TaskCounters,
+    queue: ForwardQueue,
+    dead_letters: Option<OutputIndex>,
+    on_error: ErrorPolicy,
+    /// Stream time last told to each (repartition topic, partition); forgotten on abort, then told again.
+    announced: BTreeMap<(usize, usize), Timestamp>,
+    writes_repartition: bool,
+}
+
+struct GraphNode {
+    name: String,
+    processor: Option<Box<dyn Processor>>,
+    /// Set for sources reading a repartition topic.
+    repartition: Option<String>,
+}
+
+/// Batches on their way, and who is whose child.
+pub(super) struct ForwardQueue {
+    children: Vec<Vec<usize>>,
+    /// Forwarded by the node that is running, in order.
+    forwarded: Vec<(usize, Batch)>,
+}
+
+impl ForwardQueue {
+    pub(super) fn forward(&mut self, node: usize, child: Option<usize>, batch: Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        let children = &self.children[node];
+        match child {
+            Some(child) => self.forwarded.push((children[child], batch)),
+            None => {
+                let Some((last, others)) = children.split_last() else {
+                    return;
+                };
+                for child in others {
+                    self.forwarded.push((*child, batch.duplicate()));
+                }
+                self.forwarded.push((*last, batch));
+            }
+        }
+    }
+}
+
+/// Context of one call, without the parts that change from call to call.
+struct Call<'a> {
+    state: &'a mut TaskState,
+    outputs: &'a mut Outputs,
+    origin: Option<&'a RawBatch>,
+    now_ms: Timestamp,
+}
+
+impl TaskGraph {
+    /// Makes the processors and lets them look up stores and outputs.
+    ///
+    /// `store_names`: the stores of the task in the order of their `StoreIndex`es, which is `SubTopology::stores()`.
+    /// # Errors
+    /// When a processor's `init` fails.
+    pub fn new(
+        topology: &SubTopology,
+        options: &TaskGraphOptions<'_>,
+        state: &mut TaskState,
+        outputs: &mut Outputs,
+    ) -> Result<TaskGraph, ProcessError> {
+        let app = options.application_id;
+        let resolve = |topic: &str| {
+            let topic = topology.output_topic(topic)?;
+            let name = topic.resolve(app);
+            let partitions = (options.partitions)(&name).unwrap_or(1);
+            Some((name, partitions, matches!(topic, TopicRef::Repartition(_))))
+        };
+        let mut nodes = Vec::new();
+        let mut sources = BTreeMap::new();
+        let mut upstreams = Vec::new();
+        let mut writes_repartition = false;
+        for (index, node) in topology.nodes().iter().enumerate() {
+            let mut repartition = None;
+            let supplier = match &node.kind {
+                NodeKind::Source { topics, decoder } => {
+                    for topic in topics {
+                        sources.insert(topic.resolve(app), index);
+                        if let TopicRef::Repartition(name) = topic {
+                            upstreams.push((name.clone(), (options.upstream_tasks)(name)));
+                            repartition = Some(name.clone());
+                        }
+                    }
+                    decoder.as_ref()
+                }
+                NodeKind::Processor { supplier, .. } => Some(supplier),
+                NodeKind::Sink { topic, encoder } => {
+                    writes_repartition |= matches!(topic, TopicRef::Repartition(_));
+                    encoder.as_ref()
+                }
+            };
+            let mut processor = supplier.map(|make| make());
+            if let Some(processor) = processor.as_mut() {
+                let stores: Vec<(String, StoreIndex)> = node
+                    .stores
+                    .iter()
+                    .filter_map(|name| Some((name.clone(), topology.store_index(name)?)))
+                    .collect();
+                processor.init(&mut InitContext {
+                    node: &node.name,
+                    task: options.task,
+                    application_id: app,
+                    stores: &stores,
+                    outputs,
+                    resolve_output: &resolve,
+                    config: &options.config,
+                    state,
+                })?;
+            }
+            nodes.push(GraphNode {
+                name: node.name.clone(),
+                processor,
+                repartition,
+            });
+        }
+        let dead_letters = options.config.dead_letters.then(|| {
+            let name = TopicRef::DeadLetters.resolve(app);
+            let partitions = (options.partitions)(&name).unwrap_or(1);
+            outputs.add_topic(name, partitions, false)
+        });
+        let children = topology
+            .nodes()
+            .iter()
+            .map(|node| node.children.clone())
+            .collect();
+        Ok(TaskGraph {
+            task: options.task,
+            nodes,
+            sources,
+            clock: TaskClock::new(upstreams),
+            counters: TaskCounters::default(),
+            queue: ForwardQueue {
+                children,
+                forwarded: Vec::new(),
+            },
+            dead_letters,
+            on_error: options.config.on_error,
+            announced: BTreeMap::new(),
+            writes_repartition,
+        })
+    }
+
+    /// Full names of the topics this task reads.
+    pub fn source_topics(&self) -> impl Iterator<Item = &TopicName> {
+        self.sources.keys()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> TaskCounters {
+        self.counters
+    }
+
+    /// Stream time and what it is made of; save `clock().encode()` with every commit.
+    pub fn clock(&self) -> &TaskClock {
+        &self.clock
+    }
+
+    /// Takes over the saved clock state of the last commit (empty text: none yet).
+    /// # Errors
+    /// When the text is damaged.
+    pub fn restore_clock(&mut self, saved: &str) -> Result<(), super::ClockStateError> {
+        self.clock.restore(saved)
+    }
+
+    /// Runs one batch of a source topic through the graph.
+    ///
+    /// `now_ms` is wall-clock time, the same for the whole call. On error the transaction must be aborted: parts of the batch may be in `state` and `outputs`.
+    /// # Errors
+    /// When a node fails and its policy is to fail, or state or records are damaged.
+    pub fn process(
+        &mut self,
+        raw: RawBatch,
+        now_ms: Timestamp,
+        state: &mut TaskState,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let Some(&source) = self.sources.get(&raw.partition().topic) else {
+            return Err(ProcessError::Unknown {
+                node: self.task.to_string(),
+                kind: "source topic",
+                name: raw.partition().topic.to_string(),
+            });
+        };
+        let before = self.clock.time();
+        let raw = match self.nodes[source].repartition.clone() {
+            Some(name) => self.mark_times(&name, raw)?,
+            None => raw,
+        };
+        let mut call = Call {
+            state,
+            outputs,
+            origin: Some(&raw),
+            now_ms,
+        };
+        self.run_node(source, Batch::Raw(raw.clone()), &mut call)?;
+        if self.clock.time() > before {
+            for node in 0..self.nodes.len() {
+                self.visit(node, &mut call, |processor, context| processor.on_time(context))?;
+            }
+        }
+        if self.writes_repartition {
+            self.mark_outputs(outputs);
+        }
+        Ok(())
+    }
+
+    /// Wall-clock time advanced without input: lets nodes act on it (`on_time`).
+    /// # Errors
+    /// As `process`.
+    pub fn advance_wall_clock(
+        &mut self,
+        now_ms: Timestamp,
+        state: &mut TaskState,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let mut call = Call {
+            state,
+            outputs,
+            origin: None,
+            now_ms,
+        };
+        for node in 0..self.nodes.len() {
+            self.visit(node, &mut call, |processor, context| processor.on_time(context))?;
+        }
+        if self.writes_repartition {
+            self.mark_outputs(outputs);
+        }
+        Ok(())
+    }
+
+    /// Lets every node flush, parents first; afterwards all effects are in `state` and `outputs`. Adds time-only records where downstream was not told the time yet.
+    /// # Errors
+    /// As `process`.
+    pub fn prepare_commit(
+        &mut self,
+        now_ms: Timestamp,
+        state: &mut TaskState,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let mut call = Call {
+            state,
+            outputs,
+            origin: None,
+            now_ms,
+        };
+        for node in 0..self.nodes.len() {
+            self.visit(node, &mut call, |processor, context| processor.on_commit(context))?;
+        }
+        if self.writes_repartition {
+            self.mark_outputs(outputs);
+            let time = self.clock.time();
+            if time != NO_TIME {
+                let announced = &mut self.announced;
+                outputs.add_time_records((self.task.partition.get(), time), time, |topic, partition| {
+                    announced.insert((topic, partition), time) != Some(time)
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The transaction was lost: nodes drop their caches. The caller puts state and clock back (`restore_clock`) and clears the outputs.
+    pub fn abort(&mut self) {
+        for node in &mut self.nodes {
+            if let Some(processor) = node.processor.as_mut() {
+                processor.on_abort();
+            }
+        }
+        self.queue.forwarded.clear();
+        self.announced.clear();
+    }
+
+    fn mark_outputs(&mut self, outputs: &mut Outputs) {
+        let time = self.clock.time();
+        if time != NO_TIME {
+            let announced = &mut self.announced;
+            outputs.mark_time((self.task.partition.get(), time), |topic, partition| {
+                announced.insert((topic, partition), time);
+            });
+        }
+    }
+
+    /// Reads the times upstream tasks told in this batch. A mark at offset o holds for the records after the one that carried it.
+    fn mark_times(&mut self, source: &str, raw: RawBatch) -> Result<RawBatch, ProcessError> {
+        let mut marks = vec![(raw.from(), self.clock.time())];
+        for item in raw.records() {
+            let record = item?.record;
+            if let Some((upstream, time)) = time_header::of_record(&record) {
+                let before = self.clock.time();
+                let after = self.clock.observe_upstream(source, upstream, time);
+                if after > before {
+                    marks.push((record.offset.next(), after));
+                }
+            }
+        }
+        Ok(raw.with_time_marks(marks))
+    }
+
+    fn run_node(&mut self, node: usize, batch: Batch, call: &mut Call<'_>) -> Result<(), ProcessError> {
+        if self.nodes[node].processor.is_none() {
+            // A source without a decoder: its children take raw batches.
+            self.queue.forward(node, None, batch);
+            return self.drain(call);
+        }
+        self.visit(node, call, |processor, context| processor.process(batch, context))
+    }
+
+    /// Runs what the last node forwarded, depth first.
+    fn drain(&mut self, call: &mut Call<'_>) -> Result<(), ProcessError> {
+        if self.queue.forwarded.is_empty() {
+            return Ok(());
+        }
+        let forwarded = std::mem::take(&mut self.queue.forwarded);
+        for (child, batch) in forwarded {
+            self.run_node(child, batch, call)?;
+        }
+        Ok(())
+    }
+
+    fn visit(
+        &mut self,
+        node: usize,
+        call: &mut Call<'_>,
+        act: impl FnOnce(&mut dyn Processor, &mut ProcessContext<'_>) -> Result<(), ProcessError>,
+    ) -> Result<(), ProcessError> {
+        let GraphNode { name, processor, .. } = &mut self.nodes[node];
+        if let Some(processor) = processor.as_mut() {
+            let mut context = ProcessContext {
+                node,
+                node_name: name,
+                task: self.task,
+                queue: &mut self.queue,
+                state: &mut *call.state,
+                clock: &mut self.clock,
+                outputs: &mut *call.outputs,
+                counters: &mut self.counters,
+                dead_letters: self.dead_letters,
+                on_error: self.on_error,
+                origin: call.origin,
+                now_ms: call.now_ms,
+            };
+            act(processor.as_mut(), &mut context)?;
+        }
+        self.drain(call)
+    }
+}

@@ -1,0 +1,172 @@
+//! Stream time of one task.
+//!
+//! Ordinary sources: the largest timestamp seen. Repartition sources: every upstream task tells its own time in the header `mp.time`; the time here is the
+//! **minimum** over all upstream partitions, unknown until all of them were heard. So a result never depends on which upstream task ran first.
+//! Time never goes back, except when a task is put back to its last commit (`restore`).
+//! A task that reads both kinds takes the minimum of the repartition side and ignores the ordinary one: the slower side decides.
+//! The state is small text, saved in the metadata of the committed offsets and beside the stores.
+
+use std::collections::BTreeMap;
+
+use millpond_log::types::Timestamp;
+
+/// Stream time before anything was seen: below every timestamp.
+pub const NO_TIME: Timestamp = i64::MIN;
+
+/// Stream time of a task; see the module's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskClock {
+    time: Timestamp,
+    /// Per repartition source (by its name in the topology): number of upstream tasks, and the latest time of each that was heard.
+    upstreams: BTreeMap<String, Upstream>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Upstream {
+    expected: usize,
+    times: BTreeMap<i32, Timestamp>,
+}
+
+/// Saved clock state that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("saved stream time is damaged: {text:?}")]
+pub struct ClockStateError {
+    /// What was found.
+    pub text: String,
+}
+
+impl TaskClock {
+    /// A clock that has seen nothing. `upstreams`: repartition sources with the number of upstream tasks writing to each.
+    pub fn new(upstreams: impl IntoIterator<Item = (String, i32)>) -> TaskClock {
+        let upstreams = upstreams
+            .into_iter()
+            .map(|(name, count)| {
+                (
+                    name,
+                    Upstream {
+                        expected: count.max(0) as usize,
+                        times: BTreeMap::new(),
+                    },
+                )
+            })
+            .collect();
+        TaskClock {
+            time: NO_TIME,
+            upstreams,
+        }
+    }
+
+    /// Stream time now; [`NO_TIME`] before it is known.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// True when time comes from upstream tasks rather than from timestamps.
+    pub fn follows_upstreams(&self) -> bool {
+        !self.upstreams.is_empty()
+    }
+
+    /// A record of an ordinary source was seen. Returns the stream time after it (the record itself counted).
+    pub fn observe(&mut self, timestamp: Timestamp) -> Timestamp {
+        if self.upstreams.is_empty() && timestamp > self.time {
+            self.time = timestamp;
+        }
+        self.time
+    }
+
+    /// An upstream task told its time. Returns the stream time after it. Older news than already heard is ignored.
+    pub fn observe_upstream(&mut self, source: &str, upstream_partition: i32, time: Timestamp) -> Timestamp {
+        if let Some(upstream) = self.upstreams.get_mut(source) {
+            let known = upstream.times.entry(upstream_partition).or_insert(NO_TIME);
+            *known = time.max(*known);
+            if let Some(lowest) = self.lowest() {
+                self.time = lowest.max(self.time);
+            }
+        }
+        self.time
+    }
+
+    fn lowest(&self) -> Option<Timestamp> {
+        let mut lowest = None::<Timestamp>;
+        for upstream in self.upstreams.values() {
+            if upstream.times.len() < upstream.expected {
+                return None;
+            }
+            let here = upstream.times.values().min().copied()?;
+            lowest = Some(lowest.map_or(here, |other| other.min(here)));
+        }
+        lowest
+    }
+
+    /// The state as text: `v1;time;source=partition:time,…;…`. Unknown time is an empty field.
+    pub fn encode(&self) -> String {
+        let field = |time: Timestamp| {
+            if time == NO_TIME {
+                String::new()
+            } else {
+                time.to_string()
+            }
+        };
+        let mut text = format!("v1;{}", field(self.time));
+        for (name, upstream) in &self.upstreams {
+            let times: Vec<String> = upstream
+                .times
+                .iter()
+                .map(|(partition, time)| format!("{partition}:{}", field(*time)))
+                .collect();
+            text.push_str(&format!(";{name}={}", times.join(",")));
+        }
+        text
+    }
+
+    /// Takes over a saved state. Sources that no longer exist are ignored; new ones start unheard. Empty text = seen nothing.
+    pub fn restore(&mut self, text: &str) -> Result<(), ClockStateError> {
+        let damaged = || ClockStateError {
+            text: text.to_owned(),
+        };
+        let parse = |field: &str| {
+            if field.is_empty() {
+                Ok(NO_TIME)
+            } else {
+                field.parse::<Timestamp>().map_err(|_| damaged())
+            }
+        };
+        let mut fresh = TaskClock {
+            time: NO_TIME,
+            upstreams: self
+                .upstreams
+                .iter()
+                .map(|(name, up)| {
+                    (
+                        name.clone(),
+                        Upstream {
+                            expected: up.expected,
+                            times: BTreeMap::new(),
+                        },
+                    )
+                })
+                .collect(),
+        };
+        if !text.is_empty() {
+            let mut fields = text.split(';');
+            if fields.next() != Some("v1") {
+                return Err(damaged());
+            }
+            fresh.time = parse(fields.next().ok_or_else(damaged)?)?;
+            for source in fields {
+                let (name, times) = source.split_once('=').ok_or_else(damaged)?;
+                let Some(upstream) = fresh.upstreams.get_mut(name) else {
+                    continue;
+                };
+                for entry in times.split(',').filter(|entry| !entry.is_empty()) {
+                    let (partition, time) = entry.split_once(':').ok_or_else(damaged)?;
+                    upstream
+                        .times
+                        .insert(partition.parse().map_err(|_| damaged())?, parse(time)?);
+                }
+            }
+        }
+        *self = fresh;
+        Ok(())
+    }
+}

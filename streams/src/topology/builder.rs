@@ -1,0 +1,254 @@
+//! Builds a topology node by node: the level below the DSL, used by SQL and by custom operators.
+//!
+//! Parents must exist before their children, so the order of adding is a topological order. Mistakes are reported by `build`, not by panics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use millpond_log::types::TopicName;
+
+use super::{Node, NodeId, NodeKind, TopicRef, Topology, TopologyError};
+use crate::processor::ProcessorSupplier;
+use crate::state::StoreSpec;
+
+/// How a source turns records into batches.
+#[derive(Clone, Default)]
+pub struct SourceOptions {
+    /// Turns raw batches into typed ones; none = children get raw batches.
+    pub decoder: Option<ProcessorSupplier>,
+}
+
+/// How a sink turns batches into records.
+#[derive(Clone, Default)]
+pub struct SinkOptions {
+    /// Sends records for the batches it gets (`InitContext::output` with the topic's name). None = raw batches are copied as they are.
+    pub encoder: Option<ProcessorSupplier>,
+}
+
+/// A repartition topic: a sink and the source that reads it back.
+#[derive(Clone, Default)]
+pub struct RepartitionOptions {
+    /// Partitions of the topic; none = as many as the tasks that write it.
+    pub partitions: Option<i32>,
+    /// Encoder of the sink side (its output is named `{name}-repartition`).
+    pub encoder: Option<ProcessorSupplier>,
+    /// Decoder of the source side.
+    pub decoder: Option<ProcessorSupplier>,
+}
+
+/// Builds a [`Topology`].
+#[derive(Clone, Default)]
+pub struct TopologyBuilder {
+    nodes: Vec<Node>,
+    stores: BTreeMap<String, StoreSpec>,
+    repartitions: BTreeMap<String, Option<i32>>,
+    errors: Vec<TopologyError>,
+}
+
+impl TopologyBuilder {
+    /// An empty topology.
+    pub fn new() -> TopologyBuilder {
+        TopologyBuilder::default()
+    }
+
+    /// Adds a source reading `topics`.
+    pub fn add_source(&mut self, name: &str, topics: &[&str], options: SourceOptions) -> NodeId {
+        let topics = topics.iter().filter_map(|topic| self.external(topic)).collect();
+        self.add_node(
+            name,
+            NodeKind::Source {
+                topics,
+                decoder: options.decoder,
+            },
+            &[],
+            &[],
+        )
+    }
+
+    /// Adds a processor fed by `parents`, with access to the named stores.
+    pub fn add_processor(
+        &mut self,
+        name: &str,
+        supplier: ProcessorSupplier,
+        parents: &[NodeId],
+        stores: &[&str],
+    ) -> NodeId {
+        self.add_node(name, NodeKind::Processor { supplier }, parents, stores)
+    }
+
+    /// Adds a sink writing to `topic`.
+    pub fn add_sink(&mut self, name: &str, topic: &str, options: SinkOptions, parents: &[NodeId]) -> NodeId {
+        match self.external(topic) {
+            Some(topic) => self.add_node(
+                name,
+                NodeKind::Sink {
+                    topic,
+                    encoder: options.encoder,
+                },
+                parents,
+                &[],
+            ),
+            // The error is recorded; any node id will do, because `build` fails.
+            None => NodeId(parents.first().map_or(0, |parent| parent.0)),
+        }
+    }
+
+    /// Adds a store; nodes connect to it by its name.
+    pub fn add_store(&mut self, spec: StoreSpec) {
+        self.check_name("store", &spec.name);
+        if self.stores.contains_key(&spec.name) {
+            self.errors.push(TopologyError::DuplicateName {
+                kind: "store",
+                name: spec.name,
+            });
+        } else {
+            self.stores.insert(spec.name.clone(), spec);
+        }
+    }
+
+    /// Sends what `parents` forward through the topic `{app}-{name}-repartition`; returns the source that reads it. Nodes are named
+    /// `{name}-repartition-sink` and `{name}-repartition-source`, as in Kafka Streams.
+    pub fn add_repartition(&mut self, name: &str, options: RepartitionOptions, parents: &[NodeId]) -> NodeId {
+        self.check_name("repartition", name);
+        if self
+            .repartitions
+            .insert(name.to_owned(), options.partitions)
+            .is_some()
+        {
+            self.errors.push(TopologyError::DuplicateName {
+                kind: "repartition",
+                name: name.to_owned(),
+            });
+        }
+        let topic = TopicRef::Repartition(name.to_owned());
+        self.add_node(
+            &format!("{name}-repartition-sink"),
+            NodeKind::Sink {
+                topic: topic.clone(),
+                encoder: options.encoder,
+            },
+            parents,
+            &[],
+        );
+        self.add_node(
+            &format!("{name}-repartition-source"),
+            NodeKind::Source {
+                topics: vec![topic],
+                decoder: options.decoder,
+            },
+            &[],
+            &[],
+        )
+    }
+
+    /// Records a mistake that `build` will report.
+    pub fn report(&mut self, error: TopologyError) {
+        self.errors.push(error);
+    }
+
+    /// Number of nodes so far.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Checks everything and cuts the graph into sub-topologies.
+    /// # Errors
+    /// The first mistake that was made while building.
+    pub fn build(&self) -> Result<Topology, TopologyError> {
+        if let Some(error) = self.errors.first() {
+            return Err(error.clone());
+        }
+        self.check_nodes()?;
+        Ok(Topology::new(
+            self.nodes.clone(),
+            &self.stores,
+            self.repartitions.clone(),
+        ))
+    }
+
+    fn check_nodes(&self) -> Result<(), TopologyError> {
+        let mut names = BTreeSet::new();
+        let mut read_by: BTreeMap<&TopicRef, &str> = BTreeMap::new();
+        let mut used = BTreeSet::new();
+        for node in &self.nodes {
+            if !names.insert(&node.name) {
+                return Err(TopologyError::DuplicateName {
+                    kind: "node",
+                    name: node.name.clone(),
+                });
+            }
+            if let NodeKind::Source { topics, .. } = &node.kind {
+                for topic in topics {
+                    if let Some(first) = read_by.insert(topic, &node.name) {
+                        return Err(TopologyError::TopicReadTwice {
+                            topic: topic.name(),
+                            first: first.to_owned(),
+                            second: node.name.clone(),
+                        });
+                    }
+                }
+            }
+            for store in &node.stores {
+                if !self.stores.contains_key(store) {
+                    return Err(TopologyError::UnknownStore {
+                        node: node.name.clone(),
+                        store: store.clone(),
+                        known: self.stores.keys().cloned().collect(),
+                    });
+                }
+                used.insert(store);
+            }
+        }
+        if let Some(store) = self.stores.keys().find(|store| !used.contains(store)) {
+            return Err(TopologyError::UnusedStore { store: store.clone() });
+        }
+        if read_by.is_empty() {
+            Err(TopologyError::NoSource)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn add_node(&mut self, name: &str, kind: NodeKind, parents: &[NodeId], stores: &[&str]) -> NodeId {
+        let index = self.nodes.len();
+        if name.is_empty() {
+            self.errors.push(TopologyError::InvalidName {
+                kind: "node",
+                name: name.to_owned(),
+            });
+        }
+        for parent in parents {
+            self.nodes[parent.0].children.push(index);
+        }
+        self.nodes.push(Node {
+            name: name.to_owned(),
+            kind,
+            parents: parents.iter().map(|parent| parent.0).collect(),
+            children: Vec::new(),
+            stores: stores.iter().map(|store| (*store).to_owned()).collect(),
+        });
+        NodeId(index)
+    }
+
+    fn external(&mut self, topic: &str) -> Option<TopicRef> {
+        match TopicName::new(topic) {
+            Ok(name) => Some(TopicRef::External(name)),
+            Err(error) => {
+                self.errors.push(TopologyError::InvalidTopic {
+                    name: topic.to_owned(),
+                    reason: error.to_string(),
+                });
+                None
+            }
+        }
+    }
+
+    fn check_name(&mut self, kind: &'static str, name: &str) {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() || name.len() > 200 || !name.chars().all(legal) {
+            self.errors.push(TopologyError::InvalidName {
+                kind,
+                name: name.to_owned(),
+            });
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The finished topology: an immutable graph, cut into sub-topologies.
+
+use std::collections::BTreeMap;
+
+use super::{Node, SubTopology};
+use crate::state::StoreSpec;
+
+/// An immutable, checked topology. Made by [`super::TopologyBuilder::build`] or `StreamsBuilder::build`.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    sub_topologies: Vec<SubTopology>,
+    repartitions: BTreeMap<String, Option<i32>>,
+}
+
+impl Topology {
+    pub(super) fn new(
+        nodes: Vec<Node>,
+        stores: &BTreeMap<String, StoreSpec>,
+        repartitions: BTreeMap<String, Option<i32>>,
+    ) -> Topology {
+        let groups = connected(&nodes);
+        let mut sub_topologies: Vec<SubTopology> = Vec::new();
+        let mut sub_of_group: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut position = vec![0; nodes.len()];
+        for (index, node) in nodes.into_iter().enumerate() {
+            let sub = *sub_of_group.entry(groups[index]).or_insert_with(|| {
+                sub_topologies.push(SubTopology {
+                    id: sub_topologies.len() as u32,
+                    nodes: Vec::new(),
+                    stores: Vec::new(),
+                });
+                sub_topologies.len() - 1
+            });
+            position[index] = sub_topologies[sub].nodes.len();
+            sub_topologies[sub].nodes.push(node);
+        }
+        for sub in &mut sub_topologies {
+            let mut names: Vec<&String> = sub.nodes.iter().flat_map(|node| &node.stores).collect();
+            names.sort();
+            names.dedup();
+            sub.stores = names
+                .into_iter()
+                .filter_map(|name| stores.get(name))
+                .cloned()
+                .collect();
+            for link in sub
+                .nodes
+                .iter_mut()
+                .flat_map(|node| node.parents.iter_mut().chain(&mut node.children))
+            {
+                *link = position[*link];
+            }
+        }
+        Topology {
+            sub_topologies,
+            repartitions,
+        }
+    }
+
+    /// The sub-topologies, in the order their first node was added.
+    pub fn sub_topologies(&self) -> &[SubTopology] {
+        &self.sub_topologies
+    }
+
+    /// Repartition topics by name, with the partition count asked for.
+    pub fn repartitions(&self) -> &BTreeMap<String, Option<i32>> {
+        &self.repartitions
+    }
+
+    /// Kafka's text form.
+    pub fn describe(&self) -> String {
+        super::describe::describe(self)
+    }
+}
+
+/// Group of each node: nodes joined by an edge or a store are in one group (numbered by their first node).
+fn connected(nodes: &[Node]) -> Vec<usize> {
+    fn root(group: &mut [usize], mut node: usize) -> usize {
+        while group[node] != node {
+            group[node] = group[group[node]];
+            node = group[node];
+        }
+        node
+    }
+    let mut group: Vec<usize> = (0..nodes.len()).collect();
+    let mut join = |left: usize, right: usize| {
+        let (left, right) = (root(&mut group, left), root(&mut group, right));
+        group[left.max(right)] = left.min(right);
+    };
+    let mut first_user: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, node) in nodes.iter().enumerate() {
+        for parent in &node.parents {
+            join(*parent, index);
+        }
+        for store in &node.stores {
+            join(*first_user.entry(store).or_insert(index), index);
+        }
+    }
+    (0..nodes.len()).map(|node| root(&mut group, node)).collect()
+}

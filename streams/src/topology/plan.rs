@@ -1,0 +1,143 @@
+//! A topology with numbers: how many tasks each sub-topology has, which internal topics must exist and how many partitions they get.
+
+use std::collections::BTreeMap;
+
+use millpond_log::types::{PartitionId, TopicName};
+
+use super::{TopicRef, Topology, TopologyError, topic_names};
+use crate::state::{StoreKind, StoreSpec, TaskId};
+
+/// A topology made concrete for one application and one cluster.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Application id, prefix of internal topics.
+    pub application_id: String,
+    /// Number of tasks per sub-topology, by its id.
+    pub task_counts: Vec<i32>,
+    /// Internal topics to create: repartition topics, changelogs, dead letters.
+    pub internal_topics: Vec<InternalTopic>,
+    upstream_tasks: BTreeMap<String, i32>,
+}
+
+/// An internal topic and its settings by Kafka's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalTopic {
+    /// Full name.
+    pub name: TopicName,
+    /// Partition count.
+    pub partitions: i32,
+    /// Settings.
+    pub configs: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// Works out the plan. `partitions` answers the partition count of the user's topics.
+    /// # Errors
+    /// When a source topic is missing, topics are not co-partitioned, or a name is no legal topic name.
+    pub fn new(
+        topology: &Topology,
+        application_id: &str,
+        partitions: &dyn Fn(&TopicName) -> Option<i32>,
+    ) -> Result<Plan, TopologyError> {
+        let legal = |name: String| {
+            TopicName::new(&name).map_err(|error| TopologyError::InvalidTopic {
+                name: name.clone(),
+                reason: error.to_string(),
+            })
+        };
+        let subs = topology.sub_topologies();
+        let mut repartitions: BTreeMap<String, i32> = topology
+            .repartitions()
+            .iter()
+            .filter_map(|(name, count)| Some((name.clone(), (*count)?)))
+            .collect();
+        let mut upstream_tasks: BTreeMap<String, i32> = BTreeMap::new();
+        let mut task_counts: Vec<Option<i32>> = vec![None; subs.len()];
+        // A sub-topology can be counted once all its repartition topics are; the graph has no cycles, so each round settles at least one.
+        for _ in 0..subs.len() {
+            for (index, sub) in subs.iter().enumerate() {
+                let known = sub.source_topics().all(|topic| match topic {
+                    TopicRef::Repartition(name) => repartitions.contains_key(name),
+                    _ => true,
+                });
+                if task_counts[index].is_some() || !known {
+                    continue;
+                }
+                let tasks = sub.task_count(&|topic| match topic {
+                    TopicRef::Repartition(name) => repartitions.get(name).copied(),
+                    TopicRef::External(name) => partitions(name),
+                    TopicRef::DeadLetters => None,
+                })?;
+                task_counts[index] = Some(tasks);
+                for topic in sub.sink_topics() {
+                    if let TopicRef::Repartition(name) = topic {
+                        repartitions.entry(name.clone()).or_insert(tasks);
+                        upstream_tasks.insert(name.clone(), tasks);
+                    }
+                }
+            }
+        }
+        let task_counts: Vec<i32> = task_counts.into_iter().map(|count| count.unwrap_or(0)).collect();
+        let mut internal_topics = Vec::new();
+        for (name, count) in &repartitions {
+            internal_topics.push(InternalTopic {
+                name: legal(topic_names::repartition_topic(application_id, name))?,
+                partitions: *count,
+                configs: configs([("cleanup.policy", "delete"), ("retention.ms", "-1")]),
+            });
+        }
+        for (sub, tasks) in subs.iter().zip(&task_counts) {
+            for store in sub.stores().iter().filter(|store| store.logged) {
+                internal_topics.push(InternalTopic {
+                    name: legal(topic_names::changelog_topic(application_id, &store.name))?,
+                    partitions: *tasks,
+                    configs: changelog_configs(store),
+                });
+            }
+        }
+        internal_topics.push(InternalTopic {
+            name: legal(topic_names::dead_letter_topic(application_id))?,
+            partitions: 1,
+            configs: BTreeMap::new(),
+        });
+        Ok(Plan {
+            application_id: application_id.to_owned(),
+            task_counts,
+            internal_topics,
+            upstream_tasks,
+        })
+    }
+
+    /// All tasks.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskId> {
+        self.task_counts.iter().enumerate().flat_map(|(sub, count)| {
+            (0..*count).map(move |partition| TaskId::new(sub as u32, PartitionId::new(partition)))
+        })
+    }
+
+    /// Number of tasks that write to the repartition topic of that name (without application id).
+    pub fn upstream_tasks(&self, repartition: &str) -> i32 {
+        self.upstream_tasks.get(repartition).copied().unwrap_or(0)
+    }
+}
+
+/// Changelogs are compacted; those of windows also expire, a day after the window's retention (as in Kafka Streams).
+fn changelog_configs(store: &StoreSpec) -> BTreeMap<String, String> {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let mut all = match store.kind {
+        StoreKind::Window { retention_ms, .. } => {
+            let retention = retention_ms.saturating_add(DAY_MS).to_string();
+            configs([("cleanup.policy", "compact,delete"), ("retention.ms", &retention)])
+        }
+        _ => configs([("cleanup.policy", "compact")]),
+    };
+    all.extend(store.changelog_configs.clone());
+    all
+}
+
+fn configs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}

@@ -1,0 +1,66 @@
+//! Names of topics in a topology, and of the internal ones once the application id is known.
+//!
+//! A topology knows no application id: `{app}-{name}-repartition`, `{app}-{store}-changelog` and `{app}-dead-letters` are made when it is run.
+
+use std::fmt;
+
+use millpond_log::types::TopicName;
+
+/// A topic as the topology names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TopicRef {
+    /// A topic of the user.
+    External(TopicName),
+    /// A repartition topic, by its name without application id and suffix.
+    Repartition(String),
+    /// The application's dead-letter topic.
+    DeadLetters,
+}
+
+impl TopicRef {
+    /// The topic's full name in an application.
+    ///
+    /// # Panics
+    /// When the application id makes no legal topic name: `Plan::new` has checked it before.
+    pub fn resolve(&self, application_id: &str) -> TopicName {
+        match self {
+            TopicRef::External(name) => name.clone(),
+            TopicRef::Repartition(name) => internal(&repartition_topic(application_id, name)),
+            TopicRef::DeadLetters => internal(&dead_letter_topic(application_id)),
+        }
+    }
+
+    /// The name used in `describe()` and by `InitContext::output`: without the application id, as Kafka Streams prints it.
+    pub fn name(&self) -> String {
+        match self {
+            TopicRef::External(name) => name.to_string(),
+            TopicRef::Repartition(name) => format!("{name}-repartition"),
+            TopicRef::DeadLetters => "dead-letters".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for TopicRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// `{app}-{name}-repartition`.
+pub fn repartition_topic(application_id: &str, name: &str) -> String {
+    format!("{application_id}-{name}-repartition")
+}
+
+/// `{app}-{store}-changelog`.
+pub fn changelog_topic(application_id: &str, store: &str) -> String {
+    format!("{application_id}-{store}-changelog")
+}
+
+/// `{app}-dead-letters`.
+pub fn dead_letter_topic(application_id: &str) -> String {
+    format!("{application_id}-dead-letters")
+}
+
+fn internal(name: &str) -> TopicName {
+    TopicName::new(name).expect("application id and node names were checked when the plan was made")
+}
