@@ -8,8 +8,22 @@
 //! of a partition; nothing is acknowledged before its topic's durability says so. Pure, without files or clocks: `producer_state.rs`,
 //! `watermarks.rs`, `roll.rs`, `retention.rs`, `compaction.rs`, `flush_plan.rs`, `journal_format.rs`, `recovery.rs`.
 
+pub mod checkpoint;
 pub mod disk;
 pub mod disk_fs;
+pub mod disk_sim;
+mod disk_sim_file;
+mod disk_sim_node;
+pub mod epoch_cache;
+pub mod file_cache;
+mod index_file;
+pub mod offset_index;
+pub mod partition_metadata;
+pub mod producer_snapshot;
+pub mod time_index;
+pub mod txn_index;
+
+pub use index_file::{IndexError, IndexResult};
 
 mod append;
 pub mod compaction;
