@@ -1,1 +1,30 @@
-//! The typed DSL.
+//! The typed DSL: Kafka Streams' words, Rust's types.
+//!
+//! `builder.rs` is where streams begin; `stream.rs` (`KStream`), `grouped.rs`, `time_windowed.rs` and `table.rs` (`KTable`) what can be done with them; `operators/` the
+//! processors behind. Always true: state and internal topics are named by the user; null is a matter of type; nothing here runs before the
+//! topology is built. Next: `operators/aggregate.rs` for windows, lateness and caching.
+
+mod builder;
+mod grouped;
+mod operators;
+mod options;
+mod row;
+mod split;
+mod stream;
+mod table;
+mod time_windowed;
+mod time_windows;
+mod timestamps;
+mod windowed;
+
+pub use builder::StreamsBuilder;
+pub use grouped::KGroupedStream;
+pub use operators::aggregate::LateRecord;
+pub use options::{Consumed, Grouped, Materialized, Produced};
+pub use split::SplitStream;
+pub use stream::KStream;
+pub use table::KTable;
+pub use time_windowed::TimeWindowedKStream;
+pub use time_windows::TimeWindows;
+pub use timestamps::TimestampExtractor;
+pub use windowed::{Window, Windowed, WindowedSerde};

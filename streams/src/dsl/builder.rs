@@ -1,0 +1,190 @@
+//! `StreamsBuilder`: where every stream begins.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::operators::aggregate::{AggregateSettings, Unwindowed};
+use super::operators::source::{DecodeSource, SourceSettings};
+use super::{Consumed, KStream, KTable, Materialized};
+use crate::processor::{Processor, ProcessorSupplier};
+use crate::serde::{Data, DefaultSerde, OptionSerde};
+use crate::topology::{NodeId, SourceOptions, Topology, TopologyBuilder, TopologyError};
+
+/// Builds a topology out of streams and tables. Cheap to clone; clones build the same topology.
+///
+/// ```
+/// use millpond_streams::dsl::StreamsBuilder;
+///
+/// let builder = StreamsBuilder::new();
+/// builder.stream::<String, String>("words").filter(|_, word| !word.is_empty()).to("cleaned");
+/// let topology = builder.build()?;
+/// assert!(topology.describe().contains("Source: KSTREAM-SOURCE-0000000000 (topics: [words])"));
+/// # Ok::<(), millpond_streams::topology::TopologyError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct StreamsBuilder {
+    graph: Arc<Mutex<Graph>>,
+}
+
+/// The topology being built, and the counter behind the names of stateless nodes.
+#[derive(Default)]
+pub(super) struct Graph {
+    pub(super) topology: TopologyBuilder,
+    next_node: usize,
+}
+
+/// A shared graph, as streams hold it.
+pub(super) type GraphRef = Arc<Mutex<Graph>>;
+
+impl Graph {
+    /// A name such as Kafka Streams gives to nodes nobody named. No state or topic is ever called by it.
+    pub(super) fn new_name(&mut self, prefix: &str) -> String {
+        let number = self.next_node;
+        self.next_node += 1;
+        format!("{prefix}-{number:010}")
+    }
+}
+
+/// A supplier from a closure making a concrete processor.
+pub(super) fn supplier<P: Processor + 'static>(
+    make: impl Fn() -> P + Send + Sync + 'static,
+) -> ProcessorSupplier {
+    Arc::new(move || Box::new(make()) as Box<dyn Processor>)
+}
+
+impl StreamsBuilder {
+    /// An empty builder.
+    pub fn new() -> StreamsBuilder {
+        StreamsBuilder::default()
+    }
+
+    /// The records of a topic, read with the types' default serdes. Records that cannot be read go to the dead-letter topic.
+    pub fn stream<K, V>(&self, topic: &str) -> KStream<K, V>
+    where
+        K: Data + DefaultSerde,
+        V: Data + DefaultSerde,
+    {
+        self.stream_with(topic, Consumed::default())
+    }
+
+    /// The records of a topic, read as told.
+    pub fn stream_with<K: Data, V: Data>(&self, topic: &str, consumed: Consumed<K, V>) -> KStream<K, V> {
+        self.streams_with(&[topic], consumed)
+    }
+
+    /// The records of several topics as one stream.
+    pub fn streams_with<K: Data, V: Data>(&self, topics: &[&str], consumed: Consumed<K, V>) -> KStream<K, V> {
+        let node = self.source("KSTREAM-SOURCE", topics, consumed);
+        KStream::new(self.graph.clone(), node, false)
+    }
+
+    /// A topic as a table: the latest value per key, kept in the store `name`. A null value deletes its key.
+    ///
+    /// ```
+    /// use millpond_streams::dsl::StreamsBuilder;
+    /// use millpond_streams::testing::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// builder.table::<String, String>("airports", "airport-names");
+    /// let mut driver = TopologyTestDriver::new(&builder.build()?)?;
+    /// let airports = driver.input::<String, Option<String>>("airports");
+    /// driver.pipe(&airports, "JFK".to_owned(), Some("Kennedy".to_owned()), 0)?;
+    /// assert_eq!(driver.value::<String, String>("airport-names", &"JFK".to_owned())?, Some("Kennedy".to_owned()));
+    /// driver.pipe(&airports, "JFK".to_owned(), None, 1)?;
+    /// assert_eq!(driver.value::<String, String>("airport-names", &"JFK".to_owned())?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn table<K, V>(&self, topic: &str, name: &str) -> KTable<K, V>
+    where
+        K: Data + DefaultSerde,
+        V: Data + DefaultSerde,
+    {
+        self.table_with(topic, name, Consumed::default(), Materialized::default())
+    }
+
+    /// A topic as a table, read and stored as told.
+    pub fn table_with<K: Data, V: Data>(
+        &self,
+        topic: &str,
+        name: &str,
+        consumed: Consumed<K, V>,
+        materialized: Materialized<V>,
+    ) -> KTable<K, V> {
+        let Consumed {
+            key,
+            value,
+            timestamps,
+            on_error,
+            name: source_name,
+        } = consumed;
+        let nullable = Arc::new(OptionSerde(value));
+        let time = timestamps.for_nullable();
+        let consumed = Consumed {
+            key: key.clone(),
+            value: nullable.clone(),
+            timestamps: time,
+            on_error,
+            name: source_name,
+        };
+        let source = self.source("KSTREAM-SOURCE", &[topic], consumed);
+        let settings = AggregateSettings {
+            store: name.to_owned(),
+            key,
+            value: nullable,
+            aggregate: materialized.value.clone(),
+            skips_null_values: false,
+            emit_every_update: materialized.emit_every_update,
+            on_late: None,
+        };
+        let replace = |_: &K, value: &Option<V>, slot: &mut Option<V>| {
+            slot.clone_from(value);
+            Ok(())
+        };
+        super::grouped::add_aggregate(
+            &self.graph,
+            source,
+            name,
+            settings,
+            Unwindowed,
+            &materialized,
+            None,
+            replace,
+        )
+    }
+
+    /// Checks the topology and cuts it into sub-topologies.
+    /// # Errors
+    /// The first mistake: names used twice, illegal names or windows, topics read twice, unused stores.
+    pub fn build(&self) -> Result<Topology, TopologyError> {
+        self.graph.lock().topology.build()
+    }
+
+    fn source<K: Data, V: Data>(&self, prefix: &str, topics: &[&str], consumed: Consumed<K, V>) -> NodeId {
+        let Consumed {
+            key,
+            value,
+            timestamps,
+            on_error,
+            name,
+        } = consumed;
+        let settings = Arc::new(SourceSettings {
+            key,
+            value,
+            timestamps,
+            on_error,
+        });
+        let decoder = supplier(move || DecodeSource {
+            settings: settings.clone(),
+        });
+        let mut graph = self.graph.lock();
+        let name = name.unwrap_or_else(|| graph.new_name(prefix));
+        graph.topology.add_source(
+            &name,
+            topics,
+            SourceOptions {
+                decoder: Some(decoder),
+            },
+        )
+    }
+}

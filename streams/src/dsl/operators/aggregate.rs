@@ -1,0 +1,482 @@
+//! Aggregation per key, with or without time windows, behind one write-back cache.
+//!
+//! Always true: between commits every changed aggregate lives in the cache only; `on_commit` writes each once to the store and forwards it once; `on_abort`
+//! forgets the whole cache, for it may hold what was never committed. A window that is closed takes nothing, so its pane can be dropped after a flush.
+//! A batch goes through in three passes: find slots (hash once per record), read all missing aggregates in one call, apply the closure.
+//! Lateness is judged by the stream time each row carries, never by the batch it came in.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use millpond_log::types::Timestamp;
+
+use super::pane_cache::{Pane, PaneCache, hash_key};
+use crate::dsl::row::{NO_OFFSET, Row, batch_of, rows_of};
+use crate::dsl::{TimeWindows, Window, Windowed};
+use crate::processor::{
+    Batch, BoxError, Headers, InitContext, NO_TIME, ProcessContext, ProcessError, Processor,
+};
+use crate::serde::{Data, SerdeRef};
+use crate::state::{KeyBatch, StoreIndex, ValueEnvelope, window_key};
+
+/// Changed aggregates written to the store in one go.
+const FLUSH_CHUNK: usize = 4096;
+
+/// Which panes a record belongs to, and what the result is keyed by.
+pub(in crate::dsl) trait Paning<K>: Copy + Send + Sync + 'static {
+    type OutKey: Data;
+    fn windows(&self, timestamp: Timestamp, each: impl FnMut(Window));
+    fn is_closed(&self, window: Window, stream_time: Timestamp) -> bool;
+    fn window_of(&self, start_ms: Timestamp) -> Window;
+    fn out_key(&self, key: K, start_ms: Timestamp) -> Self::OutKey;
+    fn store_key(&self, start_ms: Timestamp, key: &[u8], out: &mut Vec<u8>);
+    /// Panes that start before this are to be deleted.
+    fn horizon(&self, stream_time: Timestamp) -> Option<Timestamp>;
+}
+
+/// One pane for all time.
+#[derive(Clone, Copy)]
+pub(in crate::dsl) struct Unwindowed;
+
+const ALWAYS: Window = Window {
+    start_ms: 0,
+    end_ms: Timestamp::MAX,
+};
+
+impl<K: Data> Paning<K> for Unwindowed {
+    type OutKey = K;
+
+    fn windows(&self, _timestamp: Timestamp, mut each: impl FnMut(Window)) {
+        each(ALWAYS);
+    }
+
+    fn is_closed(&self, _window: Window, _stream_time: Timestamp) -> bool {
+        false
+    }
+
+    fn window_of(&self, _start_ms: Timestamp) -> Window {
+        ALWAYS
+    }
+
+    fn out_key(&self, key: K, _start_ms: Timestamp) -> K {
+        key
+    }
+
+    fn store_key(&self, _start_ms: Timestamp, key: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(key);
+    }
+
+    fn horizon(&self, _stream_time: Timestamp) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// Tumbling or hopping windows with the retention of their store.
+#[derive(Clone, Copy)]
+pub(in crate::dsl) struct Panes {
+    pub(in crate::dsl) windows: TimeWindows,
+    pub(in crate::dsl) retention_ms: i64,
+}
+
+impl<K: Data> Paning<K> for Panes {
+    type OutKey = Windowed<K>;
+
+    fn windows(&self, timestamp: Timestamp, each: impl FnMut(Window)) {
+        self.windows.windows_for(timestamp).for_each(each);
+    }
+
+    fn is_closed(&self, window: Window, stream_time: Timestamp) -> bool {
+        self.windows.is_closed(window.end_ms, stream_time)
+    }
+
+    fn window_of(&self, start_ms: Timestamp) -> Window {
+        Window {
+            start_ms,
+            end_ms: start_ms + self.windows.size_ms(),
+        }
+    }
+
+    fn out_key(&self, key: K, start_ms: Timestamp) -> Windowed<K> {
+        Windowed {
+            key,
+            window: Window {
+                start_ms,
+                end_ms: start_ms + self.windows.size_ms(),
+            },
+        }
+    }
+
+    fn store_key(&self, start_ms: Timestamp, key: &[u8], out: &mut Vec<u8>) {
+        window_key::append_to(start_ms, key, out);
+    }
+
+    fn horizon(&self, stream_time: Timestamp) -> Option<Timestamp> {
+        let horizon = stream_time.saturating_sub(self.retention_ms);
+        // Whole hops, so that a range is deleted once per window and not once per commit.
+        (horizon > 0).then(|| horizon - horizon % self.windows.advance_ms())
+    }
+}
+
+/// A record that came after its window was closed.
+#[derive(Clone, Copy, Debug)]
+pub struct LateRecord<'a, K, V> {
+    /// Its key.
+    pub key: &'a K,
+    /// Its value.
+    pub value: &'a V,
+    /// Its timestamp.
+    pub timestamp: Timestamp,
+    /// The closed window it would have belonged to.
+    pub window: Window,
+    /// Stream time when it was read.
+    pub stream_time: Timestamp,
+}
+
+/// Called for every late record and window.
+pub(in crate::dsl) type LateHook<K, V> = Arc<dyn Fn(LateRecord<'_, K, V>) + Send + Sync>;
+
+pub(in crate::dsl) struct AggregateSettings<K, V, A> {
+    pub(in crate::dsl) store: String,
+    pub(in crate::dsl) key: SerdeRef<K>,
+    pub(in crate::dsl) value: SerdeRef<V>,
+    pub(in crate::dsl) aggregate: SerdeRef<A>,
+    /// Rows whose value is null are left out (as Kafka Streams does without windows).
+    pub(in crate::dsl) skips_null_values: bool,
+    pub(in crate::dsl) emit_every_update: Option<bool>,
+    pub(in crate::dsl) on_late: Option<LateHook<K, V>>,
+}
+
+/// See the module's text. `F` folds a record into an aggregate in place.
+pub(in crate::dsl) struct Aggregate<K, V, A, P, F> {
+    settings: Arc<AggregateSettings<K, V, A>>,
+    update: Arc<F>,
+    panes: P,
+    cache: PaneCache<A>,
+    store: StoreIndex,
+    emit_every_update: bool,
+    cache_max_bytes: usize,
+    expired_before: Timestamp,
+    key_bytes: Vec<u8>,
+    work: Vec<Work>,
+    missing: Vec<(Timestamp, u32)>,
+    missing_keys: KeyBatch,
+    types: PhantomData<fn(K, V)>,
+}
+
+/// One record for one pane.
+struct Work {
+    row: u32,
+    slot: u32,
+    start_ms: Timestamp,
+}
+
+impl<K, V, A, P, F> Aggregate<K, V, A, P, F> {
+    pub(in crate::dsl) fn new(settings: Arc<AggregateSettings<K, V, A>>, panes: P, update: Arc<F>) -> Self {
+        Aggregate {
+            settings,
+            update,
+            panes,
+            cache: PaneCache::new(),
+            store: StoreIndex::new(0),
+            emit_every_update: false,
+            cache_max_bytes: 0,
+            expired_before: NO_TIME,
+            key_bytes: Vec::new(),
+            work: Vec::new(),
+            missing: Vec::new(),
+            missing_keys: KeyBatch::new(),
+            types: PhantomData,
+        }
+    }
+}
+
+impl<K, V, A, P, F> Processor for Aggregate<K, V, A, P, F>
+where
+    K: Data,
+    V: Data,
+    A: Data,
+    P: Paning<K>,
+    F: Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
+{
+    fn init(&mut self, context: &mut InitContext<'_>) -> Result<(), ProcessError> {
+        self.store = context.store_index(&self.settings.store)?;
+        self.emit_every_update = self
+            .settings
+            .emit_every_update
+            .unwrap_or(context.config().emit_every_update);
+        self.cache_max_bytes = context.config().cache_max_bytes;
+        Ok(())
+    }
+
+    fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        let rows = rows_of::<K, V>(batch, context)?;
+        self.find_slots(&rows, context)?;
+        self.load_missing(context)?;
+        self.apply(&rows, context)?;
+        if self.cache.bytes() > self.cache_max_bytes {
+            self.flush(context)?;
+            self.cache.clear();
+        }
+        Ok(())
+    }
+
+    fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        self.flush(context)?;
+        let stream_time = context.stream_time();
+        let panes = self.panes;
+        self.cache
+            .panes
+            .retain(|pane| !panes.is_closed(panes.window_of(pane.start_ms), stream_time));
+        if stream_time != NO_TIME
+            && let Some(horizon) = self.panes.horizon(stream_time)
+            && horizon > self.expired_before
+        {
+            let (from, to) = window_key::panes_before(horizon);
+            context.store(self.store).delete_range(&from, &to);
+            self.expired_before = horizon;
+        }
+        Ok(())
+    }
+
+    fn on_abort(&mut self) {
+        self.cache.clear();
+        self.expired_before = NO_TIME;
+    }
+}
+
+impl<K, V, A, P, F> Aggregate<K, V, A, P, F>
+where
+    K: Data,
+    V: Data,
+    A: Data,
+    P: Paning<K>,
+    F: Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
+{
+    /// First pass: which slots the rows go to; new slots are noted as missing.
+    fn find_slots(
+        &mut self,
+        rows: &[Row<K, V>],
+        context: &mut ProcessContext<'_>,
+    ) -> Result<(), ProcessError> {
+        let settings = &*self.settings;
+        let (mut skipped, mut late) = (0, 0);
+        self.work.clear();
+        for (index, row) in rows.iter().enumerate() {
+            let null_value = settings.skips_null_values && settings.value.is_null(&row.value);
+            if null_value || settings.key.is_null(&row.key) {
+                skipped += 1;
+                continue;
+            }
+            self.key_bytes.clear();
+            if let Err(cause) = settings.key.serialize(&row.key, &mut self.key_bytes) {
+                context.refuse(None, row.offset, row.timestamp, cause.into())?;
+                continue;
+            }
+            let hash = hash_key(&self.key_bytes);
+            self.panes.windows(row.timestamp, |window| {
+                if self.panes.is_closed(window, row.stream_time) {
+                    late += 1;
+                    if let Some(hook) = &settings.on_late {
+                        let Row {
+                            key,
+                            value,
+                            timestamp,
+                            stream_time,
+                            ..
+                        } = row;
+                        let (timestamp, stream_time) = (*timestamp, *stream_time);
+                        hook(LateRecord {
+                            key,
+                            value,
+                            timestamp,
+                            window,
+                            stream_time,
+                        });
+                    }
+                    return;
+                }
+                let pane = self.cache.pane(window.start_ms);
+                let (slot, new) = self.cache.panes[pane].slot(hash, &self.key_bytes);
+                if new {
+                    self.missing.push((window.start_ms, slot));
+                    self.missing_keys.push_with(|out| {
+                        self.panes.store_key(window.start_ms, &self.key_bytes, out);
+                    });
+                }
+                self.work.push(Work {
+                    row: index as u32,
+                    slot,
+                    start_ms: window.start_ms,
+                });
+            });
+        }
+        context.skipped(skipped);
+        context.late(late);
+        Ok(())
+    }
+
+    /// Second pass: one read for all new slots.
+    fn load_missing(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        let (cache, missing, settings) = (&mut self.cache, &self.missing, &*self.settings);
+        let mut damaged: Option<BoxError> = None;
+        context
+            .store(self.store)
+            .multi_get_with(&self.missing_keys, |number, stored| {
+                let Some(stored) = stored else { return };
+                let read = || -> Result<(A, Timestamp), BoxError> {
+                    let envelope = ValueEnvelope::parse(stored)?;
+                    Ok((
+                        settings.aggregate.deserialize(envelope.value)?,
+                        envelope.timestamp,
+                    ))
+                };
+                match read() {
+                    Ok((value, timestamp)) => {
+                        let (start_ms, slot) = missing[number];
+                        let pane = cache.pane(start_ms);
+                        let slot = &mut cache.panes[pane].slots[slot as usize];
+                        (slot.value, slot.timestamp) = (Some(value), timestamp);
+                    }
+                    Err(cause) => damaged = Some(cause),
+                }
+            })?;
+        self.missing.clear();
+        self.missing_keys.clear();
+        damaged.map_or(Ok(()), |cause| Err(ProcessError::node(context.node(), cause)))
+    }
+
+    /// Third pass: fold every row into its slots, in order.
+    fn apply(&mut self, rows: &[Row<K, V>], context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        let mut updates = Vec::new();
+        let (mut pane, mut pane_start) = (0, None);
+        for work in &self.work {
+            if pane_start != Some(work.start_ms) {
+                (pane, pane_start) = (self.cache.pane(work.start_ms), Some(work.start_ms));
+            }
+            let row = &rows[work.row as usize];
+            let slot = &mut self.cache.panes[pane].slots[work.slot as usize];
+            let existed = slot.value.is_some();
+            if let Err(cause) = (self.update)(&row.key, &row.value, &mut slot.value) {
+                context.refuse(None, row.offset, row.timestamp, cause)?;
+                continue;
+            }
+            slot.timestamp = if existed {
+                slot.timestamp.max(row.timestamp)
+            } else {
+                row.timestamp
+            };
+            if self.emit_every_update {
+                updates.push(Row {
+                    key: self.panes.out_key(row.key.clone(), work.start_ms),
+                    value: slot.value.clone(),
+                    timestamp: slot.timestamp,
+                    headers: Headers::NONE,
+                    stream_time: row.stream_time,
+                    offset: row.offset,
+                });
+            }
+            self.cache.panes[pane].touch(work.slot);
+        }
+        self.work.clear();
+        if !updates.is_empty() {
+            context.forward(batch_of(updates));
+        }
+        Ok(())
+    }
+
+    /// Writes every changed aggregate to the store and, unless each update was forwarded already, forwards it.
+    fn flush(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        let mut buffers = FlushBuffers::default();
+        let stream_time = context.stream_time();
+        for pane in &mut self.cache.panes {
+            for chunk in pane.dirty.chunks(FLUSH_CHUNK) {
+                buffers.clear();
+                let mut rows = Vec::with_capacity(if self.emit_every_update { 0 } else { chunk.len() });
+                let fill = Fill {
+                    settings: &self.settings,
+                    panes: self.panes,
+                    pane,
+                };
+                fill.fill(chunk, &mut buffers)
+                    .map_err(|cause| ProcessError::node(context.node(), cause))?;
+                let mut store = context.store(self.store);
+                store.put_many(&buffers.put_keys, |number| buffers.value(number));
+                buffers.delete_keys.iter().for_each(|key| store.delete(key));
+                drop(store);
+                if !self.emit_every_update {
+                    for index in chunk {
+                        let slot = &pane.slots[*index as usize];
+                        let key = self.settings.key.deserialize(slot.key.as_bytes());
+                        let key = key.map_err(|cause| ProcessError::node(context.node(), cause))?;
+                        rows.push(Row {
+                            key: self.panes.out_key(key, pane.start_ms),
+                            value: slot.value.clone(),
+                            timestamp: slot.timestamp,
+                            headers: Headers::NONE,
+                            stream_time,
+                            offset: NO_OFFSET,
+                        });
+                    }
+                    context.forward(batch_of(rows));
+                }
+            }
+            pane.mark_clean();
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct FlushBuffers {
+    put_keys: KeyBatch,
+    values: Vec<u8>,
+    value_ends: Vec<usize>,
+    delete_keys: KeyBatch,
+    encoded: Vec<u8>,
+}
+
+impl FlushBuffers {
+    fn clear(&mut self) {
+        self.put_keys.clear();
+        self.values.clear();
+        self.value_ends.clear();
+        self.delete_keys.clear();
+    }
+
+    fn value(&self, number: usize) -> &[u8] {
+        let start = number.checked_sub(1).map_or(0, |before| self.value_ends[before]);
+        &self.values[start..self.value_ends[number]]
+    }
+}
+
+struct Fill<'a, K, V, A, P> {
+    settings: &'a AggregateSettings<K, V, A>,
+    panes: P,
+    pane: &'a Pane<A>,
+}
+
+impl<K: Data, V: Data, A: Data, P: Paning<K>> Fill<'_, K, V, A, P> {
+    /// Encodes the slots of a chunk: each key and value once; the same bytes go to the changelog later.
+    fn fill(&self, chunk: &[u32], buffers: &mut FlushBuffers) -> Result<(), BoxError> {
+        for index in chunk {
+            let slot = &self.pane.slots[*index as usize];
+            let write_key = |out: &mut Vec<u8>| {
+                self.panes.store_key(self.pane.start_ms, slot.key.as_bytes(), out);
+            };
+            match &slot.value {
+                Some(value) => {
+                    buffers.put_keys.push_with(write_key);
+                    buffers.encoded.clear();
+                    self.settings.aggregate.serialize(value, &mut buffers.encoded)?;
+                    ValueEnvelope::append_plain(slot.timestamp, &buffers.encoded, &mut buffers.values);
+                    buffers.value_ends.push(buffers.values.len());
+                }
+                None => buffers.delete_keys.push_with(write_key),
+            }
+        }
+        Ok(())
+    }
+}

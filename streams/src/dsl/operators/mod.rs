@@ -1,0 +1,7 @@
+//! The processors behind the DSL. Each is generic over the types of its stream, so that a batch is downcast once and then runs without dynamic calls.
+
+pub(super) mod aggregate;
+mod pane_cache;
+pub(super) mod sink;
+pub(super) mod source;
+pub(super) mod stateless;

@@ -1,0 +1,136 @@
+//! Decodes the records of a topic into typed rows, finds their event time and advances stream time.
+//!
+//! A record that cannot be decoded never stops the task unless it is asked to: it goes to the dead-letter topic with the reason. Stream time advances on every
+//! record with a valid time, also on those that later nodes filter out.
+
+use std::sync::Arc;
+
+use crate::config::ErrorPolicy;
+use crate::dsl::row::{Row, batch_of};
+use crate::dsl::timestamps::{OnInvalid, TimestampExtractor};
+use crate::processor::{
+    Batch, Headers, NO_TIME, ProcessContext, ProcessError, Processor, RawBatch, RawRecordRef,
+};
+use crate::serde::{self, Data, SerdeError, SerdeRef};
+
+pub(in crate::dsl) struct SourceSettings<K, V> {
+    pub(in crate::dsl) key: SerdeRef<K>,
+    pub(in crate::dsl) value: SerdeRef<V>,
+    pub(in crate::dsl) timestamps: TimestampExtractor<K, V>,
+    pub(in crate::dsl) on_error: Option<ErrorPolicy>,
+}
+
+/// Raw batches in, rows out.
+pub(in crate::dsl) struct DecodeSource<K, V> {
+    pub(in crate::dsl) settings: Arc<SourceSettings<K, V>>,
+}
+
+/// Which half of a record could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the record's {part}")]
+struct Undecodable {
+    part: &'static str,
+    #[source]
+    cause: SerdeError,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the record at offset {offset} has no valid timestamp")]
+struct InvalidTimestamp {
+    offset: i64,
+}
+
+impl<K: Data, V: Data> Processor for DecodeSource<K, V> {
+    fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        let Batch::Raw(raw) = batch else {
+            let (node, actual) = (context.node().to_owned(), batch.shape());
+            return Err(ProcessError::UnexpectedBatch {
+                node,
+                expected: "raw records",
+                actual,
+            });
+        };
+        let rows = self.decode(&raw, context)?;
+        if !rows.is_empty() {
+            context.forward(batch_of(rows));
+        }
+        Ok(())
+    }
+}
+
+impl<K: Data, V: Data> DecodeSource<K, V> {
+    fn decode(
+        &self,
+        raw: &RawBatch,
+        context: &mut ProcessContext<'_>,
+    ) -> Result<Vec<Row<K, V>>, ProcessError> {
+        let settings = &*self.settings;
+        let mut rows = Vec::with_capacity(raw.record_count_hint());
+        let mut marks = raw.time_marks().iter().copied().peekable();
+        let follows_upstreams = marks.peek().is_some();
+        let mut stream_time = NO_TIME;
+        let mut read = 0;
+        for found in raw.records() {
+            let found = found?;
+            read += 1;
+            let record = &found.record;
+            while let Some((_, time)) = marks.next_if(|(from, _)| *from <= record.offset) {
+                stream_time = time;
+            }
+            let (key, value) = match self.decode_record(&found) {
+                Ok(pair) => pair,
+                Err(cause) => {
+                    context.refuse(settings.on_error, record.offset, record.timestamp, cause.into())?;
+                    continue;
+                }
+            };
+            let extracted = settings
+                .timestamps
+                .extract(&key, &value, record.timestamp, context.now_ms());
+            let Some(timestamp) = extracted.or_else(|| self.fallback(context)) else {
+                self.refuse_time(record.offset.get(), context)?;
+                continue;
+            };
+            if !follows_upstreams {
+                stream_time = context.observe_time(timestamp);
+            }
+            rows.push(Row {
+                key,
+                value,
+                timestamp,
+                headers: Headers::of_record(record),
+                stream_time,
+                offset: record.offset,
+            });
+        }
+        context.counters().read += read;
+        Ok(rows)
+    }
+
+    fn decode_record(&self, found: &RawRecordRef<'_>) -> Result<(K, V), Undecodable> {
+        let settings = &*self.settings;
+        let key = serde::read(&*settings.key, found.record.key, found.owner)
+            .map_err(|cause| Undecodable { part: "key", cause })?;
+        let value = serde::read(&*settings.value, found.record.value, found.owner)
+            .map_err(|cause| Undecodable { part: "value", cause })?;
+        Ok((key, value))
+    }
+
+    fn fallback(&self, context: &ProcessContext<'_>) -> Option<i64> {
+        let usable = self.settings.timestamps.on_invalid == OnInvalid::UsePartitionTime;
+        Some(context.stream_time()).filter(|time| usable && *time != NO_TIME)
+    }
+
+    fn refuse_time(&self, offset: i64, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        if self.settings.timestamps.on_invalid == OnInvalid::Fail {
+            return Err(ProcessError::node(context.node(), InvalidTimestamp { offset }));
+        }
+        tracing::warn!(
+            node = context.node(),
+            offset,
+            "record without a valid timestamp is skipped"
+        );
+        context.skipped(1);
+        Ok(())
+    }
+}

@@ -1,0 +1,207 @@
+//! Options of sources, sinks, groupings and stores: serdes other than the default, and what goes with them.
+
+use std::time::Duration;
+
+use super::TimestampExtractor;
+use crate::config::ErrorPolicy;
+use crate::serde::{DefaultSerde, SerdeRef};
+
+/// How a topic is read.
+///
+/// ```
+/// use millpond_streams::dsl::{Consumed, StreamsBuilder, TimestampExtractor};
+/// use millpond_streams::serde::{Json, JsonSerde, Native};
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// # struct Order { placed_ms: i64 }
+/// use std::sync::Arc;
+///
+/// let builder = StreamsBuilder::new();
+/// // Default serdes, time from a field:
+/// let timed = Consumed::<String, Json<Order>>::default()
+///     .timestamps(TimestampExtractor::value(|order: &Json<Order>| Some(order.placed_ms)));
+/// builder.stream_with("orders", timed);
+/// // Serdes by hand, so that the value needs no wrapper:
+/// builder.stream_with("more-orders", Consumed::<String, Order>::with(Arc::new(Native), Arc::new(JsonSerde)));
+/// ```
+pub struct Consumed<K, V> {
+    pub(crate) key: SerdeRef<K>,
+    pub(crate) value: SerdeRef<V>,
+    pub(crate) timestamps: TimestampExtractor<K, V>,
+    pub(crate) on_error: Option<ErrorPolicy>,
+    pub(crate) name: Option<String>,
+}
+
+impl<K, V> Consumed<K, V> {
+    /// Reads with these serdes.
+    pub fn with(key: SerdeRef<K>, value: SerdeRef<V>) -> Self {
+        Consumed {
+            key,
+            value,
+            timestamps: TimestampExtractor::record(),
+            on_error: None,
+            name: None,
+        }
+    }
+
+    /// Where event time comes from.
+    #[must_use]
+    pub fn timestamps(self, timestamps: TimestampExtractor<K, V>) -> Self {
+        Consumed { timestamps, ..self }
+    }
+
+    /// What happens to records that cannot be decoded (default: as the application says, which is the dead-letter topic).
+    #[must_use]
+    pub fn on_error(self, policy: ErrorPolicy) -> Self {
+        Consumed {
+            on_error: Some(policy),
+            ..self
+        }
+    }
+
+    /// Name of the source node in `describe()`.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Consumed {
+            name: Some(name.to_owned()),
+            ..self
+        }
+    }
+}
+
+impl<K: DefaultSerde, V: DefaultSerde> Default for Consumed<K, V> {
+    fn default() -> Self {
+        Consumed::with(K::default_serde(), V::default_serde())
+    }
+}
+
+/// How a topic is written.
+pub struct Produced<K, V> {
+    pub(crate) key: SerdeRef<K>,
+    pub(crate) value: SerdeRef<V>,
+    pub(crate) partitioner: Option<Partitioner<K, V>>,
+    pub(crate) name: Option<String>,
+}
+
+pub(crate) type Partitioner<K, V> = std::sync::Arc<dyn Fn(&K, &V) -> Option<i32> + Send + Sync>;
+
+impl<K, V> Produced<K, V> {
+    /// Writes with these serdes.
+    pub fn with(key: SerdeRef<K>, value: SerdeRef<V>) -> Self {
+        Produced {
+            key,
+            value,
+            partitioner: None,
+            name: None,
+        }
+    }
+
+    /// Chooses the partition (wrapped to the topic's count); `None` leaves it to the key's hash.
+    #[must_use]
+    pub fn partitioner(self, choose: impl Fn(&K, &V) -> Option<i32> + Send + Sync + 'static) -> Self {
+        Produced {
+            partitioner: Some(std::sync::Arc::new(choose)),
+            ..self
+        }
+    }
+
+    /// Name of the sink node in `describe()`.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Produced {
+            name: Some(name.to_owned()),
+            ..self
+        }
+    }
+}
+
+impl<K: DefaultSerde, V: DefaultSerde> Default for Produced<K, V> {
+    fn default() -> Self {
+        Produced::with(K::default_serde(), V::default_serde())
+    }
+}
+
+/// How records are grouped: the serdes of the repartition topic (if one is needed) and of the store's keys.
+pub struct Grouped<K, V> {
+    pub(crate) key: SerdeRef<K>,
+    pub(crate) value: SerdeRef<V>,
+    pub(crate) partitions: Option<i32>,
+}
+
+impl<K, V> Grouped<K, V> {
+    /// Groups with these serdes.
+    pub fn with(key: SerdeRef<K>, value: SerdeRef<V>) -> Self {
+        Grouped {
+            key,
+            value,
+            partitions: None,
+        }
+    }
+
+    /// Partitions of the repartition topic (default: as many as the tasks writing to it).
+    #[must_use]
+    pub fn partitions(self, partitions: i32) -> Self {
+        Grouped {
+            partitions: Some(partitions),
+            ..self
+        }
+    }
+}
+
+impl<K: DefaultSerde, V: DefaultSerde> Default for Grouped<K, V> {
+    fn default() -> Self {
+        Grouped::with(K::default_serde(), V::default_serde())
+    }
+}
+
+/// How a table or an aggregate is stored. Its name is the operator's name.
+pub struct Materialized<A> {
+    pub(crate) value: SerdeRef<A>,
+    pub(crate) retention: Option<Duration>,
+    pub(crate) logged: bool,
+    pub(crate) emit_every_update: Option<bool>,
+}
+
+impl<A> Materialized<A> {
+    /// Stores values with this serde.
+    pub fn with(value: SerdeRef<A>) -> Self {
+        Materialized {
+            value,
+            retention: None,
+            logged: true,
+            emit_every_update: None,
+        }
+    }
+
+    /// How long windows are kept after their start (default and minimum: size plus grace).
+    #[must_use]
+    pub fn retention(self, retention: Duration) -> Self {
+        Materialized {
+            retention: Some(retention),
+            ..self
+        }
+    }
+
+    /// No changelog topic: the state does not survive the loss of its disk, nor a crash before it was flushed.
+    #[must_use]
+    pub fn without_changelog(self) -> Self {
+        Materialized {
+            logged: false,
+            ..self
+        }
+    }
+
+    /// Forward every update (true) or one per key and commit (false), whatever the application says.
+    #[must_use]
+    pub fn emit_every_update(self, every: bool) -> Self {
+        Materialized {
+            emit_every_update: Some(every),
+            ..self
+        }
+    }
+}
+
+impl<A: DefaultSerde> Default for Materialized<A> {
+    fn default() -> Self {
+        Materialized::with(A::default_serde())
+    }
+}

@@ -1,0 +1,168 @@
+//! Grouped streams in time windows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::grouped::{add_aggregate, aggregating, count_one, reducing, try_aggregating};
+use super::operators::aggregate::{LateHook, LateRecord, Panes};
+use super::{KGroupedStream, KTable, Materialized, TimeWindows, Windowed};
+use crate::processor::BoxError;
+use crate::serde::{Data, DefaultSerde};
+use crate::topology::TopologyError;
+
+/// A stream grouped by key and time window, ready to be aggregated.
+///
+/// ```
+/// use std::time::Duration;
+/// # use millpond_streams::dsl::{StreamsBuilder, TimeWindows};
+/// # use millpond_streams::testing::TopologyTestDriver;
+///
+/// let builder = StreamsBuilder::new();
+/// builder
+///     .stream::<String, i64>("departures")
+///     .group_by_key()
+///     .windowed_by(TimeWindows::of(Duration::from_secs(60)).grace(Duration::from_secs(10)))
+///     .on_late(|late| eprintln!("{} came too late for {:?}", late.key, late.window))
+///     .count("departures-per-minute")
+///     .updates()
+///     .map(|windowed, count| (windowed.key, format!("{}: {count}", windowed.window.start_ms)))
+///     .to("per-minute");
+/// let mut driver = TopologyTestDriver::new(&builder.build()?)?;
+/// let (input, output) = (driver.input::<String, i64>("departures"), driver.output::<String, String>("per-minute"));
+/// for ts in [1_000, 59_000, 60_000, 2_000, 70_000, 3_000] {
+///     driver.pipe(&input, "JFK".to_owned(), 1, ts)?;
+/// }
+/// // The last one is late: stream time 70 s has reached the first window's end plus its grace.
+/// assert_eq!(driver.read_values(&output)?, ["0: 1", "0: 2", "60000: 1", "0: 3", "60000: 2"]);
+/// assert_eq!(driver.counters().late, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct TimeWindowedKStream<K, V> {
+    grouped: KGroupedStream<K, V>,
+    windows: TimeWindows,
+    on_late: Option<LateHook<K, V>>,
+}
+
+impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
+    pub(super) fn new(grouped: KGroupedStream<K, V>, windows: TimeWindows) -> Self {
+        TimeWindowedKStream {
+            grouped,
+            windows,
+            on_late: None,
+        }
+    }
+
+    /// Called for every record and window that is dropped because it came after the window's grace. Such records are counted in any case.
+    #[must_use]
+    pub fn on_late(self, hook: impl Fn(LateRecord<'_, K, V>) + Send + Sync + 'static) -> Self {
+        TimeWindowedKStream {
+            on_late: Some(Arc::new(hook)),
+            ..self
+        }
+    }
+
+    /// Counts the records of each key and window.
+    pub fn count(&self, name: &str) -> KTable<Windowed<K>, u64> {
+        self.count_with(name, Materialized::default())
+    }
+
+    /// As `count`, stored as told.
+    pub fn count_with(&self, name: &str, materialized: Materialized<u64>) -> KTable<Windowed<K>, u64> {
+        self.fold(name, materialized, count_one)
+    }
+
+    /// Combines the values of each key and window; the first stands as it is. Returning `None` deletes the entry.
+    pub fn reduce<R: Into<Option<V>>>(
+        &self,
+        name: &str,
+        reduce: impl Fn(V, &V) -> R + Send + Sync + 'static,
+    ) -> KTable<Windowed<K>, V> {
+        self.reduce_with(name, reduce, self.grouped.materialized_values())
+    }
+
+    /// As `reduce`, stored as told.
+    pub fn reduce_with<R: Into<Option<V>>>(
+        &self,
+        name: &str,
+        reduce: impl Fn(V, &V) -> R + Send + Sync + 'static,
+        materialized: Materialized<V>,
+    ) -> KTable<Windowed<K>, V> {
+        self.fold(name, materialized, reducing(reduce))
+    }
+
+    /// Folds the values of each key and window into an aggregate of any type. Returning `None` deletes the entry.
+    pub fn aggregate<A: Data + DefaultSerde, R: Into<Option<A>>>(
+        &self,
+        name: &str,
+        initial: impl Fn() -> A + Send + Sync + 'static,
+        add: impl Fn(&K, &V, A) -> R + Send + Sync + 'static,
+    ) -> KTable<Windowed<K>, A> {
+        self.aggregate_with(name, initial, add, Materialized::default())
+    }
+
+    /// As `aggregate`, stored as told.
+    pub fn aggregate_with<A: Data, R: Into<Option<A>>>(
+        &self,
+        name: &str,
+        initial: impl Fn() -> A + Send + Sync + 'static,
+        add: impl Fn(&K, &V, A) -> R + Send + Sync + 'static,
+        materialized: Materialized<A>,
+    ) -> KTable<Windowed<K>, A> {
+        self.fold(name, materialized, aggregating(initial, add))
+    }
+
+    /// As `aggregate`, with a closure that may refuse a record; the aggregate then stays as it was.
+    pub fn try_aggregate<A: Data + DefaultSerde, R: Into<Option<A>>, E: Into<BoxError>>(
+        &self,
+        name: &str,
+        initial: impl Fn() -> A + Send + Sync + 'static,
+        add: impl Fn(&K, &V, A) -> Result<R, E> + Send + Sync + 'static,
+    ) -> KTable<Windowed<K>, A> {
+        self.fold(name, Materialized::default(), try_aggregating(initial, add))
+    }
+
+    fn fold<A: Data>(
+        &self,
+        name: &str,
+        materialized: Materialized<A>,
+        update: impl Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) -> KTable<Windowed<K>, A> {
+        let shortest = self.windows.size_ms().saturating_add(self.windows.grace_ms());
+        let asked = materialized
+            .retention
+            .map(|retention| Duration::as_millis(&retention) as i64);
+        let retention_ms = asked.unwrap_or(shortest);
+        let mistake = self.windows.mistake().or_else(|| {
+            (retention_ms < shortest).then(|| {
+                format!(
+                    "the retention of {retention_ms} ms is shorter than window size plus grace, {shortest} ms"
+                )
+            })
+        });
+        if let Some(reason) = mistake {
+            let error = TopologyError::InvalidOperator {
+                node: name.to_owned(),
+                reason,
+            };
+            self.grouped.graph().lock().topology.report(error);
+        }
+        let mut settings = self.grouped.settings(name, &materialized, false);
+        settings.on_late = self.on_late.clone();
+        let panes = Panes {
+            windows: self.windows,
+            retention_ms,
+        };
+        let window = Some((self.windows.size_ms(), retention_ms));
+        let node = self.grouped.partitioned(name);
+        add_aggregate(
+            self.grouped.graph(),
+            node,
+            name,
+            settings,
+            panes,
+            &materialized,
+            window,
+            update,
+        )
+    }
+}

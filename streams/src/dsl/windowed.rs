@@ -1,0 +1,92 @@
+//! Windows and keys of windowed results.
+
+use std::sync::Arc;
+
+use millpond_log::types::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::serde::{DefaultSerde, Serde, SerdeError, SerdeRef};
+
+/// A stretch of event time: `start_ms ≤ t < end_ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Window {
+    /// Start, inclusive.
+    pub start_ms: Timestamp,
+    /// End, exclusive.
+    pub end_ms: Timestamp,
+}
+
+/// A key in a window: what windowed aggregations are keyed by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Windowed<K> {
+    /// The record's key.
+    pub key: K,
+    /// The window.
+    pub window: Window,
+}
+
+/// Kafka Streams' format for windowed keys: key bytes, then the window's start (big endian). The end is not written: a reader must know the size.
+pub struct WindowedSerde<K> {
+    inner: SerdeRef<K>,
+    size_ms: Option<i64>,
+}
+
+impl<K: DefaultSerde> WindowedSerde<K> {
+    /// Reads and writes windows of this size.
+    pub fn of_size(size_ms: i64) -> SerdeRef<Windowed<K>>
+    where
+        K: 'static,
+    {
+        Arc::new(WindowedSerde {
+            inner: K::default_serde(),
+            size_ms: Some(size_ms),
+        })
+    }
+}
+
+impl<K> WindowedSerde<K> {
+    /// As `of_size`, with a serde for the key.
+    pub fn new(inner: SerdeRef<K>, size_ms: i64) -> WindowedSerde<K> {
+        WindowedSerde {
+            inner,
+            size_ms: Some(size_ms),
+        }
+    }
+}
+
+impl<K: 'static> Serde<Windowed<K>> for WindowedSerde<K> {
+    fn serialize(&self, value: &Windowed<K>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        self.inner.serialize(&value.key, out)?;
+        out.extend_from_slice(&value.window.start_ms.to_be_bytes());
+        Ok(())
+    }
+
+    fn deserialize(&self, bytes: &[u8]) -> Result<Windowed<K>, SerdeError> {
+        let Some((key, start)) = bytes.split_last_chunk::<8>() else {
+            return Err(SerdeError::Width {
+                type_name: "window start",
+                expected: 8,
+                actual: bytes.len(),
+            });
+        };
+        let start_ms = Timestamp::from_be_bytes(*start);
+        // As in Kafka Streams: an unknown size makes an open-ended window.
+        let end_ms = self
+            .size_ms
+            .map_or(Timestamp::MAX, |size| start_ms.saturating_add(size));
+        Ok(Windowed {
+            key: self.inner.deserialize(key)?,
+            window: Window { start_ms, end_ms },
+        })
+    }
+}
+
+/// Without a size: writing is complete, reading gives windows without end (use [`WindowedSerde::of_size`] to read them back).
+impl<K: DefaultSerde> DefaultSerde for Windowed<K> {
+    fn default_serde() -> SerdeRef<Windowed<K>> {
+        Arc::new(WindowedSerde {
+            inner: K::default_serde(),
+            size_ms: None,
+        })
+    }
+}
