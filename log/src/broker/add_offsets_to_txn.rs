@@ -2,6 +2,8 @@
 //!
 //! Committing offsets in a transaction adds the group's partition by itself; this is for clients that say so beforehand.
 
+use std::collections::BTreeSet;
+
 use super::{Broker, BrokerError};
 use crate::types::{GroupId, ProducerEpoch, ProducerId, TransactionalId};
 
@@ -15,7 +17,9 @@ impl Broker {
         producer_epoch: ProducerEpoch,
         group: &GroupId,
     ) -> Result<(), BrokerError> {
-        let _ = (transactional_id, producer_id, producer_epoch, group);
-        unimplemented!()
+        let partitions = BTreeSet::from([self.offsets().partition_of(group).await?]);
+        self.transactions()
+            .add_partitions(transactional_id, producer_id, producer_epoch, partitions)
+            .await
     }
 }

@@ -15,7 +15,12 @@ impl Broker {
         producer_epoch: ProducerEpoch,
         partitions: Vec<TopicPartition>,
     ) -> Result<(), BrokerError> {
-        let _ = (transactional_id, producer_id, producer_epoch, partitions);
-        unimplemented!()
+        for partition in &partitions {
+            self.node().writable_partition(partition)?;
+        }
+        let partitions = partitions.into_iter().collect();
+        self.transactions()
+            .add_partitions(transactional_id, producer_id, producer_epoch, partitions)
+            .await
     }
 }

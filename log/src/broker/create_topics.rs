@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Broker, BrokerError, TopicDescription};
-use crate::types::TopicName;
+use super::node::{TopicSpec, is_internal, new_topic_records, unknown_topic};
+use super::{Broker, BrokerError, ErrorCode, TopicDescription};
+use crate::metadata::{METADATA_TOPIC, limits};
+use crate::types::{TopicId, TopicName};
 
 /// A topic to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +41,77 @@ impl Broker {
     /// Creates topics; one answer per topic, in order. Errs per topic with `TopicAlreadyExists`, `InvalidPartitions`, `InvalidConfig`
     /// (unknown settings suggest a near name) or `PolicyViolation` (a cap). Cancel-safe: a dropped call may or may not have created them.
     pub async fn create_topics(&self, topics: Vec<NewTopic>) -> Vec<Result<TopicDescription, BrokerError>> {
-        let _ = topics;
-        unimplemented!()
+        let mut created = Vec::with_capacity(topics.len());
+        for topic in topics {
+            // One batch a topic: no record batch ever speaks of two topics' partitions.
+            created.push(self.create_topic(topic).await);
+        }
+        created
+    }
+
+    async fn create_topic(&self, topic: NewTopic) -> Result<TopicDescription, BrokerError> {
+        let NewTopic {
+            name,
+            partitions,
+            configs,
+        } = topic;
+        if name.as_str() == METADATA_TOPIC || is_internal(&name) {
+            let message = format!("topic name {name} belongs to the broker");
+            return Err(BrokerError::new(ErrorCode::InvalidTopicException, message));
+        }
+        self.config().topic_defaults.with_overrides(&configs)?;
+        check_config_sizes(&configs)?;
+        let partitions = if partitions == -1 {
+            self.config().num_partitions
+        } else {
+            partitions
+        };
+        let id = TopicId::random(&**self.rng());
+        let spec = TopicSpec {
+            name,
+            partitions,
+            configs,
+        };
+        let name = spec.name.clone();
+        let image = self
+            .node()
+            .change_metadata(move |image| match image.topic(&spec.name) {
+                Some(_) => {
+                    let message = format!("topic {} already exists", spec.name);
+                    Err(BrokerError::new(ErrorCode::TopicAlreadyExists, message))
+                }
+                None => new_topic_records(image, id, &spec),
+            })
+            .await?;
+        image
+            .topic(&name)
+            .map(TopicDescription::of)
+            .ok_or_else(|| unknown_topic(&name))
+    }
+}
+
+/// Caps on what metadata stores per topic.
+pub(super) fn check_config_sizes(configs: &BTreeMap<String, String>) -> Result<(), BrokerError> {
+    if configs.len() > limits::CONFIGS_PER_TOPIC {
+        let message = format!(
+            "topic would have {} settings, at most {} are allowed",
+            configs.len(),
+            limits::CONFIGS_PER_TOPIC
+        );
+        return Err(BrokerError::new(ErrorCode::PolicyViolation, message));
+    }
+    match configs
+        .iter()
+        .find(|(_, value)| value.len() > limits::CONFIG_VALUE_BYTES)
+    {
+        Some((key, value)) => {
+            let message = format!(
+                "setting {key} has {} bytes, at most {} are allowed",
+                value.len(),
+                limits::CONFIG_VALUE_BYTES
+            );
+            Err(BrokerError::new(ErrorCode::PolicyViolation, message))
+        }
+        None => Ok(()),
     }
 }

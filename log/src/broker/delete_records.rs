@@ -1,6 +1,9 @@
 //! DeleteRecords (API key 21).
 
-use super::{Broker, BrokerError};
+use futures::future::join_all;
+
+use super::node::is_internal;
+use super::{Broker, BrokerError, ErrorCode};
 use crate::types::{Offset, TopicPartition};
 
 impl Broker {
@@ -11,7 +14,16 @@ impl Broker {
         &self,
         partitions: Vec<(TopicPartition, Option<Offset>)>,
     ) -> Vec<Result<Offset, BrokerError>> {
-        let _ = partitions;
-        unimplemented!()
+        let deletions = partitions.into_iter().map(|(partition, before)| async move {
+            if is_internal(&partition.topic) {
+                let message = format!(
+                    "records of {} cannot be deleted: it belongs to the broker",
+                    partition.topic
+                );
+                return Err(BrokerError::new(ErrorCode::InvalidRequest, message));
+            }
+            Ok(self.node().partition(&partition)?.delete_records(before).await?)
+        });
+        join_all(deletions).await
     }
 }

@@ -1,13 +1,36 @@
 //! DeleteTopics (API key 20).
 
-use super::{Broker, BrokerError};
+use super::node::{is_internal, run_to_end, unknown_topic};
+use super::{Broker, BrokerError, ErrorCode};
+use crate::metadata::MetadataRecord;
 use crate::types::TopicName;
 
 impl Broker {
     /// Deletes topics with all their records; one answer per topic, in order. A topic made again under the same name has a new id.
     /// Errs per topic with `UnknownTopicOrPartition`, or `InvalidRequest` for an internal topic. Cancel-safe.
     pub async fn delete_topics(&self, topics: Vec<TopicName>) -> Vec<Result<(), BrokerError>> {
-        let _ = topics;
-        unimplemented!()
+        let mut deleted = Vec::with_capacity(topics.len());
+        for topic in topics {
+            deleted.push(self.delete_topic(topic).await);
+        }
+        deleted
+    }
+
+    async fn delete_topic(&self, name: TopicName) -> Result<(), BrokerError> {
+        if is_internal(&name) {
+            return Err(BrokerError::new(
+                ErrorCode::InvalidRequest,
+                format!("topic {name} belongs to the broker"),
+            ));
+        }
+        let removed = name.clone();
+        self.node()
+            .change_metadata(move |image| {
+                let topic = image.topic(&removed).ok_or_else(|| unknown_topic(&removed))?;
+                Ok(vec![MetadataRecord::RemoveTopic { id: topic.id }])
+            })
+            .await?;
+        let offsets = self.offsets().clone();
+        run_to_end(async move { offsets.forget_topic(&name).await }).await
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::node::{is_internal, unknown_topic};
 use super::{Broker, BrokerError};
+use crate::metadata::TopicImage;
 use crate::types::{TopicId, TopicName};
 
 /// What is known about a topic.
@@ -20,13 +22,39 @@ pub struct TopicDescription {
     pub internal: bool,
 }
 
+impl TopicDescription {
+    pub(super) fn of(topic: &TopicImage) -> Self {
+        Self {
+            name: topic.name.clone(),
+            id: topic.id,
+            partitions: topic.partition_count(),
+            configs: topic.overrides(),
+            internal: is_internal(&topic.name),
+        }
+    }
+}
+
 impl Broker {
     /// Describes the asked topics in order, or all of them by name. Errs per topic with `UnknownTopicOrPartition`. Cancel-safe.
     pub async fn describe_topics(
         &self,
         topics: Option<Vec<TopicName>>,
     ) -> Vec<Result<TopicDescription, BrokerError>> {
-        let _ = topics;
-        unimplemented!()
+        let image = self.node().image();
+        match topics {
+            Some(names) => {
+                let describe = |name: &TopicName| {
+                    image
+                        .topic(name)
+                        .map(TopicDescription::of)
+                        .ok_or_else(|| unknown_topic(name))
+                };
+                names.iter().map(describe).collect()
+            }
+            None => image
+                .topics()
+                .map(|topic| Ok(TopicDescription::of(topic)))
+                .collect(),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Broker, BrokerError};
+use super::{Broker, BrokerError, ErrorCode};
 use crate::types::{ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionalId};
 
 /// What the coordinator knows of a transactional id.
@@ -30,12 +30,14 @@ impl Broker {
         &self,
         transactional_id: &TransactionalId,
     ) -> Result<TransactionDescription, BrokerError> {
-        let _ = transactional_id;
-        unimplemented!()
+        self.transactions().describe(transactional_id).ok_or_else(|| {
+            let message = format!("unknown transactional id {transactional_id}");
+            BrokerError::new(ErrorCode::TransactionalIdNotFound, message)
+        })
     }
 
     /// Describes every transactional id, in order. Cancel-safe.
     pub async fn list_transactions(&self) -> Result<Vec<TransactionDescription>, BrokerError> {
-        unimplemented!()
+        Ok(self.transactions().describe_all())
     }
 }

@@ -29,7 +29,8 @@ impl Broker {
         producer_epoch: ProducerEpoch,
         result: TxnResult,
     ) -> Result<ProducerIdentity, BrokerError> {
-        let _ = (transactional_id, producer_id, producer_epoch, result);
-        unimplemented!()
+        self.transactions()
+            .end(transactional_id, producer_id, producer_epoch, result)
+            .await
     }
 }

@@ -37,6 +37,7 @@ pub struct BrokerError {
     code: ErrorCode,
     message: String,
     outcome_unknown: bool,
+    kind: Option<ErrorKind>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -47,6 +48,7 @@ impl BrokerError {
             code,
             message: message.into(),
             outcome_unknown: false,
+            kind: None,
             source: None,
         }
     }
@@ -60,6 +62,12 @@ impl BrokerError {
     /// Marks that what was asked may have happened.
     pub fn maybe_done(mut self) -> Self {
         self.outcome_unknown = true;
+        self
+    }
+
+    /// Says what the caller must do where the code alone would say something else.
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = Some(kind);
         self
     }
 
@@ -81,6 +89,9 @@ impl BrokerError {
 
     /// What the caller must do.
     pub fn kind(&self) -> ErrorKind {
+        if let Some(kind) = self.kind {
+            return kind;
+        }
         match self.code {
             ErrorCode::NotLeaderOrFollower
             | ErrorCode::RequestTimedOut

@@ -4,9 +4,11 @@
 //! start below the asked offset, and is returned even if it alone exceeds the limits (KIP-74). A fetch that finds too little parks until a
 //! watermark of one of its partitions moves; nobody polls.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::{BoxFuture, Either, select, select_all};
 
 use super::{AbortedTxn, Broker, BrokerError, Isolation};
 use crate::types::{Offset, TopicPartition};
@@ -63,7 +65,94 @@ impl Broker {
     /// Reads batches. Errs per partition with `UnknownTopicOrPartition`, `OffsetOutOfRange` or `KafkaStorageError`; an error
     /// anywhere ends the wait. Cancel-safe: reading changes nothing.
     pub async fn fetch(&self, request: FetchRequest) -> FetchResponse {
-        let _ = request;
-        unimplemented!()
+        let deadline = self.clock().sleep(request.max_wait);
+        let mut out_of_time = pin!(deadline);
+        loop {
+            let read = self.read_all(&request);
+            if request.min_bytes == 0
+                || request.max_wait.is_zero()
+                || read.bytes >= request.min_bytes
+                || read.failed
+            {
+                return read.response;
+            }
+            let moved = pin!(select_all(read.waits));
+            if let Either::Left(_) = select(out_of_time.as_mut(), moved).await {
+                // What came meanwhile is answered too, however little.
+                return self.read_all(&request).response;
+            }
+        }
     }
+
+    fn read_all(&self, request: &FetchRequest) -> Round {
+        let mut left = request.max_bytes.min(self.config().fetch_max_bytes);
+        let mut round = Round {
+            response: FetchResponse {
+                partitions: Vec::with_capacity(request.partitions.len()),
+            },
+            bytes: 0,
+            failed: false,
+            // Never resolves: a fetch of no partitions waits out its time.
+            waits: vec![Box::pin(std::future::pending())],
+        };
+        for asked in &request.partitions {
+            let result = self.read_one(asked, left, request.isolation, &mut round);
+            if let Ok(data) = &result {
+                let bytes: usize = data.batches.iter().map(Bytes::len).sum();
+                round.bytes += bytes;
+                left = left.saturating_sub(bytes);
+            }
+            round.failed |= result.is_err();
+            round.response.partitions.push((asked.partition.clone(), result));
+        }
+        round
+    }
+
+    fn read_one(
+        &self,
+        asked: &FetchPartition,
+        left: usize,
+        isolation: Isolation,
+        round: &mut Round,
+    ) -> Result<FetchedData, BrokerError> {
+        let log = self.node().partition(&asked.partition)?;
+        // The first batch is returned whole, but only for the first partition that has one: else many partitions would add up (KIP-74).
+        let max_bytes = if round.bytes > 0 && left == 0 {
+            None
+        } else {
+            Some(asked.max_bytes.min(left))
+        };
+        let (offsets, batches, aborted) = match max_bytes {
+            Some(max_bytes) => {
+                let read = log.read(asked.fetch_offset, max_bytes, isolation)?;
+                (read.offsets, read.batches, read.aborted)
+            }
+            None => (log.offsets(), Vec::new(), Vec::new()),
+        };
+        if batches.is_empty() {
+            // Whatever lies between the asked offset and the limit of this read was looked at; only a higher limit brings more.
+            let seen = asked.fetch_offset.max(offsets.read_limit(isolation));
+            round.waits.push(Box::pin(log.wait_beyond(seen, isolation)));
+        } else {
+            round.waits.push(Box::pin(
+                log.wait_beyond(offsets.read_limit(isolation), isolation),
+            ));
+        }
+        Ok(FetchedData {
+            high_watermark: offsets.high_watermark,
+            last_stable_offset: offsets.last_stable_offset,
+            log_start_offset: offsets.log_start_offset,
+            aborted,
+            batches,
+        })
+    }
+}
+
+/// One look at all partitions.
+struct Round {
+    response: FetchResponse,
+    bytes: usize,
+    failed: bool,
+    /// Resolve when a partition has more than this look saw.
+    waits: Vec<BoxFuture<'static, ()>>,
 }

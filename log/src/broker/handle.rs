@@ -1,13 +1,39 @@
 //! The handle itself: start, shutdown, and what every API file reaches through it.
+//!
+//! Order of start: storage recovers, metadata is replayed, partitions are opened, coordinators are replayed, decided transactions are finished;
+//! only then is the broker handed out. Background jobs hold it weakly: they end when it is shut down or dropped.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+
+use super::node::Node;
 use super::{BrokerError, BrokerOptions};
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
+use crate::coordinator::group::OffsetsCoordinator;
+use crate::coordinator::producer_ids::ProducerIds;
+use crate::coordinator::txn::TxnCoordinator;
+use crate::faults::Faults;
 use crate::rng::Rng;
+use crate::storage::{LogStore, LogStoreOptions, PartitionHandle};
+use crate::types::TopicPartition;
 
-/// A running broker. Cheap to clone; all clones are the same broker.
+/// A running broker. Cheap to clone; all clones are the same broker. Dropping the last clone stops it without waiting; what was
+/// acknowledged is durable either way, and `shutdown` makes the next start quicker.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use millpond_log::broker::{Broker, BrokerOptions};
+///
+/// let dir = tempfile::tempdir()?;
+/// let broker = Broker::start(BrokerOptions::at(dir.path())).await?;
+/// assert!(broker.describe_topics(None).await.is_empty());
+/// broker.shutdown().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Broker {
     inner: Arc<Inner>,
@@ -15,9 +41,19 @@ pub struct Broker {
 
 #[derive(Debug)]
 struct Inner {
-    config: BrokerConfig,
-    clock: Arc<dyn Clock>,
-    rng: Arc<dyn Rng>,
+    node: Arc<Node>,
+    producer_ids: Arc<ProducerIds>,
+    transactions: Arc<TxnCoordinator>,
+    offsets: Arc<OffsetsCoordinator>,
+    jobs: Mutex<Vec<AbortHandle>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for job in self.jobs.get_mut().drain(..) {
+            job.abort();
+        }
+    }
 }
 
 impl Broker {
@@ -28,31 +64,114 @@ impl Broker {
     /// locked until the runtime is gone.
     pub async fn start(options: BrokerOptions) -> Result<Broker, BrokerError> {
         let BrokerOptions {
-            clock, rng, config, ..
+            data_dir,
+            disk,
+            clock,
+            rng,
+            faults,
+            config,
         } = options;
+        let store = LogStore::open(LogStoreOptions {
+            data_dir,
+            disk,
+            clock: clock.clone(),
+            rng: rng.clone(),
+            faults: faults.clone(),
+            config: config.storage.clone(),
+        })
+        .await?;
+        let node = Arc::new(Node::open(store, config, clock, rng, faults).await?);
+        let producer_ids = Arc::new(ProducerIds::new(node.clone()));
+        let offsets = Arc::new(OffsetsCoordinator::load(node.clone())?);
+        let transactions = Arc::new(TxnCoordinator::load(
+            node.clone(),
+            producer_ids.clone(),
+            offsets.clone(),
+        )?);
+        transactions.resume().await;
+        let check_every = Duration::from_millis(node.config.transaction_timeout_check_ms);
+        let job = tokio::spawn(watch_transactions(
+            Arc::downgrade(&transactions),
+            node.clock.clone(),
+            check_every,
+        ));
+        let jobs = Mutex::new(vec![job.abort_handle()]);
         Ok(Broker {
-            inner: Arc::new(Inner { config, clock, rng }),
+            inner: Arc::new(Inner {
+                node,
+                producer_ids,
+                transactions,
+                offsets,
+                jobs,
+            }),
         })
     }
 
-    /// Stops the background jobs, makes everything durable and unlocks the directory. Calls made afterwards err with
-    /// `CoordinatorNotAvailable` or `KafkaStorageError`. Calling it again is a no-op.
+    /// Stops the background jobs, makes everything durable and unlocks the directory. Calls made afterwards err. Calling it again is a
+    /// no-op. Not cancel-safe: a dropped call may leave the directory locked until the process ends.
     pub async fn shutdown(&self) -> Result<(), BrokerError> {
-        unimplemented!()
+        for job in self.inner.jobs.lock().drain(..) {
+            job.abort();
+        }
+        self.inner.node.close_store().await.map(drop)
     }
 
     /// The settings the broker was started with.
     pub fn config(&self) -> &BrokerConfig {
-        &self.inner.config
+        &self.inner.node.config
     }
 
     /// The clock the broker was started with.
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.inner.clock
+        &self.inner.node.clock
     }
 
     /// The random source the broker was started with.
     pub fn rng(&self) -> &Arc<dyn Rng> {
-        &self.inner.rng
+        &self.inner.node.rng
+    }
+
+    /// The kill points and planted bugs the broker was started with.
+    pub fn faults(&self) -> &Faults {
+        &self.inner.node.faults
+    }
+
+    /// The log of a partition, for what no Kafka API offers: retention leases and the tombstone horizon. Errs with `UnknownTopicOrPartition`.
+    pub fn partition_log(&self, partition: &TopicPartition) -> Result<PartitionHandle, BrokerError> {
+        self.inner.node.partition(partition)
+    }
+
+    pub(super) fn node(&self) -> &Arc<Node> {
+        &self.inner.node
+    }
+
+    pub(super) fn producer_ids(&self) -> &ProducerIds {
+        &self.inner.producer_ids
+    }
+
+    pub(super) fn transactions(&self) -> &Arc<TxnCoordinator> {
+        &self.inner.transactions
+    }
+
+    pub(super) fn offsets(&self) -> &Arc<OffsetsCoordinator> {
+        &self.inner.offsets
+    }
+}
+
+/// Aborts transactions that are open for too long and carries out decisions that could not be carried out at once.
+async fn watch_transactions(
+    transactions: Weak<TxnCoordinator>,
+    clock: Arc<dyn Clock>,
+    check_every: Duration,
+) {
+    loop {
+        clock.sleep(check_every).await;
+        let Some(transactions) = transactions.upgrade() else {
+            return;
+        };
+        transactions.abort_expired().await;
+        if transactions.has_unfinished() {
+            transactions.resume().await;
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Broker, BrokerError};
+use super::{Broker, BrokerError, ErrorCode};
 use crate::types::{ProducerEpoch, ProducerId, TransactionalId};
 
 /// Who a producer is in every batch it writes.
@@ -29,7 +29,24 @@ impl Broker {
         timeout: Duration,
         expected: Option<(ProducerId, ProducerEpoch)>,
     ) -> Result<ProducerIdentity, BrokerError> {
-        let _ = (transactional_id, timeout, expected);
-        unimplemented!()
+        let Some(id) = transactional_id else {
+            let producer_id = self.producer_ids().allocate().await?;
+            return Ok(ProducerIdentity {
+                producer_id,
+                producer_epoch: ProducerEpoch::ZERO,
+            });
+        };
+        let longest = self.config().transaction_max_timeout_ms;
+        let timeout_ms = i32::try_from(timeout.as_millis())
+            .ok()
+            .filter(|ms| (1..=longest).contains(ms));
+        let Some(timeout_ms) = timeout_ms else {
+            let message = format!(
+                "transaction timeout {} ms is out of range: expected 1 to {longest}",
+                timeout.as_millis()
+            );
+            return Err(BrokerError::new(ErrorCode::InvalidTransactionTimeout, message));
+        };
+        self.transactions().init(&id, timeout_ms, expected).await
     }
 }

@@ -19,10 +19,12 @@ mod describe_transaction;
 mod end_txn;
 mod error;
 mod error_code;
+mod error_map;
 mod fetch;
 mod handle;
 mod init_producer_id;
 mod list_offsets;
+mod node;
 mod offset_commit;
 mod offset_fetch;
 mod options;
@@ -45,5 +47,8 @@ pub use offset_commit::OffsetAndMetadata;
 pub use options::BrokerOptions;
 pub use produce::{Acks, ProduceAck, ProducePartition, ProduceRequest};
 pub use txn_offset_commit::TxnOffsetCommit;
+
+pub(crate) use node::{Node, TopicSpec, run_to_end, unknown_partition};
+pub use node::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 
 pub use crate::storage::{AbortedTxn, Isolation};

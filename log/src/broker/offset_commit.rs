@@ -1,5 +1,6 @@
 //! OffsetCommit (API key 8), for consumers that assign their partitions themselves.
 
+use super::node::unknown_partition;
 use super::{Broker, BrokerError};
 use crate::types::{GroupId, LeaderEpoch, Offset, TopicPartition};
 
@@ -39,7 +40,19 @@ impl Broker {
         group: &GroupId,
         offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
     ) -> Result<(), BrokerError> {
-        let _ = (group, offsets);
-        unimplemented!()
+        self.check_offset_partitions(&offsets)?;
+        self.offsets().commit(group, None, offsets).await
+    }
+
+    /// Offsets of partitions that do not exist are refused: a topic made later must not start from them.
+    pub(super) fn check_offset_partitions(
+        &self,
+        offsets: &[(TopicPartition, OffsetAndMetadata)],
+    ) -> Result<(), BrokerError> {
+        let image = self.node().image();
+        match offsets.iter().find(|(partition, _)| !image.contains(partition)) {
+            Some((partition, _)) => Err(unknown_partition(partition)),
+            None => Ok(()),
+        }
     }
 }

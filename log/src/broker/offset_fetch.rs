@@ -12,7 +12,6 @@ impl Broker {
         group: &GroupId,
         partitions: Option<Vec<TopicPartition>>,
     ) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>, BrokerError> {
-        let _ = (group, partitions);
-        unimplemented!()
+        self.offsets().fetch(group, partitions.as_deref(), true)
     }
 }

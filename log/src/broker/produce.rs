@@ -3,9 +3,14 @@
 //! The batches a producer built are appended verbatim. A transactional batch adds its partition to the transaction by itself (KIP-890,
 //! TV2), durably and before the batch is written: a partition with open transactional data is always known to the coordinator.
 
-use bytes::Bytes;
+use std::collections::BTreeSet;
 
-use super::{Broker, BrokerError};
+use bytes::Bytes;
+use futures::future::join_all;
+
+use super::{Broker, BrokerError, ErrorCode};
+use crate::record::{BatchBuilder, BatchIter, BatchOptions, Compression};
+use crate::storage::{AppendOrigin, AppendRequest, Verification};
 use crate::types::{Offset, Timestamp, TopicPartition, TransactionalId};
 
 /// When a produce is answered.
@@ -59,7 +64,113 @@ impl Broker {
     /// `OutOfOrderSequenceNumber`, `DuplicateSequenceNumber`, `InvalidProducerEpoch` (fenced), `InvalidTxnState`,
     /// `KafkaStorageError`. Cancel-safe: a dropped call may or may not have appended; sending the same batches again is answered right.
     pub async fn produce(&self, request: ProduceRequest) -> Vec<Result<ProduceAck, BrokerError>> {
-        let _ = request;
-        unimplemented!()
+        let ProduceRequest {
+            transactional_id,
+            acks,
+            partitions,
+        } = request;
+        let admission = self.admit(transactional_id.as_ref(), &partitions).await;
+        let appends = partitions
+            .into_iter()
+            .map(|ProducePartition { partition, batches }| {
+                let admission = &admission;
+                async move {
+                    if let Err(refused) = admission {
+                        return Err(refused.clone());
+                    }
+                    self.append(&partition, batches, acks).await
+                }
+            });
+        join_all(appends).await
     }
+
+    /// Makes sure that every partition with transactional batches is in the open transaction of their producer.
+    async fn admit(
+        &self,
+        id: Option<&TransactionalId>,
+        partitions: &[ProducePartition],
+    ) -> Result<(), BrokerError> {
+        let mut producer = None;
+        let mut touched = BTreeSet::new();
+        for ProducePartition { partition, batches } in partitions {
+            for batch in BatchIter::new(batches.clone()) {
+                let batch = batch?;
+                if !batch.is_transactional() {
+                    continue;
+                }
+                let this = (batch.producer_id(), batch.producer_epoch());
+                if *producer.get_or_insert(this) != this {
+                    return Err(BrokerError::new(
+                        ErrorCode::InvalidRequest,
+                        "batches of two producers in one request",
+                    ));
+                }
+                touched.insert(partition.clone());
+            }
+        }
+        match (id, producer) {
+            (_, None) => Ok(()),
+            (None, Some((producer_id, _))) => {
+                let message =
+                    format!("transactional batch of producer {producer_id} without a transactional id");
+                Err(BrokerError::new(ErrorCode::InvalidTxnState, message))
+            }
+            (Some(id), Some((producer_id, producer_epoch))) => {
+                // A partition that does not exist would stay in the transaction for nothing; its own answer says so.
+                touched.retain(|partition| self.node().writable_partition(partition).is_ok());
+                self.transactions()
+                    .add_partitions(id, producer_id, producer_epoch, touched)
+                    .await
+            }
+        }
+    }
+
+    async fn append(
+        &self,
+        partition: &TopicPartition,
+        batches: Bytes,
+        acks: Acks,
+    ) -> Result<ProduceAck, BrokerError> {
+        let log = self.node().writable_partition(partition)?;
+        let (batches, verify) = match self.node().stored_compression(&partition.topic) {
+            Some(codec) => (recompressed(batches, codec)?, Verification::Trusted),
+            None => (batches, Verification::Checksum),
+        };
+        let acks_durable = acks != Acks::None;
+        let request = AppendRequest {
+            batches,
+            origin: AppendOrigin::Client,
+            verify,
+            acks_durable,
+        };
+        let ack = log.append(request).await?;
+        Ok(ProduceAck {
+            base_offset: ack.base_offset,
+            log_append_time: ack.log_append_time,
+            log_start_offset: ack.log_start_offset,
+        })
+    }
+}
+
+/// The batches in the codec the topic asks for; those that have it already stay as they are.
+fn recompressed(batches: Bytes, codec: Compression) -> Result<Bytes, BrokerError> {
+    let mut stored = Vec::with_capacity(batches.len());
+    for batch in BatchIter::new(batches) {
+        let batch = batch?;
+        batch.check_crc()?;
+        if batch.compression() == codec {
+            stored.extend_from_slice(batch.bytes());
+            continue;
+        }
+        let options = BatchOptions {
+            compression: codec,
+            ..BatchOptions::rewrite_of(batch.header())
+        };
+        let mut builder = BatchBuilder::new(options);
+        for record in batch.decode()?.iter() {
+            builder.append_ref(&record?)?;
+        }
+        stored.extend_from_slice(&builder.build());
+    }
+    Ok(stored.into())
 }

@@ -26,7 +26,17 @@ impl Broker {
     /// `InvalidProducerEpoch`, `InvalidProducerIdMapping`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call may have written them; they count only if
     /// the transaction commits.
     pub async fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> Result<(), BrokerError> {
-        let _ = commit;
-        unimplemented!()
+        let TxnOffsetCommit {
+            transactional_id,
+            group,
+            producer_id,
+            producer_epoch,
+            offsets,
+        } = commit;
+        self.check_offset_partitions(&offsets)?;
+        let producer = (producer_id, producer_epoch);
+        self.transactions()
+            .commit_offsets(&transactional_id, producer, group, offsets)
+            .await
     }
 }

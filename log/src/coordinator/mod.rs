@@ -4,4 +4,8 @@
 //! Kafka's own record formats, waits until they are durable, and only then takes the new state on and answers. Loading is replay through
 //! the same core. Deliberately absent: consumer group membership.
 
+pub mod group;
+pub(crate) mod log_io;
+pub(crate) mod producer_ids;
+pub(crate) mod runtime;
 pub mod txn;

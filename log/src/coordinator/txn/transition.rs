@@ -59,6 +59,8 @@ pub enum TxnEvent {
         /// Which one; another that began meanwhile is left alone.
         started_at: Timestamp,
     },
+    /// A decision was found whose markers may be missing: after a restart, or because writing them failed.
+    Resume,
 }
 
 /// What to do, in order.
@@ -127,9 +129,9 @@ pub fn handle(
             {
                 Ok(decide(current, TxnResult::Abort, fresh, now))
             }
-            Some(current) if current.started_at == Some(*started_at) => Ok(finish(current)),
             _ => Ok(Vec::new()),
         },
+        TxnEvent::Resume => Ok(current.map_or_else(Vec::new, finish)),
     }
 }
 

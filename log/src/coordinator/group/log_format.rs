@@ -1,0 +1,89 @@
+//! Records of `__consumer_offsets`, in Kafka's format: OffsetCommitKey v0 and v1, OffsetCommitValue v0 to v4.
+//!
+//! Written as key v1 and value v3, as Kafka does; a null value removes the offset. Keys of later versions belong to group membership and are
+//! passed over, for Kafka's groups may have written them.
+
+use bytes::Bytes;
+
+use crate::broker::OffsetAndMetadata;
+use crate::codec::{CodecError, Reader, Writer};
+use crate::types::{GroupId, LeaderEpoch, Offset, PartitionId, Timestamp, TopicName, TopicPartition};
+
+const KEY_VERSION: i16 = 1;
+const VALUE_VERSION: i16 = 3;
+const FIRST_FLEXIBLE_VALUE_VERSION: i16 = 4;
+
+/// The key of a committed offset.
+pub fn encode_key(group: &GroupId, partition: &TopicPartition) -> Bytes {
+    Writer::new()
+        .i16(KEY_VERSION)
+        .string(group.as_str())
+        .string(partition.topic.as_str())
+        .i32(partition.partition.get())
+        .finish()
+}
+
+/// The group and partition of a record; none if the key is of another kind.
+pub fn decode_key(key: &[u8]) -> Result<Option<(GroupId, TopicPartition)>, CodecError> {
+    let mut reader = Reader::new(key);
+    if !(0..=KEY_VERSION).contains(&reader.i16()?) {
+        return Ok(None);
+    }
+    let group = GroupId::new(reader.string()?);
+    let topic = reader.string()?;
+    let what = "topic name of length";
+    let topic = TopicName::new(topic).map_err(|_| CodecError::Unexpected {
+        what,
+        value: topic.len() as i64,
+    })?;
+    Ok(Some((
+        group,
+        TopicPartition::new(topic, PartitionId::new(reader.i32()?)),
+    )))
+}
+
+/// The value of a committed offset.
+pub fn encode_value(offset: &OffsetAndMetadata, committed_at: Timestamp) -> Bytes {
+    Writer::new()
+        .i16(VALUE_VERSION)
+        .i64(offset.offset.get())
+        .i32(offset.leader_epoch.unwrap_or(LeaderEpoch::NONE).get())
+        .string(&offset.metadata)
+        .i64(committed_at)
+        .finish()
+}
+
+/// The offset of a value, and when it was committed.
+pub fn decode_value(value: &[u8]) -> Result<(OffsetAndMetadata, Timestamp), CodecError> {
+    let mut reader = Reader::new(value);
+    let version = reader.i16()?;
+    if !(0..=FIRST_FLEXIBLE_VALUE_VERSION).contains(&version) {
+        return Err(CodecError::Unexpected {
+            what: "version of an offset value",
+            value: version.into(),
+        });
+    }
+    let offset = Offset::new(reader.i64()?);
+    let leader_epoch = if version >= 3 {
+        LeaderEpoch::new(reader.i32()?)
+    } else {
+        LeaderEpoch::NONE
+    };
+    let flexible = version >= FIRST_FLEXIBLE_VALUE_VERSION;
+    let metadata = if flexible {
+        reader.compact_string()?
+    } else {
+        reader.string()?
+    }
+    .to_owned();
+    let committed_at = reader.i64()?;
+    let leader_epoch = Some(leader_epoch).filter(|epoch| epoch.get() >= 0);
+    Ok((
+        OffsetAndMetadata {
+            offset,
+            leader_epoch,
+            metadata,
+        },
+        committed_at,
+    ))
+}

@@ -1,0 +1,147 @@
+//! Committed offsets of the groups of one `__consumer_offsets` partition. A pure fold over that partition's records and markers.
+//!
+//! Always true: for each key the offset whose record lies furthest in the log wins, so the order in which durable appends are taken on
+//! does not matter; offsets of an open transaction are pending and become the group's with its commit marker, or vanish with its abort marker.
+//! The state after the records up to `o` equals the replay of the log up to `o`.
+
+use std::collections::BTreeMap;
+
+use crate::broker::OffsetAndMetadata;
+use crate::types::{GroupId, Offset, ProducerId, TopicName, TopicPartition};
+
+/// An offset with the place of its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Committed {
+    /// None: removed. Kept so that an older record taken on later does not bring it back.
+    offset: Option<OffsetAndMetadata>,
+    logged_at: Offset,
+}
+
+/// Offsets by group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OffsetsState {
+    groups: BTreeMap<GroupId, BTreeMap<TopicPartition, Committed>>,
+    pending: BTreeMap<ProducerId, BTreeMap<(GroupId, TopicPartition), Committed>>,
+}
+
+/// A pending offset stands in the way of a stable answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unstable {
+    /// Whose transaction is open.
+    pub producer_id: ProducerId,
+    /// The partition.
+    pub partition: TopicPartition,
+}
+
+impl OffsetsState {
+    /// Takes on a record that is durable at `logged_at`: an offset, or its removal. With a producer it is pending until the marker.
+    pub fn on_record(
+        &mut self,
+        group: GroupId,
+        partition: TopicPartition,
+        offset: Option<OffsetAndMetadata>,
+        logged_at: Offset,
+        producer: Option<ProducerId>,
+    ) {
+        let committed = Committed { offset, logged_at };
+        match producer {
+            Some(producer) => {
+                let pending = self.pending.entry(producer).or_default();
+                keep_later(
+                    pending
+                        .entry((group, partition))
+                        .or_insert_with(|| committed.clone()),
+                    committed,
+                );
+            }
+            None => self.commit(group, partition, committed),
+        }
+    }
+
+    /// Takes on a marker: the producer's pending offsets become the groups' or vanish.
+    pub fn on_marker(&mut self, producer: ProducerId, committed: bool) {
+        let pending = self.pending.remove(&producer).unwrap_or_default();
+        if committed {
+            for ((group, partition), offset) in pending {
+                self.commit(group, partition, offset);
+            }
+        }
+    }
+
+    fn commit(&mut self, group: GroupId, partition: TopicPartition, committed: Committed) {
+        let offsets = self.groups.entry(group).or_default();
+        keep_later(
+            offsets.entry(partition).or_insert_with(|| committed.clone()),
+            committed,
+        );
+    }
+
+    /// The committed offsets of a group, of the asked partitions or of all. Errs if `require_stable` and one of them is pending in an
+    /// open transaction.
+    pub fn fetch(
+        &self,
+        group: &GroupId,
+        partitions: Option<&[TopicPartition]>,
+        require_stable: bool,
+    ) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>, Unstable> {
+        if require_stable && let Some(unstable) = self.first_pending(group, partitions) {
+            return Err(unstable);
+        }
+        let Some(offsets) = self.groups.get(group) else {
+            return Ok(Vec::new());
+        };
+        let found = |(partition, committed): (&TopicPartition, &Committed)| {
+            committed.offset.clone().map(|offset| (partition.clone(), offset))
+        };
+        Ok(match partitions {
+            Some(asked) => asked
+                .iter()
+                .filter_map(|asked| found(offsets.get_key_value(asked)?))
+                .collect(),
+            None => offsets.iter().filter_map(found).collect(),
+        })
+    }
+
+    fn first_pending(&self, group: &GroupId, partitions: Option<&[TopicPartition]>) -> Option<Unstable> {
+        self.pending.iter().find_map(|(producer, pending)| {
+            let mut keys = pending
+                .keys()
+                .filter(|(of, _)| of == group)
+                .map(|(_, partition)| partition);
+            let partition =
+                keys.find(|partition| partitions.is_none_or(|asked| asked.contains(partition)))?;
+            Some(Unstable {
+                producer_id: *producer,
+                partition: partition.clone(),
+            })
+        })
+    }
+
+    /// How many partitions a group has offsets for.
+    pub fn offsets_of(&self, group: &GroupId) -> usize {
+        self.groups.get(group).map_or(0, BTreeMap::len)
+    }
+
+    /// Every committed offset of a topic's partitions: what must be removed when the topic is.
+    pub fn offsets_on(&self, topic: &TopicName) -> Vec<(GroupId, TopicPartition)> {
+        let mut found = Vec::new();
+        for (group, offsets) in &self.groups {
+            let on_topic = offsets
+                .iter()
+                .filter(|(partition, committed)| partition.topic == *topic && committed.offset.is_some());
+            found.extend(on_topic.map(|(partition, _)| (group.clone(), partition.clone())));
+        }
+        found
+    }
+
+    /// Producers with pending offsets.
+    pub fn pending_producers(&self) -> impl Iterator<Item = ProducerId> + '_ {
+        self.pending.keys().copied()
+    }
+}
+
+fn keep_later(current: &mut Committed, candidate: Committed) {
+    if candidate.logged_at >= current.logged_at {
+        *current = candidate;
+    }
+}

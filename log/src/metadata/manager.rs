@@ -1,0 +1,123 @@
+//! The metadata log and the image it leads to.
+//!
+//! Records are decided on the newest image, appended to `__cluster_metadata`, and applied once they are durable. Always true: the published
+//! image equals the replay of the log up to its `applied_to`; one change at a time; after a write whose outcome is unknown nothing more is
+//! decided (the image might be behind the log). Under a quorum, `commit` becomes the proposal and the apply loop stays.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::broker::{BrokerError, ErrorCode};
+use crate::clock::Clock;
+use crate::coordinator::log_io;
+use crate::rng::Rng;
+use crate::storage::{CleanupPolicy, LogStore, PartitionHandle, TopicConfig};
+use crate::types::{PartitionId, TopicId, TopicName, TopicPartition};
+
+use super::delta::MetadataDelta;
+use super::image::MetadataImage;
+use super::record::MetadataRecord;
+
+/// Name of the metadata log.
+pub const METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// Kafka's fixed id of the metadata topic.
+const METADATA_TOPIC_ID: TopicId = TopicId::new(uuid::Uuid::from_u128(1));
+
+/// Owner of the image.
+#[derive(Debug)]
+pub(crate) struct MetadataManager {
+    log: PartitionHandle,
+    clock: Arc<dyn Clock>,
+    image: RwLock<MetadataImage>,
+    /// One change at a time. False once a write may or may not have happened.
+    writer: tokio::sync::Mutex<bool>,
+}
+
+impl MetadataManager {
+    /// Opens the log and replays it; founds the cluster in an empty one. Tells also what the log removed over all its time.
+    pub(crate) async fn open(
+        store: &LogStore,
+        clock: Arc<dyn Clock>,
+        rng: &dyn Rng,
+    ) -> Result<(Self, MetadataDelta), BrokerError> {
+        let topic = TopicName::new(METADATA_TOPIC)
+            .map_err(|error| BrokerError::new(ErrorCode::InvalidTopicException, error.to_string()))?;
+        let config = TopicConfig {
+            retention_ms: -1,
+            retention_bytes: -1,
+            cleanup_policy: CleanupPolicy {
+                delete: true,
+                compact: false,
+            },
+            ..TopicConfig::default()
+        };
+        let partition = TopicPartition::new(topic, PartitionId::new(0));
+        let log = store
+            .create_partition(partition, METADATA_TOPIC_ID, config)
+            .await?;
+        let mut image = MetadataImage::default();
+        let mut history = MetadataDelta::default();
+        log_io::replay(&log, |batch| {
+            let mut records = Vec::new();
+            for record in batch.decode()?.iter() {
+                records.push(MetadataRecord::decode(record?.value.unwrap_or_default())?);
+            }
+            let (next, delta) = image.apply(&records, batch.next_offset())?;
+            image = next;
+            history.merge(delta);
+            Ok(())
+        })?;
+        let manager = Self {
+            log,
+            clock,
+            image: RwLock::new(image),
+            writer: tokio::sync::Mutex::new(true),
+        };
+        if manager.image().cluster_id().is_none() {
+            let cluster_id = rng.uuid();
+            manager
+                .commit(|_| Ok(vec![MetadataRecord::Cluster { cluster_id }]))
+                .await?;
+        }
+        Ok((manager, history))
+    }
+
+    /// The newest image.
+    pub(crate) fn image(&self) -> MetadataImage {
+        self.image.read().clone()
+    }
+
+    /// Decides records on the newest image, makes them durable together and applies them. No records: no-op. Must run to its end (the
+    /// callers spawn it): dropped halfway, it refuses everything after.
+    pub(crate) async fn commit(
+        &self,
+        decide: impl FnOnce(&MetadataImage) -> Result<Vec<MetadataRecord>, BrokerError>,
+    ) -> Result<(MetadataImage, MetadataDelta), BrokerError> {
+        let mut sound = self.writer.lock().await;
+        if !*sound {
+            return Err(BrokerError::new(
+                ErrorCode::KafkaStorageError,
+                "metadata log stopped after a failed write; restart the broker",
+            ));
+        }
+        let before = self.image();
+        let records = decide(&before)?;
+        if records.is_empty() {
+            return Ok((before, MetadataDelta::default()));
+        }
+        // Judged on a copy first: nothing enters the log that replay would refuse.
+        before.apply(&records, before.applied_to())?;
+        let entries = records.iter().map(|record| (None, Some(record.encode())));
+        let batch = log_io::build_batch(self.clock.now_ms(), None, entries)?;
+        *sound = false;
+        let appended = log_io::append(&self.log, batch, true).await;
+        *sound = appended
+            .as_ref()
+            .map_or_else(|error| !error.outcome_unknown(), |_| true);
+        let (image, delta) = before.apply(&records, appended?.last_offset.next())?;
+        *self.image.write() = image.clone();
+        Ok((image, delta))
+    }
+}
