@@ -9,3 +9,6 @@ pub(crate) mod log_io;
 pub(crate) mod producer_ids;
 pub(crate) mod runtime;
 pub mod txn;
+
+#[cfg(test)]
+mod runtime_test;

@@ -17,3 +17,6 @@ pub use manager::METADATA_TOPIC;
 pub(crate) use manager::MetadataManager;
 pub use record::{MetadataRecord, PartitionRecord};
 pub use state_machine::ApplyError;
+
+#[cfg(test)]
+mod metadata_test;

@@ -9,3 +9,6 @@ mod offsets;
 pub(crate) use coordinator::OffsetsCoordinator;
 pub use log_format::{decode_key, decode_value, encode_key, encode_value};
 pub use offsets::{OffsetsState, Unstable};
+
+#[cfg(test)]
+mod offsets_test;

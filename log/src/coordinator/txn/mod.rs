@@ -18,3 +18,8 @@ pub use marker::MarkerPlan;
 pub use state::{TxnMetadata, TxnState};
 pub use timeout::{Now, TimeoutQueue};
 pub use transition::{TxnCommand, TxnEvent, TxnReply, TxnRules, admits, handle};
+
+#[cfg(test)]
+mod txn_model_test;
+#[cfg(test)]
+mod txn_test;
