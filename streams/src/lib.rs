@@ -1,4 +1,57 @@
 //! A Kafka-Streams-style DSL for Rust on the millpond log, with RocksDB state and exactly-once.
+//!
+//! ```
+//! use std::time::Duration;
+//! use millpond_streams::dsl::{StreamsBuilder, TimeWindows};
+//! use millpond_streams::testing::TopologyTestDriver;
+//!
+//! // Count words per minute.
+//! let builder = StreamsBuilder::new();
+//! builder
+//!     .stream::<(), String>("lines")
+//!     .flat_map_values(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+//!     .group_by(|_, word| word.clone())
+//!     .windowed_by(TimeWindows::of(Duration::from_secs(60)).grace(Duration::from_secs(5)))
+//!     .count("words-per-minute")
+//!     .updates()
+//!     .map(|windowed, count| (windowed.key, count))
+//!     .to("counts");
+//!
+//! // The same topology runs on a node or a cluster; here in memory, by hand.
+//! let mut driver = TopologyTestDriver::new(&builder.build()?)?;
+//! let (lines, counts) = (driver.input::<(), String>("lines"), driver.output::<String, u64>("counts"));
+//! driver.pipe(&lines, (), "to be or not to be".to_owned(), 1_000)?;
+//! let found = driver.read_pairs(&counts)?;
+//! assert!(found.contains(&("be".to_owned(), 2)) && found.contains(&("or".to_owned(), 1)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # From Kafka Streams
+//!
+//! | Kafka Streams | here |
+//! | --- | --- |
+//! | `StreamsBuilder.stream(topic, Consumed.with(..))` | [`builder.stream::<K, V>(topic)`](dsl::StreamsBuilder::stream), [`stream_with`](dsl::StreamsBuilder::stream_with) |
+//! | `builder.table(topic, Materialized.as(name))` | [`builder.table::<K, V>(topic, name)`](dsl::StreamsBuilder::table) |
+//! | `mapValues`, `flatMap`, `filterNot`, `selectKey`, `peek`, `foreach` | [`map_values`](dsl::KStream::map_values), [`flat_map`](dsl::KStream::flat_map), … `for_each` |
+//! | an exception in a lambda, `ProcessingExceptionHandler` | [`try_map_values`](dsl::KStream::try_map_values) and its kin, [`ErrorPolicy`](config::ErrorPolicy) |
+//! | `split().branch(p, Branched.as(n)).defaultBranch()` | [`split(name)`](dsl::KStream::split), [`branch`](dsl::SplitStream::branch), [`default_branch`](dsl::SplitStream::default_branch) |
+//! | `groupBy(..).count(Materialized.as(name))` | [`group_by(..).count(name)`](dsl::KGroupedStream::count): the name is not optional |
+//! | `TimeWindows.ofSizeAndGrace(s, g).advanceBy(h)` | [`TimeWindows::of(s).advance_by(h).grace(g)`](dsl::TimeWindows) |
+//! | returning `null` from a reducer or aggregator | returning `None` |
+//! | `null` keys and values | `Option<_>` as the stream's type; other types never see null |
+//! | `KTable.toStream()` | [`to_stream`](dsl::KTable::to_stream) (`None` = tombstone), [`updates`](dsl::KTable::updates) (without them) |
+//! | `Serdes.String()`, `Serdes.Long()`, JSON serde of your own | by type: `String`, `i64`, [`Json<T>`](serde::Json), [`Bincode<T>`](serde::Bincode) |
+//! | `TimestampExtractor`, `WallclockTimestampExtractor`, `LogAndSkipOnInvalidTimestamp` | [`TimestampExtractor`](dsl::TimestampExtractor)`::{record, value, with, wall_clock}`, `.log_and_skip()`, `.fail_on_invalid()` |
+//! | `statestore.cache.max.bytes`, cache of 0 | [`ProcessingConfig::cache_max_bytes`](config::ProcessingConfig), [`emit_every_update`](config::ProcessingConfig::emit_every_update) |
+//! | dropped-records metric | [`TaskCounters`](processor::TaskCounters) and [`on_late`](dsl::TimeWindowedKStream::on_late) |
+//! | `DeserializationExceptionHandler`, dead letter queue (KIP-1034) | dead letters by default, in `{app}-dead-letters`, same header names |
+//! | `Processor`, `Topology.addProcessor` | [`Processor`](processor::Processor) on batches, [`TopologyBuilder`](topology::TopologyBuilder) |
+//! | `TopologyTestDriver`, `TestInputTopic` | [`TopologyTestDriver`](testing::TopologyTestDriver) |
+//!
+//! # Map of the crate
+//!
+//! [`dsl`] builds a [`topology`]; [`processor`] runs one task of it over [`state`]; [`runtime`] feeds tasks from a log and commits; [`testing`] does so in memory;
+//! [`query`] reads committed state from outside. Begin reading at `processor/graph_executor.rs`.
 
 pub mod config;
 pub mod dsl;
@@ -11,3 +64,5 @@ pub mod serde;
 pub mod state;
 pub mod testing;
 pub mod topology;
+
+pub use error::{ErrorKind, StreamsError};

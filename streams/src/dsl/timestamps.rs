@@ -14,7 +14,7 @@ type Extract<K, V> = Arc<dyn Fn(&K, &V, Timestamp) -> Option<Timestamp> + Send +
 ///
 /// // The record's own timestamp (the default); a field of the value; the wall clock.
 /// let own = TimestampExtractor::<String, i64>::record();
-/// let field = TimestampExtractor::value(|value: &i64| Some(*value)).fail_on_invalid();
+/// let field = TimestampExtractor::<String, i64>::value(|value: &i64| Some(*value)).fail_on_invalid();
 /// let clock = TimestampExtractor::<String, i64>::wall_clock();
 /// # let _ = (own, field, clock);
 /// ```
