@@ -30,3 +30,10 @@ pub use decode::{DecodedBatch, HeaderRef, HeadersIter, HeadersRef, RecordIter, R
 pub use error::BatchError;
 pub use header::{BATCH_HEADER_SIZE, BATCH_LENGTH_PREFIX_SIZE, BatchHeader, TimestampType};
 pub use record::{Header, Record};
+
+#[cfg(test)]
+mod batch_test;
+#[cfg(test)]
+mod compression_test;
+#[cfg(test)]
+mod hostile_test;

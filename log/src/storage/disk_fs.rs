@@ -102,7 +102,11 @@ impl Disk for FsDisk {
     }
 
     fn exists(&self, path: &Path) -> DiskResult<bool> {
-        path.try_exists().map_err(failed(DiskOp::Stat, path))
+        match path.try_exists() {
+            // A name below a file cannot exist; that is an answer, not a failure.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+            told => told.map_err(failed(DiskOp::Stat, path)),
+        }
     }
 
     fn sync_dir(&self, path: &Path) -> DiskResult<()> {

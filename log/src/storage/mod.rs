@@ -47,7 +47,11 @@ pub use settings::{CleanupPolicy, Durability, StorageConfig, TimestampSource, To
 pub use storage_error::StorageError;
 
 #[cfg(test)]
+mod disk_contract_test;
+#[cfg(test)]
 mod flush_plan_test;
+#[cfg(test)]
+mod index_file_test;
 #[cfg(test)]
 mod journal_format_test;
 #[cfg(test)]
