@@ -19,7 +19,7 @@ use crate::coordinator::txn::TxnCoordinator;
 use crate::faults::Faults;
 use crate::rng::Rng;
 use crate::storage::{LogStore, LogStoreOptions, PartitionHandle};
-use crate::types::TopicPartition;
+use crate::types::{Offset, TopicName, TopicPartition};
 
 /// A running broker. Cheap to clone; all clones are the same broker. Dropping the last clone stops it without waiting; what was
 /// acknowledged is durable either way, and `shutdown` makes the next start quicker.
@@ -139,6 +139,20 @@ impl Broker {
     /// The log of a partition, for what no Kafka API offers: retention leases and the tombstone horizon. Errs with `UnknownTopicOrPartition`.
     pub fn partition_log(&self, partition: &TopicPartition) -> Result<PartitionHandle, BrokerError> {
         self.inner.node.partition(partition)
+    }
+
+    /// How many partitions a topic has, if it exists. Answered from memory.
+    pub fn partition_count(&self, topic: &TopicName) -> Option<i32> {
+        self.inner
+            .node
+            .image()
+            .topic(topic)
+            .map(|topic| topic.partition_count())
+    }
+
+    /// Changes whenever metadata does: what was looked up before may be out of date.
+    pub(crate) fn metadata_version(&self) -> Offset {
+        self.inner.node.metadata_version()
     }
 
     pub(super) fn node(&self) -> &Arc<Node> {

@@ -19,7 +19,7 @@ use crate::metadata::{
 use crate::record::Compression;
 use crate::rng::Rng;
 use crate::storage::{LogStore, PartitionHandle};
-use crate::types::{LeaderEpoch, PartitionId, TopicId, TopicName, TopicPartition};
+use crate::types::{LeaderEpoch, Offset, PartitionId, TopicId, TopicName, TopicPartition};
 
 /// Name of the topic that holds committed offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -97,6 +97,11 @@ impl Node {
     /// The newest metadata.
     pub(crate) fn image(&self) -> MetadataImage {
         self.metadata.image()
+    }
+
+    /// Changes whenever the metadata does.
+    pub(crate) fn metadata_version(&self) -> Offset {
+        self.metadata.version()
     }
 
     /// A partition that the metadata knows, for reading.

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::coordinator::log_io;
 use crate::rng::Rng;
 use crate::storage::{CleanupPolicy, LogStore, PartitionHandle, TopicConfig};
-use crate::types::{PartitionId, TopicId, TopicName, TopicPartition};
+use crate::types::{Offset, PartitionId, TopicId, TopicName, TopicPartition};
 
 use super::delta::MetadataDelta;
 use super::image::MetadataImage;
@@ -87,6 +87,11 @@ impl MetadataManager {
     /// The newest image.
     pub(crate) fn image(&self) -> MetadataImage {
         self.image.read().clone()
+    }
+
+    /// First offset not in the newest image.
+    pub(crate) fn version(&self) -> Offset {
+        self.image.read().applied_to()
     }
 
     /// Decides records on the newest image, makes them durable together and applies them. No records: no-op. Must run to its end (the
