@@ -203,21 +203,21 @@ pub struct PassOptions {
 
 /// One pass over a log.
 #[derive(Debug)]
-pub struct Pass<'a> {
-    map: &'a KeyMap,
+pub struct Pass {
+    map: KeyMap,
     walk: TxnWalk,
     /// Offset of the last batch of each producer; control batches count only if a producer has nothing else.
-    last_batches: &'a BTreeMap<ProducerId, Offset>,
+    last_batches: BTreeMap<ProducerId, Offset>,
     options: PassOptions,
     tombstones_removed_below: Offset,
 }
 
-impl<'a> Pass<'a> {
+impl Pass {
     /// A pass from the log's start on.
     pub fn new(
-        map: &'a KeyMap,
+        map: KeyMap,
         aborted: Vec<AbortedRange>,
-        last_batches: &'a BTreeMap<ProducerId, Offset>,
+        last_batches: BTreeMap<ProducerId, Offset>,
         options: PassOptions,
     ) -> Self {
         Self {

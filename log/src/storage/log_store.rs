@@ -1,16 +1,47 @@
 //! All partitions of one node: opened, recovered, created, deleted.
+//!
+//! Always: a partition directory is complete (metadata, epochs, an empty segment) before it gets its name, and loses its name before anything in it is
+//! removed, so a crash leaves whole partitions or rubbish under other names. `housekeeper.rs` runs what nobody asks for.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::disk::Disk;
+use parking_lot::RwLock;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::checkpoints::{self, CLEANER_OFFSETS, LOG_STARTS, Offsets, RECOVERY_POINTS, TOMBSTONE_HORIZONS};
+use super::cleaner::{CleanStats, clean};
+use super::disk::{DirLock, Disk, DiskExt, DiskResult, LockError, parent_of};
+use super::epoch_log::EpochLog;
+use super::flush_queue::FlushQueue;
+use super::flusher::Flusher;
+use super::housekeeper::Housekeeper;
+use super::journal;
+use super::loader::{LoadRequest, Loaded, load};
+use super::log_dir::LogDir;
+use super::owner::{Command, Owner};
+use super::partition::{Partition, PartitionParts};
 use super::partition_handle::PartitionHandle;
+use super::partition_log::PartitionLog;
+use super::partition_metadata;
+use super::segment::Segment;
 use super::settings::{StorageConfig, TopicConfig};
 use super::storage_error::StorageError;
+use super::watermarks::Watermarks;
 use crate::clock::Clock;
-use crate::faults::Faults;
+use crate::faults::{Faults, Sabotage};
 use crate::rng::Rng;
-use crate::types::{TopicId, TopicPartition};
+use crate::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
+
+/// Suffix of a directory under construction; removed at the next start.
+const CREATING: &str = "-create";
+/// Suffix of a directory under removal, as in Kafka; removed at the next start.
+const DELETING: &str = "-delete";
+/// Partitions loaded at the same time.
+const PARALLEL_LOADS: usize = 8;
 
 /// What a store is opened with.
 #[derive(Clone, Debug)]
@@ -29,52 +60,477 @@ pub struct LogStoreOptions {
     pub config: StorageConfig,
 }
 
-/// The partitions of one node.
+/// The partitions of one node. Dropping it without `shutdown` is a crash: its tasks end, nothing more is written.
 #[derive(Debug)]
-pub struct LogStore {}
+pub struct LogStore {
+    dir: Arc<LogDir>,
+    flush: Arc<FlushQueue>,
+    owners: Vec<mpsc::Sender<Command>>,
+    handles: Arc<RwLock<BTreeMap<TopicPartition, PartitionHandle>>>,
+    next_key: AtomicU64,
+    /// Creating and deleting go one at a time.
+    changing: tokio::sync::Mutex<()>,
+    stop_flusher: mpsc::Sender<oneshot::Sender<()>>,
+    tasks: Tasks,
+    _lock: DirLock,
+}
+
+/// Tasks that end with the store.
+#[derive(Debug)]
+struct Tasks(Vec<JoinHandle<()>>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
 
 impl LogStore {
-    /// Locks the directory, replays the journal, recovers every partition found, starts owner loops and flusher.
-    pub async fn open(_options: LogStoreOptions) -> Result<LogStore, StorageError> {
-        unimplemented!()
+    /// Locks the directory, replays the journal, recovers every partition found, starts owner loops, flusher and housekeeper.
+    ///
+    /// A damaged partition does not keep the others from opening: it is served up to the damage and refuses appends. Errs if the directory is
+    /// locked, or if a file cannot be read or written.
+    pub async fn open(options: LogStoreOptions) -> Result<LogStore, StorageError> {
+        let LogStoreOptions {
+            data_dir,
+            disk,
+            clock,
+            rng: _,
+            faults,
+            config,
+        } = options;
+        create_durably(&*disk, &data_dir)?;
+        let lock = disk.lock(&data_dir).map_err(|e| match e {
+            LockError::Locked { .. } => StorageError::Locked {
+                dir: data_dir.clone(),
+                reason: e.to_string(),
+            },
+            LockError::Disk(error) => error.into(),
+        })?;
+        let dir = Arc::new(LogDir::new(data_dir, disk, clock, faults, config));
+        let flush = Arc::new(FlushQueue::default());
+        let mut tasks = Vec::new();
+        let mut owners = Vec::new();
+        for _ in 0..dir.config.owner_loops.max(1) {
+            let (sender, inbox) = mpsc::channel(dir.config.owner_inbox.max(1));
+            tasks.push(tokio::spawn(
+                Owner::new(Arc::clone(&dir), Arc::clone(&flush)).run(inbox),
+            ));
+            owners.push(sender);
+        }
+        let (stop_flusher, stop) = mpsc::channel(1);
+        let mut store = LogStore {
+            dir,
+            flush,
+            owners,
+            handles: Arc::default(),
+            next_key: AtomicU64::new(0),
+            changing: tokio::sync::Mutex::new(()),
+            stop_flusher,
+            tasks: Tasks(tasks),
+            _lock: lock,
+        };
+        store.recover().await?;
+        let flusher = Flusher::new(Arc::clone(&store.dir), Arc::clone(&store.flush));
+        store.tasks.0.push(tokio::spawn(flusher.run(stop)));
+        let housekeeper = Housekeeper::new(
+            Arc::clone(&store.dir),
+            Arc::clone(&store.handles),
+            store.owners.clone(),
+        );
+        store.tasks.0.push(tokio::spawn(housekeeper.run()));
+        Ok(store)
     }
 
-    /// Creates the partition's directory, or returns the handle if it exists with the same topic id.
+    async fn recover(&self) -> Result<(), StorageError> {
+        let dir = Arc::clone(&self.dir);
+        let found = self.dir.disk.blocking(move || gather(&dir)).await?;
+        let clean = found.requests.iter().all(|r| r.journal.is_empty());
+        let mut requests = found.requests.into_iter().peekable();
+        while requests.peek().is_some() {
+            let loads = requests.by_ref().take(PARALLEL_LOADS).map(|request| {
+                let dir = Arc::clone(&self.dir);
+                self.dir.disk.blocking(move || {
+                    let loaded = load(&dir, &request);
+                    (request, loaded)
+                })
+            });
+            for (request, loaded) in futures::future::join_all(loads).await {
+                let cleaned = (found.cleaned.get(&request.id), found.horizons.get(&request.id));
+                self.take_over(request, loaded?, cleaned).await?;
+            }
+        }
+        // Every segment is synced, so the journal has done its work; a point stored before this may be behind, never ahead.
+        let dir = Arc::clone(&self.dir);
+        let finish = move || -> DiskResult<()> {
+            if !clean {
+                dir.disk.sync_dir(&dir.path)?;
+            }
+            let points = checkpoints::recovery_points(&dir);
+            checkpoints::write_recovery_points(&dir, &points)?;
+            dir.faults.point("K22");
+            journal::remove_files(&dir.path, &*dir.disk)
+        };
+        Ok(self.dir.disk.blocking(finish).await?)
+    }
+
+    async fn take_over(
+        &self,
+        request: LoadRequest,
+        loaded: Loaded,
+        cleaned: (Option<&Offset>, Option<&Offset>),
+    ) -> Result<(), StorageError> {
+        let damaged = loaded.damage.is_some();
+        let config = TopicConfig::default();
+        let parts = PartitionParts {
+            key: self.next_key.fetch_add(1, Ordering::Relaxed),
+            id: request.id,
+            topic_id: request.topic_id,
+            path: request.path,
+            watermarks: self.watermarks(&loaded, &config),
+            config,
+            segments: loaded.segments,
+            tombstone_horizon: cleaned.1.copied().unwrap_or(Offset::ZERO),
+            cleaned_to: cleaned.0.copied().unwrap_or(Offset::ZERO),
+            configured: false,
+            // Damage below the recovery point must be found again next time.
+            synced_end: if damaged {
+                request.recovery_point
+            } else {
+                loaded.log_end
+            },
+            damage: loaded.damage,
+        };
+        self.insert(parts, loaded.producers, loaded.log_end, loaded.epochs)
+            .await
+            .map(|_| ())
+    }
+
+    fn watermarks(&self, loaded: &Loaded, config: &TopicConfig) -> Watermarks {
+        let mut marks = Watermarks::recovered(
+            loaded.log_start,
+            loaded.log_end,
+            loaded.producers.open_txns(),
+            config.durability,
+        );
+        marks.plant_off_by_one(self.dir.faults.sabotaged(Sabotage::LastStableOffsetOffByOne));
+        marks
+    }
+
+    async fn insert(
+        &self,
+        parts: PartitionParts,
+        producers: super::producer_state::ProducerState,
+        log_end: Offset,
+        epochs: EpochLog,
+    ) -> Result<PartitionHandle, StorageError> {
+        let owner = self.owners[parts.key as usize % self.owners.len()].clone();
+        let shared = Arc::new(Partition::new(Arc::clone(&self.dir), parts));
+        let handle = PartitionHandle::new(Arc::clone(&shared), owner);
+        let log = Box::new(PartitionLog::new(
+            Arc::clone(&shared),
+            producers,
+            log_end,
+            epochs,
+            Arc::clone(&self.flush),
+        ));
+        handle.ask(|reply| Command::Insert { log, reply }).await?;
+        self.dir
+            .registry
+            .write()
+            .insert(shared.id.clone(), Arc::clone(&shared));
+        self.handles.write().insert(shared.id.clone(), handle.clone());
+        Ok(handle)
+    }
+
+    /// Creates the partition's directory, durably, or gives the existing one with the same topic id these settings. Errs with
+    /// `TopicIdMismatch` if the directory belongs to another topic.
     pub async fn create_partition(
         &self,
-        _partition: TopicPartition,
-        _topic_id: TopicId,
-        _config: TopicConfig,
+        partition: TopicPartition,
+        topic_id: TopicId,
+        config: TopicConfig,
     ) -> Result<PartitionHandle, StorageError> {
-        unimplemented!()
+        let _one_at_a_time = self.changing.lock().await;
+        if let Some(handle) = self.partition(&partition) {
+            if handle.topic_id() != topic_id {
+                return Err(StorageError::TopicIdMismatch {
+                    partition,
+                    expected: topic_id.get(),
+                    found: handle.topic_id().get(),
+                });
+            }
+            handle.update_config(config).await?;
+            return Ok(handle);
+        }
+        self.dir.check_writable()?;
+        self.dir.check_headroom(4096)?;
+        let (dir, id) = (Arc::clone(&self.dir), partition.clone());
+        let made = self
+            .dir
+            .disk
+            .blocking(move || make_directory(&dir, &id, topic_id))
+            .await;
+        let (path, segment, epochs) = made.inspect_err(|e| {
+            if let StorageError::Io { .. } = e {
+                tracing::error!(%partition, error = %e, "could not create the partition");
+            }
+        })?;
+        let parts = PartitionParts {
+            key: self.next_key.fetch_add(1, Ordering::Relaxed),
+            id: partition,
+            topic_id,
+            path,
+            watermarks: {
+                let mut marks = Watermarks::recovered(Offset::ZERO, Offset::ZERO, [], config.durability);
+                marks.plant_off_by_one(self.dir.faults.sabotaged(Sabotage::LastStableOffsetOffByOne));
+                marks
+            },
+            config,
+            segments: super::segment_set::SegmentSet::new(vec![Arc::new(segment)]),
+            tombstone_horizon: Offset::ZERO,
+            cleaned_to: Offset::ZERO,
+            configured: true,
+            synced_end: Offset::ZERO,
+            damage: None,
+        };
+        self.insert(
+            parts,
+            super::producer_state::ProducerState::default(),
+            Offset::ZERO,
+            epochs,
+        )
+        .await
     }
 
     /// The handle of a partition, if it is here.
-    pub fn partition(&self, _partition: &TopicPartition) -> Option<PartitionHandle> {
-        unimplemented!()
+    pub fn partition(&self, partition: &TopicPartition) -> Option<PartitionHandle> {
+        self.handles.read().get(partition).cloned()
     }
 
     /// Every partition here, in order.
     pub fn partitions(&self) -> Vec<PartitionHandle> {
-        unimplemented!()
+        self.handles.read().values().cloned().collect()
     }
 
-    /// Renames the directory away at once and removes it.
-    pub async fn delete_partition(&self, _partition: &TopicPartition) -> Result<(), StorageError> {
-        unimplemented!()
+    /// Takes the partition away at once, then removes its files. Errs with `UnknownPartition` if it is not here.
+    pub async fn delete_partition(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let Some(handle) = self.handles.write().remove(partition) else {
+            return Err(StorageError::UnknownPartition {
+                partition: partition.clone(),
+            });
+        };
+        let shared = Arc::clone(handle.shared());
+        handle
+            .ask(|reply| Command::Remove {
+                key: shared.key,
+                reply,
+            })
+            .await?;
+        self.dir.registry.write().remove(partition);
+        shared.set_gone();
+        let dir = Arc::clone(&self.dir);
+        let remove = move || -> DiskResult<()> {
+            dir.files.forget_dir(&shared.path);
+            let doomed = dir.path.join(format!("{}.{}{DELETING}", shared.id, shared.key));
+            dir.disk.rename(&shared.path, &doomed)?;
+            dir.disk.sync_dir(&dir.path)?;
+            checkpoints::forget_removed(&dir)?;
+            dir.files.forget_dir(&shared.path);
+            dir.disk.remove_dir_all(&doomed)
+        };
+        Ok(self.dir.disk.blocking(remove).await?)
     }
 
-    /// Gives a partition new settings; they hold from the next append on. Partitions found at open have defaults until this is called.
+    /// Gives a partition new settings; they hold from the next append on. Partitions found at open have defaults, and are neither deleted from
+    /// nor compacted, until this or `create_partition` is called.
     pub async fn update_config(
         &self,
-        _partition: &TopicPartition,
-        _config: TopicConfig,
+        partition: &TopicPartition,
+        config: TopicConfig,
     ) -> Result<(), StorageError> {
-        unimplemented!()
+        match self.partition(partition) {
+            Some(handle) => handle.update_config(config).await,
+            None => Err(StorageError::UnknownPartition {
+                partition: partition.clone(),
+            }),
+        }
     }
 
-    /// Stops the owner loops, makes everything durable, writes snapshots and checkpoints, unlocks the directory.
-    pub async fn shutdown(self) -> Result<(), StorageError> {
-        unimplemented!()
+    /// Runs retention now, for all partitions; returns how many segments were deleted.
+    pub async fn apply_retention(&self) -> Result<usize, StorageError> {
+        let mut deleted = 0;
+        for handle in self.partitions() {
+            deleted += handle
+                .ask(|reply| Command::Retain {
+                    key: handle.shared().key,
+                    reply,
+                })
+                .await??;
+        }
+        self.dir.remove_doomed();
+        Ok(deleted)
     }
+
+    /// Compacts one partition now, whatever its dirty ratio; `None` if it has nothing to compact. `roll`: close the active segment first, so
+    /// that it takes part once it is durable.
+    pub async fn compact(
+        &self,
+        partition: &TopicPartition,
+        roll: bool,
+    ) -> Result<Option<CleanStats>, StorageError> {
+        let Some(handle) = self.partition(partition) else {
+            return Err(StorageError::UnknownPartition {
+                partition: partition.clone(),
+            });
+        };
+        if roll {
+            handle
+                .ask(|reply| Command::Roll {
+                    key: handle.shared().key,
+                    reply,
+                })
+                .await??;
+        }
+        clean(&handle, true).await
+    }
+
+    /// The first write or sync error of the data directory, if there was one: nothing is written any more.
+    pub fn failure(&self) -> Option<StorageError> {
+        self.dir.failure(false)
+    }
+
+    /// Bytes of batches held in memory for readers of the newest records.
+    pub fn tail_cache_bytes(&self) -> usize {
+        self.dir.tail_cache.used_bytes()
+    }
+
+    /// Stops the owner loops, makes everything durable, writes snapshots and checkpoints, unlocks the directory. Errs if the directory had
+    /// failed; everything acknowledged is safe even then.
+    pub async fn shutdown(self) -> Result<(), StorageError> {
+        for owner in &self.owners {
+            let (reply, stopped) = oneshot::channel();
+            owner
+                .send(Command::Stop { reply })
+                .await
+                .map_err(|_| StorageError::ShuttingDown)?;
+            stopped.await.map_err(|_| StorageError::ShuttingDown)?;
+        }
+        let (done, finished) = oneshot::channel();
+        self.stop_flusher
+            .send(done)
+            .await
+            .map_err(|_| StorageError::ShuttingDown)?;
+        finished.await.map_err(|_| StorageError::ShuttingDown)?;
+        match self.failure() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Creates a directory and what is missing above it; each new name is durable in its parent.
+fn create_durably(disk: &dyn Disk, path: &Path) -> DiskResult<()> {
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(|p| !disk.exists(p).unwrap_or(true))
+        .collect();
+    disk.create_dir_all(path)?;
+    for created in missing {
+        disk.sync_dir(parent_of(created))?;
+    }
+    Ok(())
+}
+
+/// What the data directory holds.
+struct Found {
+    requests: Vec<LoadRequest>,
+    cleaned: Offsets,
+    horizons: Offsets,
+}
+
+fn gather(dir: &LogDir) -> Result<Found, StorageError> {
+    let points = checkpoints::read(dir, RECOVERY_POINTS)?;
+    let starts = checkpoints::read(dir, LOG_STARTS)?;
+    let pieces = journal::read_pieces(&dir.path, &*dir.disk)?;
+    let mut requests = Vec::new();
+    for entry in dir.disk.list(&dir.path)? {
+        if !entry.is_dir {
+            continue;
+        }
+        let path = dir.path.join(&entry.name);
+        if entry.name.ends_with(CREATING) || entry.name.ends_with(DELETING) {
+            dir.disk.remove_dir_all(&path)?;
+            continue;
+        }
+        let Some(id) = TopicPartition::from_dir_name(&entry.name) else {
+            continue;
+        };
+        let metadata = partition_metadata::read(&*dir.disk, &path).map_err(|e| StorageError::Io {
+            reason: e.to_string(),
+        })?;
+        let Some(topic_id) = metadata else {
+            return Err(StorageError::Io {
+                reason: format!(
+                    "{} holds no {}",
+                    path.display(),
+                    partition_metadata::PARTITION_METADATA_FILE
+                ),
+            });
+        };
+        let recovery_point = points.get(&id).copied().unwrap_or(Offset::ZERO);
+        let journal = pieces
+            .iter()
+            .filter(|p| {
+                p.directory == entry.name && p.topic_id == topic_id.get() && p.next_offset > recovery_point
+            })
+            .cloned()
+            .collect();
+        requests.push(LoadRequest {
+            log_start: starts.get(&id).copied(),
+            id,
+            topic_id,
+            path,
+            recovery_point,
+            journal,
+        });
+    }
+    Ok(Found {
+        requests,
+        cleaned: checkpoints::read(dir, CLEANER_OFFSETS)?,
+        horizons: checkpoints::read(dir, TOMBSTONE_HORIZONS)?,
+    })
+}
+
+/// Builds the directory under another name and renames it, all durably.
+fn make_directory(
+    dir: &LogDir,
+    id: &TopicPartition,
+    topic_id: TopicId,
+) -> Result<(PathBuf, Segment, EpochLog), StorageError> {
+    let path = dir.path.join(id.to_string());
+    let building = dir.path.join(format!("{id}.{}{CREATING}", dir.next_number()));
+    dir.disk.create_dir_all(&building)?;
+    partition_metadata::write(&*dir.disk, &building, topic_id).map_err(|e| StorageError::Io {
+        reason: e.to_string(),
+    })?;
+    EpochLog::empty(&building).on_append(dir, LeaderEpoch::ZERO, Offset::ZERO)?;
+    Segment::create(dir, &building, Offset::ZERO)?;
+    dir.disk.sync_dir(&building)?;
+    dir.disk.rename(&building, &path)?;
+    dir.files.forget_dir(&building);
+    sync_parent(dir)?;
+    let epochs = EpochLog::load(&*dir.disk, &path)?.unwrap_or_else(|| EpochLog::empty(&path));
+    Ok((
+        path.clone(),
+        Segment::at(dir, &path, Offset::ZERO, super::segment::Numbers::default()),
+        epochs,
+    ))
+}
+
+fn sync_parent(dir: &LogDir) -> DiskResult<()> {
+    dir.disk.sync_dir(Path::new(&dir.path))
 }

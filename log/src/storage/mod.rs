@@ -26,20 +26,45 @@ pub mod txn_index;
 pub use index_file::{IndexError, IndexResult};
 
 mod append;
+mod batch_facts;
+mod batch_walk;
+mod checkpoints;
+mod cleaner;
 pub mod compaction;
+mod epoch_log;
 pub mod flush_plan;
+mod flush_queue;
+mod flusher;
+mod headroom;
+mod housekeeper;
+mod journal;
 pub mod journal_format;
+mod leftovers;
+mod loader;
+mod log_dir;
 mod log_offsets;
 mod log_store;
+mod owner;
+mod partition;
 mod partition_handle;
+mod partition_log;
 pub mod producer_state;
+mod reader;
+pub mod recovery;
 pub mod retention;
 pub mod roll;
+mod segment;
+mod segment_set;
 mod settings;
+mod snapshots;
 mod storage_error;
+mod tail_cache;
+mod upkeep;
+mod waiters;
 pub mod watermarks;
 
 pub use append::{AppendAck, AppendOrigin, AppendRequest, Verification};
+pub use cleaner::CleanStats;
 pub use log_offsets::{AbortedTxn, Isolation, LogOffsets, ReadResult};
 pub use log_store::{LogStore, LogStoreOptions};
 pub use partition_handle::PartitionHandle;
@@ -55,10 +80,16 @@ mod index_file_test;
 #[cfg(test)]
 mod journal_format_test;
 #[cfg(test)]
+mod log_store_test;
+#[cfg(test)]
 mod producer_state_test;
+#[cfg(test)]
+mod recovery_test;
 #[cfg(test)]
 mod retention_test;
 #[cfg(test)]
 mod roll_test;
+#[cfg(test)]
+mod store_testing;
 #[cfg(test)]
 mod watermarks_test;

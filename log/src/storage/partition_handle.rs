@@ -4,102 +4,222 @@
 //! deleted: every call then answers `UnknownPartition`.
 
 use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
 
 use super::append::{AppendAck, AppendRequest};
+use super::disk::DiskExt;
 use super::log_offsets::{Isolation, LogOffsets, ReadResult};
+use super::owner::Command;
+use super::partition::Partition;
+use super::partition_log::Appended;
+use super::settings::TopicConfig;
 use super::storage_error::StorageError;
+use super::waiters::Mark;
 use crate::record::ControlRecord;
 use crate::types::{Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 
 /// One partition; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct PartitionHandle {}
+pub struct PartitionHandle {
+    shared: Arc<Partition>,
+    owner: mpsc::Sender<Command>,
+}
 
 impl PartitionHandle {
+    pub(super) fn new(shared: Arc<Partition>, owner: mpsc::Sender<Command>) -> Self {
+        Self { shared, owner }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Partition> {
+        &self.shared
+    }
+
     /// Name of the partition.
     pub fn topic_partition(&self) -> &TopicPartition {
-        unimplemented!()
+        &self.shared.id
     }
 
     /// Id of the topic.
     pub fn topic_id(&self) -> TopicId {
-        unimplemented!()
+        self.shared.topic_id
     }
 
     /// Appends whole batches, all or none, and waits as `acks_durable` and the topic's durability say.
-    pub async fn append(&self, _request: AppendRequest) -> Result<AppendAck, StorageError> {
-        unimplemented!()
+    ///
+    /// The order of two appends is that of their first polls. Dropping the future after its first poll does not take the append back.
+    pub async fn append(&self, request: AppendRequest) -> Result<AppendAck, StorageError> {
+        let appended = self
+            .ask(|reply| Command::Append {
+                key: self.shared.key,
+                request,
+                reply,
+            })
+            .await??;
+        self.acknowledge(appended).await
     }
 
     /// Appends a transaction marker and waits until it is durable.
     pub async fn append_control(
         &self,
-        _producer_id: ProducerId,
-        _producer_epoch: ProducerEpoch,
-        _record: ControlRecord,
+        producer_id: ProducerId,
+        producer_epoch: ProducerEpoch,
+        record: ControlRecord,
     ) -> Result<AppendAck, StorageError> {
-        unimplemented!()
+        let command = |reply| Command::AppendControl {
+            key: self.shared.key,
+            producer_id,
+            producer_epoch,
+            record,
+            reply,
+        };
+        let appended = self.ask(command).await??;
+        self.acknowledge(appended).await
+    }
+
+    async fn acknowledge(&self, appended: Appended) -> Result<AppendAck, StorageError> {
+        if let Some(above) = appended.durable_above {
+            while self.shared.marks().durable <= above {
+                if let Some(failure) = self.shared.dir.failure(true) {
+                    return Err(failure);
+                }
+                if self.shared.is_gone() {
+                    return Err(self.shared.unknown());
+                }
+                self.shared.wait_beyond(Mark::Durable, above).await;
+            }
+        }
+        self.shared.dir.faults.point("K3");
+        Ok(appended.ack)
+    }
+
+    /// Sends a command to the owner and waits for its answer.
+    pub(super) async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, StorageError> {
+        let (reply, answer) = oneshot::channel();
+        if self.shared.is_gone() {
+            return Err(self.shared.unknown());
+        }
+        // A full inbox holds the sender back here.
+        self.owner
+            .send(command(reply))
+            .await
+            .map_err(|_| StorageError::ShuttingDown)?;
+        answer.await.map_err(|_| {
+            if self.shared.is_gone() {
+                self.shared.unknown()
+            } else {
+                StorageError::ShuttingDown
+            }
+        })
     }
 
     /// Reads whole batches from `from` on; the first one even if it is larger than `max_bytes`.
+    ///
+    /// `from` = log end is an empty answer; outside the log it is `OffsetOutOfRange`. Reads the tail from memory, the rest from files (blocking
+    /// for the time of a page-cache or disk read).
     pub fn read(
         &self,
-        _from: Offset,
-        _max_bytes: usize,
-        _isolation: Isolation,
+        from: Offset,
+        max_bytes: usize,
+        isolation: Isolation,
     ) -> Result<ReadResult, StorageError> {
-        unimplemented!()
+        self.shared.read(from, max_bytes, isolation)
     }
 
     /// The offsets now, as one consistent snapshot.
     pub fn offsets(&self) -> LogOffsets {
-        unimplemented!()
+        self.shared.offsets()
     }
 
-    /// Resolves once the read limit of `isolation` is above `offset`, or the partition is gone.
+    /// Resolves once the read limit of `isolation` is above `offset`, or the partition is gone. Cancelled by dropping it.
     pub fn wait_beyond(
         &self,
-        _offset: Offset,
-        _isolation: Isolation,
+        offset: Offset,
+        isolation: Isolation,
     ) -> impl Future<Output = ()> + Send + 'static {
-        async { unimplemented!() }
+        let shared = Arc::clone(&self.shared);
+        let mark = match isolation {
+            Isolation::ReadUncommitted => Mark::HighWatermark,
+            Isolation::ReadCommitted => Mark::LastStable,
+        };
+        async move { shared.wait_beyond(mark, offset).await }
     }
 
     /// First record at or after `timestamp` below the high watermark: its offset and time.
     pub async fn offset_for_timestamp(
         &self,
-        _timestamp: Timestamp,
+        timestamp: Timestamp,
     ) -> Result<Option<(Offset, Timestamp)>, StorageError> {
-        unimplemented!()
+        let shared = Arc::clone(&self.shared);
+        self.shared
+            .dir
+            .disk
+            .blocking(move || shared.offset_for_timestamp(timestamp))
+            .await
     }
 
     /// The newest timestamp of the log and the first offset that carries it.
     pub async fn max_timestamp_offset(&self) -> Result<Option<(Offset, Timestamp)>, StorageError> {
-        unimplemented!()
+        let shared = Arc::clone(&self.shared);
+        self.shared
+            .dir
+            .disk
+            .blocking(move || shared.max_timestamp_offset())
+            .await
     }
 
-    /// Moves the log start to `before` (the high watermark if `None`); returns the new log start offset.
-    pub async fn delete_records(&self, _before: Option<Offset>) -> Result<Offset, StorageError> {
-        unimplemented!()
+    /// Moves the log start to `before` (the high watermark if `None`), durably; returns the new log start offset. Below the current start
+    /// it is a no-op, above the high watermark `OffsetOutOfRange`.
+    pub async fn delete_records(&self, before: Option<Offset>) -> Result<Offset, StorageError> {
+        self.ask(|reply| Command::DeleteRecords {
+            key: self.shared.key,
+            before,
+            reply,
+        })
+        .await?
+    }
+
+    pub(super) async fn update_config(&self, config: TopicConfig) -> Result<(), StorageError> {
+        self.ask(|reply| Command::UpdateConfig {
+            key: self.shared.key,
+            config,
+            reply,
+        })
+        .await
+    }
+
+    /// Settings in force.
+    pub fn config(&self) -> Arc<TopicConfig> {
+        self.shared.config()
     }
 
     /// Highest offset below which compaction has removed tombstones.
     pub fn tombstone_horizon(&self) -> Offset {
-        unimplemented!()
+        self.shared.tombstone_horizon()
     }
 
     /// Keeps everything at or above `offset` from retention and its tombstones from compaction; a later call with the same name moves it.
-    pub fn set_retention_lease(&self, _name: &str, _offset: Offset) {
-        unimplemented!()
+    /// Leases live in memory: whoever holds one sets it again after a restart, before retention first runs.
+    pub fn set_retention_lease(&self, name: &str, offset: Offset) {
+        self.shared.set_lease(name, Some(offset));
     }
 
     /// Drops a lease; no-op if there is none of that name.
-    pub fn remove_retention_lease(&self, _name: &str) {
-        unimplemented!()
+    pub fn remove_retention_lease(&self, name: &str) {
+        self.shared.set_lease(name, None);
     }
 
     /// Bytes of all segments.
     pub fn size_bytes(&self) -> u64 {
-        unimplemented!()
+        self.shared.segments().size_bytes()
+    }
+
+    /// The damage recovery found below the durable mark, if any: reads stop there, appends are refused.
+    pub fn damage(&self) -> Option<StorageError> {
+        self.shared.damage().cloned()
     }
 }

@@ -4,11 +4,11 @@
 //! snapshot, as in Kafka; the older four are a courtesy to retries). `check` never changes anything and `apply` never refuses, so a
 //! failed append leaves no trace (KAFKA-6683). `partition_log.rs` calls both; `producer_snapshot.rs` has the file format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
-use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
 /// Batches remembered per producer, as in Kafka: a client has at most five in flight.
 pub const BATCHES_REMEMBERED: usize = 5;
@@ -34,6 +34,10 @@ pub struct BatchFacts {
     pub is_transactional: bool,
     /// A transaction marker, decoded.
     pub marker: Option<Marker>,
+    /// Bytes of the batch.
+    pub size_bytes: usize,
+    /// Term of the leader that appended it.
+    pub leader_epoch: LeaderEpoch,
 }
 
 /// A transaction marker.
@@ -178,6 +182,15 @@ impl ProducerState {
             .filter_map(|(id, e)| e.open_txn.map(|first| (first, *id)))
             .collect();
         Self { producers, open }
+    }
+
+    /// A copy with only these producers.
+    pub fn only(&self, ids: impl IntoIterator<Item = ProducerId>) -> Self {
+        let ids: BTreeSet<_> = ids.into_iter().collect();
+        Self::from_entries(
+            ids.into_iter()
+                .filter_map(|id| self.producers.get(&id).map(|e| (id, e.clone()))),
+        )
     }
 
     /// Every producer, by id.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::producer_state::*;
-use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
+use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
 const P: ProducerId = ProducerId::new(7);
 
@@ -16,6 +16,8 @@ fn data(base: i64, epoch: i16, sequence: i32, count: i32, transactional: bool) -
         last_sequence: Sequence::new(sequence).plus(count - 1),
         is_transactional: transactional,
         marker: None,
+        size_bytes: 100,
+        leader_epoch: LeaderEpoch::ZERO,
     }
 }
 

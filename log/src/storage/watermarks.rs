@@ -17,6 +17,8 @@ pub struct Watermarks {
     durable: Offset,
     log_end: Offset,
     durability: Durability,
+    /// The high watermark when the durability was last raised: it never goes back.
+    floor: Offset,
     open: BTreeSet<Offset>,
     /// First offset of a closed transaction → offset of its marker, until the marker is below the high watermark.
     closing: BTreeMap<Offset, Offset>,
@@ -40,6 +42,7 @@ impl Watermarks {
             durable: log_end,
             log_end,
             durability,
+            floor: log_end,
             open: open.into_iter().collect(),
             closing: BTreeMap::new(),
             lso_off_by_one: false,
@@ -76,7 +79,7 @@ impl Watermarks {
 
     fn high_watermark(&self) -> Offset {
         match self.durability {
-            Durability::Fsync => self.durable,
+            Durability::Fsync => self.durable.max(self.floor),
             Durability::PageCache => self.log_end,
         }
     }
@@ -129,9 +132,9 @@ impl Watermarks {
         self.log_start = self.log_start.max(start.min(self.log_end));
     }
 
-    /// The topic's durability changed. Going to `Fsync` keeps the watermark where it was only once the rest is durable, so the caller
-    /// syncs first.
+    /// The topic's durability changed. What was published under the old one stays published.
     pub fn set_durability(&mut self, durability: Durability) {
+        self.floor = self.high_watermark();
         self.durability = durability;
         self.settle();
     }

@@ -1,0 +1,243 @@
+//! How a log gets shorter: retention, DeleteRecords, and the swap that ends a compaction. Run by the owner loop.
+//!
+//! Always: the new log start is stored before a file goes (or a crash would bring deleted records back); a file is renamed to `.deleted` first and
+//! removed later, so that a reader which already chose it is not left without.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::checkpoints;
+use super::cleaner::CleanedGroup;
+use super::disk::{DiskExt, DiskResult};
+use super::leftovers::SWAP;
+use super::loader::open_closed;
+use super::log_dir::LogDir;
+use super::partition_log::PartitionLog;
+use super::retention::{SegmentFacts, expired_segments};
+use super::roll::RollReason;
+use super::segment::Segment;
+use super::snapshots;
+use super::storage_error::StorageError;
+use crate::types::{Offset, ProducerId};
+
+impl PartitionLog {
+    /// Closes the active segment if it holds anything.
+    pub(super) fn roll_if_used(&mut self, reason: RollReason) -> Result<(), StorageError> {
+        self.check_open()?;
+        if self.shared.active().size_bytes() > 0 {
+            self.roll(reason).map_err(|e| self.failed(&e, false))?;
+        }
+        Ok(())
+    }
+
+    /// Newest batch of every producer; its marker where a producer has no data.
+    pub(super) fn last_batches(&self) -> BTreeMap<ProducerId, Offset> {
+        self.producers
+            .entries()
+            .filter_map(|(id, e)| e.last_batch().map(|b| (id, b.last_offset)))
+            .collect()
+    }
+
+    /// Moves the log start to `before`, or the high watermark.
+    pub(super) async fn delete_records(&mut self, before: Option<Offset>) -> Result<Offset, StorageError> {
+        self.check_open()?;
+        let offsets = self.shared.offsets();
+        let before = before.unwrap_or(offsets.high_watermark);
+        if before > offsets.high_watermark || before < Offset::ZERO {
+            return Err(StorageError::OffsetOutOfRange {
+                partition: self.shared.id.clone(),
+                requested: before,
+                log_start_offset: offsets.log_start_offset,
+                log_end_offset: offsets.high_watermark,
+            });
+        }
+        if before > offsets.log_start_offset {
+            self.shared.publish(|marks| marks.on_log_start(before));
+            self.store_log_start().await?;
+            self.delete_expired().await?;
+        }
+        Ok(self.shared.offsets().log_start_offset)
+    }
+
+    /// Deletes the segments retention no longer keeps.
+    pub(super) async fn retain(&mut self) -> Result<usize, StorageError> {
+        if self.shared.damage().is_some()
+            || !self.shared.is_configured()
+            || self.shared.dir.failure(false).is_some()
+        {
+            return Ok(0);
+        }
+        self.delete_expired().await
+    }
+
+    async fn delete_expired(&mut self) -> Result<usize, StorageError> {
+        let segments = self.shared.segments();
+        let facts: Vec<SegmentFacts> = segments
+            .iter()
+            .zip(
+                segments
+                    .iter()
+                    .skip(1)
+                    .map(|s| s.base_offset())
+                    .chain([self.next_offset()]),
+            )
+            .map(|(s, next_offset)| SegmentFacts {
+                base_offset: s.base_offset(),
+                next_offset,
+                size_bytes: s.size_bytes(),
+                max_timestamp: s.max_timestamp(),
+            })
+            .collect();
+        let offsets = self.shared.offsets();
+        let count = expired_segments(
+            &facts,
+            offsets.log_start_offset,
+            offsets.high_watermark,
+            self.shared.lease(),
+            self.shared.dir.clock.now_ms(),
+            &self.shared.config(),
+        );
+        if count == 0 {
+            return Ok(0);
+        }
+        if count == facts.len() {
+            self.roll(RollReason::Time).map_err(|e| self.failed(&e, false))?;
+        }
+        let doomed: Vec<Arc<Segment>> = segments.iter().take(count).cloned().collect();
+        let start = facts[count - 1].next_offset;
+        self.shared.publish(|marks| marks.on_log_start(start));
+        self.store_log_start().await?;
+        self.shared.dir.faults.point("K11");
+        self.shared
+            .replace_segments(self.shared.segments().without_oldest(count));
+        let dir = Arc::clone(&self.shared.dir);
+        for segment in &doomed {
+            retire(
+                &dir,
+                &self.shared.path,
+                segment,
+                self.shared.config().file_delete_delay_ms,
+            )
+            .map_err(|e| self.failed(&e, false))?;
+            // The snapshot at the segment's base went with it; the one at the new start stays.
+            self.remove_snapshot(segment.base_offset())?;
+            self.shared.dir.faults.point("K11");
+        }
+        let start = self.shared.offsets().log_start_offset;
+        self.epochs
+            .on_log_start(&dir, start)
+            .map_err(|e| self.failed(&e, false))?;
+        tracing::info!(partition = %self.shared.id, segments = count, log_start_offset = %start, "deleted old segments");
+        Ok(count)
+    }
+
+    async fn store_log_start(&self) -> Result<(), StorageError> {
+        let dir = Arc::clone(&self.shared.dir);
+        let stored = self
+            .shared
+            .dir
+            .disk
+            .blocking(move || checkpoints::write_log_starts(&dir))
+            .await;
+        stored.map_err(|e| self.failed(&e, false))
+    }
+
+    fn remove_snapshot(&self, at: Offset) -> Result<(), StorageError> {
+        match self
+            .shared
+            .dir
+            .disk
+            .remove_file(&snapshots::path_of(&self.shared.path, at))
+        {
+            Err(error) if !error.is_not_found() => Err(self.failed(&error, false)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a cleaned segment in the place of the segments it was made from.
+    pub(super) async fn swap(&mut self, group: CleanedGroup) -> Result<(), StorageError> {
+        self.check_open()?;
+        let current = self.shared.segments();
+        if !group
+            .old
+            .iter()
+            .all(|old| current.closed().iter().any(|s| Arc::ptr_eq(s, old)))
+        {
+            // Retention was faster; what the cleaner wrote is dropped at the next start.
+            return Err(StorageError::InvalidRecord {
+                partition: self.shared.id.clone(),
+                reason: "the segments to swap are no longer there",
+            });
+        }
+        let result = self.swap_files(&group).await;
+        result.map_err(|e| self.failed(&e, false))?;
+        self.shared
+            .raise_tombstone_horizon(group.tombstones_removed_below);
+        for old in group.old.iter().skip(1) {
+            self.remove_snapshot(old.base_offset())?;
+        }
+        Ok(())
+    }
+
+    async fn swap_files(&self, group: &CleanedGroup) -> DiskResult<()> {
+        let dir = Arc::clone(&self.shared.dir);
+        let path = self.shared.path.clone();
+        let base = group.old[0].base_offset();
+        let cleaned: Vec<PathBuf> = Segment::paths(&path, base).to_vec();
+        for name in &cleaned {
+            let from = with_suffix(name, ".cleaned");
+            if dir.disk.exists(&from)? {
+                dir.disk.rename(&from, &with_suffix(name, SWAP))?;
+            }
+        }
+        dir.faults.point("K10");
+        sync_dir(&dir, &path).await?;
+        for old in &group.old {
+            retire(&dir, &path, old, self.shared.config().file_delete_delay_ms)?;
+        }
+        dir.faults.point("K10");
+        for name in &cleaned {
+            let from = with_suffix(name, SWAP);
+            if dir.disk.exists(&from)? {
+                dir.disk.rename(&from, name)?;
+                dir.files.forget(name);
+            }
+        }
+        // Before the next group may count on this one being gone.
+        sync_dir(&dir, &path).await?;
+        let new = Arc::new(open_closed(&dir, &path, base)?);
+        self.shared
+            .replace_segments(self.shared.segments().with_replaced(&group.old, Some(new)));
+        dir.faults.point("K10");
+        Ok(())
+    }
+}
+
+async fn sync_dir(dir: &Arc<LogDir>, path: &Path) -> DiskResult<()> {
+    let (disk, path) = (Arc::clone(&dir.disk), path.to_path_buf());
+    dir.disk.blocking(move || disk.sync_dir(&path)).await
+}
+
+/// The path with something appended to its last name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Renames a segment's files to `.deleted` and has them removed after `delay_ms`.
+fn retire(dir: &LogDir, path: &Path, segment: &Segment, delay_ms: i64) -> DiskResult<()> {
+    segment.forget_files(dir);
+    let due = dir.clock.monotonic() + std::time::Duration::from_millis(u64::try_from(delay_ms).unwrap_or(0));
+    for file in Segment::paths(path, segment.base_offset()) {
+        // The same base may be retired again by the next compaction before this one is removed: the number keeps the names apart.
+        let doomed = with_suffix(&file, &format!(".{}.deleted", dir.next_number()));
+        match dir.disk.rename(&file, &doomed) {
+            Ok(()) => dir.doom(due, doomed),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
