@@ -17,6 +17,15 @@ mod time_windows;
 mod timestamps;
 mod windowed;
 
+#[cfg(test)]
+mod grouped_test;
+#[cfg(test)]
+mod random_windows_test;
+#[cfg(test)]
+mod stream_test;
+#[cfg(test)]
+mod window_aggregate_test;
+
 pub use builder::StreamsBuilder;
 pub use grouped::KGroupedStream;
 pub use operators::aggregate::LateRecord;

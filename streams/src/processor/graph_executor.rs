@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use millpond_log::types::{Timestamp, TopicName};
 
+use super::copy_sink::CopySink;
 use super::{
     Batch, InitContext, NO_TIME, OutputIndex, Outputs, ProcessContext, ProcessError, Processor, RawBatch,
     TaskClock, TaskCounters, time_header,
@@ -114,7 +115,7 @@ impl TaskGraph {
         let mut writes_repartition = false;
         for (index, node) in topology.nodes().iter().enumerate() {
             let mut repartition = None;
-            let supplier = match &node.kind {
+            let mut processor = match &node.kind {
                 NodeKind::Source { topics, decoder } => {
                     for topic in topics {
                         sources.insert(topic.resolve(app), index);
@@ -123,15 +124,15 @@ impl TaskGraph {
                             repartition = Some(name.clone());
                         }
                     }
-                    decoder.as_ref()
+                    decoder.as_ref().map(|make| make())
                 }
-                NodeKind::Processor { supplier, .. } => Some(supplier),
+                NodeKind::Processor { supplier } => Some(supplier()),
                 NodeKind::Sink { topic, encoder } => {
                     writes_repartition |= matches!(topic, TopicRef::Repartition(_));
-                    encoder.as_ref()
+                    let copy = || Box::new(CopySink::new(topic.name())) as Box<dyn Processor>;
+                    Some(encoder.as_ref().map_or_else(copy, |make| make()))
                 }
             };
-            let mut processor = supplier.map(|make| make());
             if let Some(processor) = processor.as_mut() {
                 let stores: Vec<(String, StoreIndex)> = node
                     .stores

@@ -5,12 +5,19 @@
 
 mod api;
 mod batch;
+mod copy_sink;
 mod graph_executor;
+#[cfg(test)]
+mod graph_executor_test;
 mod headers;
 mod outputs;
+#[cfg(test)]
+mod outputs_test;
 mod partitioner;
 mod raw_batch;
 mod task_clock;
+#[cfg(test)]
+mod task_clock_test;
 pub mod time_header;
 
 pub use api::{

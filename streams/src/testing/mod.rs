@@ -5,8 +5,6 @@
 
 mod test_topics;
 mod topology_test_driver;
-#[cfg(test)]
-mod topology_test_driver_test;
 
 pub use test_topics::{TestInputTopic, TestOutputTopic, TestRecord};
 pub use topology_test_driver::{DriverError, DriverOptions, TopologyTestDriver};

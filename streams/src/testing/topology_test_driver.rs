@@ -321,7 +321,7 @@ impl TopologyTestDriver {
         self.run()
     }
 
-    /// Takes the records written to a topic since the last call, in the order they were written.
+    /// Takes the records written to a topic since the last call: commit by commit, and within a commit partition by partition, each in order.
     pub fn read<K: 'static, V: 'static>(
         &mut self,
         output: &TestOutputTopic<K, V>,

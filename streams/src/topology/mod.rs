@@ -11,6 +11,8 @@ mod node;
 mod plan;
 mod subtopology;
 pub mod topic_names;
+#[cfg(test)]
+mod topology_test;
 
 pub use crate::state::{StoreKind, StoreSpec};
 pub use builder::{RepartitionOptions, SinkOptions, SourceOptions, TopologyBuilder};
