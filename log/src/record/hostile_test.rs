@@ -52,8 +52,11 @@ fn counts_and_lengths_that_lie_are_refused() {
     let lie = |at: usize, bytes: &[u8]| {
         let mut batch = sound(Compression::None);
         batch[at..at + bytes.len()].copy_from_slice(bytes);
-        RecordBatch::parse(Bytes::from(batch))
-            .and_then(|batch| batch.decode().map(|decoded| decoded.iter().last().map(|read| read.map(|record| record.offset))))
+        RecordBatch::parse(Bytes::from(batch)).and_then(|batch| {
+            batch
+                .decode()
+                .map(|decoded| decoded.iter().last().map(|read| read.map(|record| record.offset)))
+        })
     };
     for length in [-1i32, 0, 48, i32::MAX] {
         assert!(lie(8, &length.to_be_bytes()).is_err(), "length {length}");

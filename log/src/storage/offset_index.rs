@@ -51,18 +51,17 @@ impl OffsetIndex {
         let mut entry = [0; ENTRY_SIZE];
         entry[..4].copy_from_slice(&relative.to_be_bytes());
         entry[4..].copy_from_slice(&position.to_be_bytes());
-        self.entries
-            .append(entry, |last| match last.map(|last| parse(last)) {
-                Some((last_relative, last_position))
-                    if relative <= last_relative || position <= last_position =>
-                {
-                    Err(self.entries.refused(format!(
-                        "offset {offset} at {position} after offset {} at {last_position}",
-                        self.base.plus(i64::from(last_relative))
-                    )))
-                }
-                _ => Ok(true),
-            })?;
+        self.entries.append(entry, |last| match last.map(parse) {
+            Some((last_relative, last_position))
+                if relative <= last_relative || position <= last_position =>
+            {
+                Err(self.entries.refused(format!(
+                    "offset {offset} at {position} after offset {} at {last_position}",
+                    self.base.plus(i64::from(last_relative))
+                )))
+            }
+            _ => Ok(true),
+        })?;
         Ok(())
     }
 
