@@ -1,1 +1,47 @@
-//! Tasks, workers, the commit protocol.
+//! The runtime: tasks on workers, input from a log, outputs and state committed together.
+//!
+//! Data path: `session_fetch.rs` fills `input_queue.rs` → `partition_group.rs` chooses a run → `task.rs` runs the graph → `record_collector.rs` packs
+//! outputs → `commit.rs` decides, `session_commit.rs` carries out → state joins the committed layer. Begin with `worker.rs` (the loop) and `commit.rs`
+//! (the protocol, pure). `restore.rs` opens a task; `streams.rs` and `handle.rs` are what users hold.
+//!
+//! What is always true: uncommitted effects live in memory only; nothing here deletes state; `thread.rs` alone knows threads.
+//! Deliberately absent: operators (`processor/`), store layers (`state/`), what a topic's bytes mean.
+
+mod application;
+mod assignment;
+pub mod commit;
+mod config;
+mod embedded_log;
+mod error;
+#[cfg(test)]
+mod fake_log;
+mod handle;
+mod input_queue;
+mod internal_topics;
+mod log_calls;
+mod log_client;
+mod offset_metadata;
+mod partition_group;
+mod record_collector;
+mod restore;
+mod session_commit;
+mod session_fetch;
+mod state_directory;
+mod streams;
+mod task;
+mod thread;
+mod worker;
+#[cfg(test)]
+mod worker_test;
+mod worker_status;
+
+pub use application::{RestoreListener, RestoreProgress};
+pub use assignment::assign;
+pub use config::{RestartPolicy, StreamsConfig};
+pub use embedded_log::EmbeddedLog;
+pub use error::RuntimeError;
+pub use handle::{StreamsHandle, StreamsState};
+pub use log_client::{LogClient, LogError};
+pub use offset_metadata::{BadOffsetMetadata, OffsetMetadata};
+pub use streams::{Streams, StreamsLauncher};
+pub use worker::Worker;

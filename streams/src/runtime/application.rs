@@ -1,0 +1,101 @@
+//! What all workers of one application share and none of them changes: the topology with its numbers, names, settings, and the way to log, state and time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use millpond_log::broker::OffsetSpec;
+use millpond_log::faults::Faults;
+use millpond_log::types::{GroupId, PartitionId, TopicName, TopicPartition, TransactionalId};
+
+use super::config::StreamsConfig;
+use super::log_calls::LogCalls;
+use crate::query::StoreRegistry;
+use crate::state::{StoreHostFactory, TaskId};
+use crate::topology::{Plan, SubTopology, Topology, TopicRef};
+
+/// Progress of the replay of one changelog, told while a task opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreProgress {
+    /// The task.
+    pub task: TaskId,
+    /// The store.
+    pub store: String,
+    /// Records replayed so far.
+    pub records: u64,
+    /// Bytes of the batches replayed so far.
+    pub bytes: u64,
+    /// Offsets of the changelog still to go.
+    pub remaining_offsets: i64,
+}
+
+/// Called while stores are restored, from the worker's thread.
+pub type RestoreListener = Arc<dyn Fn(&RestoreProgress) + Send + Sync>;
+
+/// An application that is being run.
+pub(crate) struct Application {
+    pub(crate) id: String,
+    pub(crate) topology: Topology,
+    pub(crate) plan: Plan,
+    /// Partition counts of every topic the application touches.
+    pub(crate) partitions: BTreeMap<TopicName, i32>,
+    pub(crate) config: StreamsConfig,
+    pub(crate) calls: LogCalls,
+    /// Directory of this application's state.
+    pub(crate) state_dir: PathBuf,
+    pub(crate) hosts: Arc<dyn StoreHostFactory>,
+    pub(crate) faults: Faults,
+    pub(crate) registry: Arc<StoreRegistry>,
+    pub(crate) on_restore: Option<RestoreListener>,
+}
+
+impl Application {
+    /// Name of the group that holds the committed input positions.
+    pub(crate) fn group(&self) -> GroupId {
+        GroupId::new(&self.id)
+    }
+
+    /// Transactional id of a worker.
+    pub(crate) fn transactional_id(&self, worker: usize) -> TransactionalId {
+        TransactionalId::from(format!("{}-{worker}", self.id))
+    }
+
+    pub(crate) fn sub_topology(&self, task: TaskId) -> &SubTopology {
+        &self.topology.sub_topologies()[task.sub_topology as usize]
+    }
+
+    /// Input partitions of a task, in a fixed order; `true` for repartition topics.
+    pub(crate) fn inputs(&self, task: TaskId) -> Vec<(TopicPartition, bool)> {
+        let mut inputs: Vec<(TopicPartition, bool)> = self
+            .sub_topology(task)
+            .source_topics()
+            .map(|topic| (topic.resolve(&self.id), matches!(topic, TopicRef::Repartition(_))))
+            .filter(|(name, _)| self.partitions.get(name).is_some_and(|count| task.partition.get() < *count))
+            .map(|(topic, repartition)| (TopicPartition { topic, partition: task.partition }, repartition))
+            .collect();
+        inputs.sort();
+        inputs.dedup();
+        inputs
+    }
+
+    /// Every input partition of the application.
+    pub(crate) fn all_inputs(&self) -> Vec<TopicPartition> {
+        let mut all: Vec<TopicPartition> =
+            self.plan.tasks().flat_map(|task| self.inputs(task)).map(|(partition, _)| partition).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+/// The changelog partition of a store in a task.
+pub(crate) fn changelog_partition(application_id: &str, store: &str, partition: PartitionId) -> TopicPartition {
+    let name = crate::topology::topic_names::changelog_topic(application_id, store);
+    let topic = TopicName::new(&name).expect("internal names were checked when the plan was made");
+    TopicPartition { topic, partition }
+}
+
+/// First and end offset of partitions as `(earliest, end)` requests.
+pub(crate) fn range_requests(partition: &TopicPartition, end: OffsetSpec) -> Vec<(TopicPartition, OffsetSpec)> {
+    vec![(partition.clone(), OffsetSpec::Earliest), (partition.clone(), end)]
+}

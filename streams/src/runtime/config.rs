@@ -1,0 +1,86 @@
+//! Settings of the runtime. Data, not code: every value has its unit in its name or type, and a default that suits one node.
+
+use std::time::Duration;
+
+use millpond_log::record::Compression;
+
+use crate::config::ProcessingConfig;
+use crate::state::StateLimits;
+
+/// Settings of a streams application.
+#[derive(Debug, Clone)]
+pub struct StreamsConfig {
+    /// Number of workers; each has a thread and a transactional producer. More than there are tasks is no use.
+    pub workers: usize,
+    /// Outputs, state and input positions change together or not at all. Off: at-least-once, the same path without a transaction.
+    pub exactly_once: bool,
+    /// A transaction is committed this long after its first work.
+    pub commit_interval: Duration,
+    /// A transaction is committed early when overlay and outputs of a worker reach this many bytes.
+    pub uncommitted_bytes_max: usize,
+    /// Compression of output, repartition and changelog batches.
+    pub compression: Compression,
+    /// A batch is sealed before it grows beyond this many bytes. Must stay below the topics' `max.message.bytes`.
+    pub batch_bytes: usize,
+    /// Input of one partition that is fetched ahead, in bytes.
+    pub buffered_bytes_per_partition: usize,
+    /// Most bytes of input in one call of the operators.
+    pub run_bytes: usize,
+    /// How long a fetch parks when there is nothing to read.
+    pub fetch_max_wait: Duration,
+    /// A request without an answer for this long has an unknown outcome.
+    pub request_timeout: Duration,
+    /// Repeating of a request stops after this long.
+    pub delivery_timeout: Duration,
+    /// The coordinator aborts a transaction that stays open longer.
+    pub transaction_timeout: Duration,
+    /// A worker stops after this many recoveries of its commits without a commit between them.
+    pub recoveries_max: u32,
+    /// What happens when a worker fails.
+    pub restart: RestartPolicy,
+    /// How often consumed records of repartition topics are deleted.
+    pub purge_interval: Duration,
+    /// Budgets of each task's state.
+    pub state: StateLimits,
+    /// Settings of the operators.
+    pub processing: ProcessingConfig,
+}
+
+impl Default for StreamsConfig {
+    fn default() -> Self {
+        StreamsConfig {
+            workers: 1,
+            exactly_once: true,
+            commit_interval: Duration::from_millis(100),
+            uncommitted_bytes_max: 64 << 20,
+            compression: Compression::None,
+            batch_bytes: 512 << 10,
+            buffered_bytes_per_partition: 4 << 20,
+            run_bytes: 1 << 20,
+            fetch_max_wait: Duration::from_millis(500),
+            request_timeout: Duration::from_secs(30),
+            delivery_timeout: Duration::from_secs(120),
+            transaction_timeout: Duration::from_secs(60),
+            recoveries_max: 8,
+            restart: RestartPolicy::Stop,
+            purge_interval: Duration::from_secs(30),
+            state: StateLimits::default(),
+            processing: ProcessingConfig::default(),
+        }
+    }
+}
+
+/// What happens when a worker fails. State is kept in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RestartPolicy {
+    /// The worker stops, the application's state becomes `Error`; the other workers go on.
+    #[default]
+    Stop,
+    /// The worker opens its tasks again from the last commit. Being fenced and state that does not match its inputs still stop it.
+    Restart {
+        /// Give up after this many restarts in a row without a commit.
+        attempts_max: u32,
+        /// Wait this long before each.
+        pause: Duration,
+    },
+}

@@ -1,0 +1,118 @@
+//! What can end a worker or refuse a start. Each names the thing it is about; none of them is answered by deleting state.
+
+use millpond_log::types::{Offset, TopicPartition};
+
+use super::commit::StopReason;
+
+/// Errors of the streams runtime.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The topology does not fit the topics there are.
+    #[error("{message}")]
+    Topology {
+        /// What does not fit.
+        message: String,
+    },
+    /// An internal topic exists, but not as this topology needs it.
+    #[error("internal topic {topic:?} has {found}, but this topology needs {expected}; was the input repartitioned, or the application id reused?")]
+    InternalTopicMismatch {
+        /// The topic.
+        topic: String,
+        /// What it has.
+        found: String,
+        /// What is needed.
+        expected: String,
+    },
+    /// I5: the state and the committed input positions do not belong together. The task stops, the state is kept as it is.
+    #[error("state of task {task}, store {store:?}, does not match the committed input positions: {detail}")]
+    StateMismatch {
+        /// The task.
+        task: String,
+        /// The store.
+        store: String,
+        /// Which offsets disagree.
+        detail: String,
+    },
+    /// The committed offset of an input is outside the topic.
+    #[error("committed position {position} of {partition} is outside the topic, which has {start}..{end}")]
+    PositionOutOfRange {
+        /// The input partition.
+        partition: TopicPartition,
+        /// The position.
+        position: Offset,
+        /// First offset of the partition.
+        start: Offset,
+        /// End of the partition, exclusive.
+        end: Offset,
+    },
+    /// The metadata beside a committed offset is not readable.
+    #[error("{partition}: {message}")]
+    OffsetMetadata {
+        /// The input partition.
+        partition: TopicPartition,
+        /// What is wrong.
+        message: String,
+    },
+    /// The commit protocol ended.
+    #[error(transparent)]
+    Commit(#[from] StopReason),
+    /// A request to the log failed for good.
+    #[error("{operation}: {message}")]
+    Log {
+        /// What was asked, with its subject.
+        operation: String,
+        /// The answer.
+        message: String,
+    },
+    /// A state store failed.
+    #[error("state of task {task}: {message}")]
+    State {
+        /// The task.
+        task: String,
+        /// The failure.
+        message: String,
+    },
+    /// An operator failed.
+    #[error("task {task}: {message}")]
+    Processing {
+        /// The task.
+        task: String,
+        /// The failure.
+        message: String,
+    },
+    /// A thread could not be started.
+    #[error("worker thread cannot be started: {message}")]
+    Thread {
+        /// What the system said.
+        message: String,
+    },
+    /// A worker panicked; its transaction was aborted by the next start.
+    #[error("worker {worker} panicked; see the log for the message")]
+    Panicked {
+        /// The worker.
+        worker: usize,
+    },
+    /// A setting is unusable.
+    #[error("{setting}: {message}")]
+    Config {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// The application was asked for something it does not have, or has not any more.
+    #[error("{message}")]
+    Unavailable {
+        /// What, and what there is instead.
+        message: String,
+    },
+    /// Waiting ended before what was waited for.
+    #[error("{what} did not happen within {waited_ms} ms")]
+    Timeout {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        waited_ms: u128,
+    },
+}

@@ -1,0 +1,375 @@
+//! A log in memory with Kafka's transactional semantics, for tests of the worker without a broker: open transactions hold the last stable offset,
+//! fencing aborts, `end_txn` bumps the epoch. Answers can be lost on purpose.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use millpond_log::broker::{
+    AbortedTxn, FetchRequest, FetchResponse, FetchedData, NewTopic, OffsetAndMetadata, OffsetSpec, ProduceAck,
+    ProduceRequest, ProducerIdentity, TopicDescription, TxnOffsetCommit, TxnResult,
+};
+use millpond_log::clock::Clock;
+use millpond_log::record::patch::set_base_offset;
+use millpond_log::record::{BatchBuilder, BatchOptions, ControlRecord, RecordBatch};
+use millpond_log::types::{
+    GroupId, Offset, PartitionId, ProducerEpoch, ProducerId, TopicId, TopicName, TopicPartition, TransactionalId,
+};
+use parking_lot::Mutex;
+
+use super::input_queue::InputQueue;
+use super::log_client::{LogClient, LogError};
+
+/// What happens to the next `end_txn`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndTxnLuck {
+    Answered,
+    /// It happens, the answer is lost.
+    LostAfter,
+    /// It never happens, and nobody says so.
+    LostBefore,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    batches: Vec<Bytes>,
+    end: i64,
+    /// First offset of each open transaction.
+    open: BTreeMap<ProducerId, i64>,
+    /// With the offset of the marker.
+    aborted: Vec<(AbortedTxn, i64)>,
+    start: i64,
+}
+
+#[derive(Debug)]
+struct Producer {
+    identity: ProducerIdentity,
+    partitions: BTreeSet<TopicPartition>,
+    offsets: Vec<(GroupId, TopicPartition, OffsetAndMetadata)>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    topics: BTreeMap<TopicName, (i32, BTreeMap<String, String>)>,
+    partitions: BTreeMap<TopicPartition, Partition>,
+    producers: BTreeMap<TransactionalId, Producer>,
+    offsets: BTreeMap<(GroupId, TopicPartition), OffsetAndMetadata>,
+    next_producer: i64,
+    luck: Vec<EndTxnLuck>,
+    end_txns: u64,
+}
+
+/// The log. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeLog {
+    inner: Arc<Mutex<Inner>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl FakeLog {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        FakeLog { inner: Arc::default(), clock }
+    }
+
+    pub(crate) fn add_topic(&self, name: &str, partitions: i32) {
+        let name = TopicName::new(name).expect("a valid name");
+        self.inner.lock().add_topic(name, partitions, BTreeMap::new());
+    }
+
+    /// Appends plain records.
+    pub(crate) fn send(&self, topic: &str, partition: i32, records: &[(&str, &str, i64)]) {
+        let mut builder = BatchBuilder::new(BatchOptions::default());
+        for (key, value, time) in records {
+            builder.append(*time, Some(key.as_bytes()), Some(value.as_bytes()), &[]).expect("a small record");
+        }
+        let batch = builder.build();
+        self.inner.lock().append(&partition_of(topic, partition), &batch);
+    }
+
+    /// Committed records of a topic as (key, value) texts, partition by partition.
+    pub(crate) fn committed(&self, topic: &str) -> Vec<(String, Option<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let inner = self.inner.lock();
+        let mut found = Vec::new();
+        for (name, log) in inner.partitions.iter().filter(|(name, _)| name.topic.as_str() == topic) {
+            let mut queue = InputQueue::new(name.clone(), Offset::ZERO);
+            let (batches, aborted) = log.stable_from(Offset::ZERO);
+            let aborted = aborted.into_iter().map(|txn| (txn.producer_id, txn.first_offset)).collect();
+            queue.push(Offset::ZERO, batches, aborted, Offset::new(log.stable())).expect("sound batches");
+            let Some(run) = queue.take(usize::MAX, None).expect("sound batches") else { continue };
+            for record in run.batch.records() {
+                let record = record.expect("a sound record").record;
+                found.push((text(record.key.unwrap_or_default()), record.value.map(text)));
+            }
+        }
+        found
+    }
+
+    /// What happens to the coming `end_txn`s, in their order; afterwards all are answered.
+    pub(crate) fn set_luck(&self, mut luck: Vec<EndTxnLuck>) {
+        luck.reverse();
+        self.inner.lock().luck = luck;
+    }
+
+    pub(crate) fn end_txns(&self) -> u64 {
+        self.inner.lock().end_txns
+    }
+}
+
+pub(crate) fn partition_of(topic: &str, partition: i32) -> TopicPartition {
+    let topic = TopicName::new(topic).expect("a valid name");
+    TopicPartition { topic, partition: PartitionId::new(partition) }
+}
+
+impl Partition {
+    fn stable(&self) -> i64 {
+        self.open.values().copied().min().unwrap_or(self.end)
+    }
+
+    /// What a read_committed fetch from `from` gets.
+    fn stable_from(&self, from: Offset) -> (Vec<Bytes>, Vec<AbortedTxn>) {
+        let stable = self.stable();
+        let visible = |bytes: &&Bytes| {
+            let batch = RecordBatch::parse((*bytes).clone()).expect("our own batch");
+            batch.last_offset() >= from && batch.base_offset().get() < stable
+        };
+        let aborted = self.aborted.iter().filter(|(_, marker)| *marker >= from.get()).map(|(txn, _)| *txn);
+        (self.batches.iter().filter(visible).cloned().collect(), aborted.collect())
+    }
+}
+
+impl Inner {
+    fn add_topic(&mut self, name: TopicName, partitions: i32, configs: BTreeMap<String, String>) {
+        for partition in 0..partitions {
+            self.partitions.insert(partition_of(name.as_str(), partition), Partition::default());
+        }
+        self.topics.insert(name, (partitions, configs));
+    }
+
+    fn append(&mut self, partition: &TopicPartition, bytes: &Bytes) -> Option<i64> {
+        let log = self.partitions.get_mut(partition)?;
+        let base = log.end;
+        let mut bytes = bytes.to_vec();
+        set_base_offset(&mut bytes, Offset::new(base));
+        let batch = RecordBatch::parse(Bytes::from(bytes)).expect("a sound batch");
+        log.end = batch.next_offset().get();
+        if batch.is_transactional() && !batch.is_control() {
+            log.open.entry(batch.producer_id()).or_insert(base);
+        }
+        log.batches.push(batch.bytes().clone());
+        Some(base)
+    }
+
+    fn current(&mut self, id: &TransactionalId, producer: ProducerId, epoch: ProducerEpoch) -> Result<&mut Producer, LogError> {
+        let known = self.producers.get_mut(id).ok_or_else(|| LogError::Refused(format!("no {id}")))?;
+        if known.identity.producer_id != producer || known.identity.producer_epoch != epoch {
+            return Err(LogError::Fenced(format!("epoch {epoch} of {id} is not current")));
+        }
+        Ok(known)
+    }
+
+    fn finish(&mut self, id: &TransactionalId, result: TxnResult) -> ProducerIdentity {
+        let producer = self.producers.get_mut(id).expect("checked by the caller");
+        let identity = producer.identity;
+        let partitions = std::mem::take(&mut producer.partitions);
+        let offsets = std::mem::take(&mut producer.offsets);
+        let next = identity.producer_epoch.next().expect("tests are short");
+        producer.identity.producer_epoch = next;
+        let answer = producer.identity;
+        let marker = match result {
+            TxnResult::Commit => ControlRecord::Commit { coordinator_epoch: 0 },
+            TxnResult::Abort => ControlRecord::Abort { coordinator_epoch: 0 },
+        };
+        for partition in partitions {
+            let batch = marker.to_batch(identity.producer_id, identity.producer_epoch, 0);
+            self.append(&partition, &batch);
+            let log = self.partitions.get_mut(&partition).expect("appended just above");
+            if let Some(first) = log.open.remove(&identity.producer_id).filter(|_| result == TxnResult::Abort) {
+                let txn = AbortedTxn { producer_id: identity.producer_id, first_offset: Offset::new(first) };
+                log.aborted.push((txn, log.end - 1));
+            }
+        }
+        if result == TxnResult::Commit {
+            for (group, partition, offset) in offsets {
+                self.offsets.insert((group, partition), offset);
+            }
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl LogClient for FakeLog {
+    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, LogError> {
+        let deadline = self.clock.monotonic() + request.max_wait;
+        loop {
+            let mut partitions = Vec::new();
+            let mut bytes = 0;
+            for asked in &request.partitions {
+                let inner = self.inner.lock();
+                let log = inner.partitions.get(&asked.partition).ok_or_else(|| LogError::UnknownTopic(asked.partition.to_string()))?;
+                let (batches, aborted) = log.stable_from(asked.fetch_offset);
+                bytes += batches.iter().map(Bytes::len).sum::<usize>();
+                let data = FetchedData {
+                    high_watermark: Offset::new(log.end),
+                    last_stable_offset: Offset::new(log.stable()),
+                    log_start_offset: Offset::new(log.start),
+                    aborted,
+                    batches,
+                };
+                partitions.push((asked.partition.clone(), Ok(data)));
+            }
+            if bytes >= request.min_bytes || self.clock.monotonic() >= deadline {
+                return Ok(FetchResponse { partitions });
+            }
+            self.clock.sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn produce(&self, request: ProduceRequest) -> Vec<Result<ProduceAck, LogError>> {
+        self.clock.sleep(Duration::from_millis(1)).await;
+        let mut inner = self.inner.lock();
+        let mut answers = Vec::new();
+        for partition in &request.partitions {
+            let batch = RecordBatch::parse(partition.batches.clone()).expect("a sound batch");
+            let allowed = match &request.transactional_id {
+                Some(id) => inner.current(id, batch.producer_id(), batch.producer_epoch()).map(|producer| {
+                    producer.partitions.insert(partition.partition.clone());
+                }),
+                None => Ok(()),
+            };
+            answers.push(match allowed {
+                Ok(()) => match inner.append(&partition.partition, &partition.batches) {
+                    Some(base) => Ok(ProduceAck {
+                        base_offset: Offset::new(base),
+                        log_append_time: None,
+                        log_start_offset: Offset::ZERO,
+                    }),
+                    None => Err(LogError::UnknownTopic(partition.partition.to_string())),
+                },
+                Err(error) => Err(error),
+            });
+        }
+        answers
+    }
+
+    async fn init_producer_id(
+        &self,
+        id: Option<TransactionalId>,
+        _timeout: Duration,
+    ) -> Result<ProducerIdentity, LogError> {
+        let mut inner = self.inner.lock();
+        inner.next_producer += 1;
+        let fresh = ProducerIdentity {
+            producer_id: ProducerId::new(inner.next_producer),
+            producer_epoch: ProducerEpoch::ZERO,
+        };
+        let Some(id) = id else { return Ok(fresh) };
+        if inner.producers.contains_key(&id) {
+            return Ok(inner.finish(&id, TxnResult::Abort));
+        }
+        let producer = Producer { identity: fresh, partitions: BTreeSet::new(), offsets: Vec::new() };
+        inner.producers.insert(id, producer);
+        Ok(fresh)
+    }
+
+    async fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> Result<(), LogError> {
+        let mut inner = self.inner.lock();
+        let producer = inner.current(&commit.transactional_id, commit.producer_id, commit.producer_epoch)?;
+        for (partition, offset) in commit.offsets {
+            producer.offsets.push((commit.group.clone(), partition, offset));
+        }
+        Ok(())
+    }
+
+    async fn end_txn(
+        &self,
+        id: TransactionalId,
+        identity: ProducerIdentity,
+        result: TxnResult,
+    ) -> Result<ProducerIdentity, LogError> {
+        self.clock.sleep(Duration::from_millis(1)).await;
+        let mut inner = self.inner.lock();
+        inner.current(&id, identity.producer_id, identity.producer_epoch)?;
+        inner.end_txns += 1;
+        let lost = || Err(LogError::Unknown("the answer was lost".into()));
+        match inner.luck.pop().unwrap_or(EndTxnLuck::Answered) {
+            EndTxnLuck::Answered => Ok(inner.finish(&id, result)),
+            EndTxnLuck::LostAfter => {
+                inner.finish(&id, result);
+                lost()
+            }
+            EndTxnLuck::LostBefore => lost(),
+        }
+    }
+
+    async fn offset_commit(
+        &self,
+        group: GroupId,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) -> Result<(), LogError> {
+        let mut inner = self.inner.lock();
+        for (partition, offset) in offsets {
+            inner.offsets.insert((group.clone(), partition), offset);
+        }
+        Ok(())
+    }
+
+    async fn offset_fetch(
+        &self,
+        group: GroupId,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, LogError> {
+        let inner = self.inner.lock();
+        let found = partitions.into_iter().filter_map(|partition| {
+            let offset = inner.offsets.get(&(group.clone(), partition.clone()))?.clone();
+            Some((partition, offset))
+        });
+        Ok(found.collect())
+    }
+
+    async fn list_offsets(&self, asked: Vec<(TopicPartition, OffsetSpec)>) -> Result<Vec<Offset>, LogError> {
+        let inner = self.inner.lock();
+        asked
+            .iter()
+            .map(|(partition, spec)| {
+                let log = inner.partitions.get(partition).ok_or_else(|| LogError::UnknownTopic(partition.to_string()))?;
+                Ok(Offset::new(match spec {
+                    OffsetSpec::Earliest => log.start,
+                    OffsetSpec::LastStable => log.stable(),
+                    _ => log.end,
+                }))
+            })
+            .collect()
+    }
+
+    async fn describe_topics(&self, names: Vec<TopicName>) -> Result<Vec<TopicDescription>, LogError> {
+        let inner = self.inner.lock();
+        let found = names.into_iter().filter_map(|name| {
+            let (partitions, configs) = inner.topics.get(&name)?.clone();
+            Some(TopicDescription { name, id: TopicId::ZERO, partitions, configs, internal: false })
+        });
+        Ok(found.collect())
+    }
+
+    async fn create_topics(&self, topics: Vec<NewTopic>) -> Result<(), LogError> {
+        let mut inner = self.inner.lock();
+        for topic in topics {
+            if inner.topics.contains_key(&topic.name) {
+                return Err(LogError::Refused(format!("topic {} exists", topic.name)));
+            }
+            inner.add_topic(topic.name, topic.partitions, topic.configs);
+        }
+        Ok(())
+    }
+
+    async fn delete_records(&self, _below: Vec<(TopicPartition, Offset)>) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    async fn knows_transactional_id(&self, id: TransactionalId) -> Result<bool, LogError> {
+        Ok(self.inner.lock().producers.contains_key(&id))
+    }
+}

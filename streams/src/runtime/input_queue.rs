@@ -1,0 +1,227 @@
+//! The fetched batches of one input partition, waiting to be processed.
+//!
+//! Positions: `position ≤ fetch_position`. `position` is the next offset to be processed and what a commit records; `fetch_position` the next
+//! to be fetched; the batches between them are queued. Aborted and control batches never enter the queue, but both positions pass over them,
+//! so a partition that ends with a transaction marker is read to its end.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use millpond_log::record::{BatchError, BatchIter, DecodedBatch, RecordBatch};
+use millpond_log::types::{Offset, ProducerId, Timestamp, TopicPartition};
+
+use crate::processor::RawBatch;
+
+/// A partition's queue.
+#[derive(Debug)]
+pub(crate) struct InputQueue {
+    partition: TopicPartition,
+    position: Offset,
+    fetch_position: Offset,
+    /// End for a read_committed reader when we last looked; the queue is known to be complete when `fetch_position` has reached it.
+    end_seen: Option<Offset>,
+    batches: VecDeque<Queued>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Queued {
+    batch: RecordBatch,
+    decoded: Option<Decoded>,
+    /// Position after this batch and everything skipped behind it.
+    until: Offset,
+}
+
+#[derive(Debug)]
+struct Decoded {
+    batch: DecodedBatch,
+    /// Offset and timestamp of each record, for choosing between partitions.
+    times: Vec<(Offset, Timestamp)>,
+}
+
+/// Records taken from a queue, with their sizes for the counters.
+pub(crate) struct Run {
+    pub(crate) batch: RawBatch,
+    pub(crate) bytes: usize,
+}
+
+impl InputQueue {
+    /// An empty queue that will fetch from `position`.
+    pub(crate) fn new(partition: TopicPartition, position: Offset) -> Self {
+        InputQueue {
+            partition,
+            position,
+            fetch_position: position,
+            end_seen: None,
+            batches: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    pub(crate) fn partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    pub(crate) fn position(&self) -> Offset {
+        self.position
+    }
+
+    pub(crate) fn fetch_position(&self) -> Offset {
+        self.fetch_position
+    }
+
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Nothing is queued and the log had no more when we last looked.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.batches.is_empty() && self.end_seen.is_some_and(|end| self.fetch_position >= end)
+    }
+
+    /// Forgets what is queued and starts again at `position`.
+    pub(crate) fn rewind(&mut self, position: Offset) {
+        *self = InputQueue::new(self.partition.clone(), position);
+    }
+
+    /// Takes the answer of a fetch that asked for `asked`. An answer to an older question (before a rewind) is ignored.
+    ///
+    /// `aborted` are the aborted transactions among the batches as (producer, first offset); their records are left out (read_committed).
+    pub(crate) fn push(
+        &mut self,
+        asked: Offset,
+        batches: Vec<Bytes>,
+        mut aborted: Vec<(ProducerId, Offset)>,
+        last_stable_offset: Offset,
+    ) -> Result<(), BatchError> {
+        if asked != self.fetch_position {
+            return Ok(());
+        }
+        aborted.sort_by_key(|&(_, first)| first);
+        let mut aborted = aborted.into_iter().peekable();
+        let mut aborting: BTreeSet<ProducerId> = BTreeSet::new();
+        for batch in batches.into_iter().flat_map(BatchIter::new) {
+            let batch = batch?;
+            let next = batch.next_offset();
+            while aborted.next_if(|&(_, first)| first <= batch.last_offset()).map(|(id, _)| aborting.insert(id)).is_some()
+            {}
+            if batch.is_control() {
+                // A marker ends the transaction of its producer, whichever way; a later one of the same producer is listed again.
+                aborting.remove(&batch.producer_id());
+                self.skip_to(next);
+                continue;
+            }
+            if next <= self.fetch_position || (batch.is_transactional() && aborting.contains(&batch.producer_id())) {
+                self.skip_to(next);
+                continue;
+            }
+            batch.check_crc()?;
+            self.bytes += batch.size_bytes();
+            self.fetch_position = next;
+            self.batches.push_back(Queued { batch, decoded: None, until: next });
+        }
+        self.end_seen = Some(last_stable_offset);
+        Ok(())
+    }
+
+    /// Passes over offsets that hold nothing for us.
+    fn skip_to(&mut self, next: Offset) {
+        if next <= self.fetch_position {
+            return;
+        }
+        self.fetch_position = next;
+        match self.batches.back_mut() {
+            Some(last) => last.until = next,
+            None => self.position = next,
+        }
+    }
+
+    /// Timestamp of the next record, decoding its batch; `None` when empty.
+    pub(crate) fn head_time(&mut self) -> Result<Option<Timestamp>, BatchError> {
+        let position = self.position;
+        // A compacted batch may end in a gap: nothing of it is left at or above the position.
+        while let Some(head) = self.batches.front_mut() {
+            let times = &head.decode()?.times;
+            let at = times.partition_point(|&(offset, _)| offset < position);
+            if let Some(&(_, time)) = times.get(at) {
+                return Ok(Some(time));
+            }
+            self.drop_head();
+        }
+        Ok(None)
+    }
+
+    fn drop_head(&mut self) {
+        if let Some(done) = self.batches.pop_front() {
+            self.bytes -= done.batch.size_bytes();
+            self.position = done.until;
+        }
+    }
+
+    /// Takes records from the head: whole batches up to `bytes_max`, and with a `limit` only while timestamps are at most that. At least one
+    /// record when the queue is not empty and its head is within the limit.
+    pub(crate) fn take(&mut self, bytes_max: usize, limit: Option<Timestamp>) -> Result<Option<Run>, BatchError> {
+        let from = self.position;
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some(head) = self.batches.front_mut() {
+            let size = head.batch.size_bytes();
+            if !taken.is_empty() && bytes + size > bytes_max {
+                break;
+            }
+            let whole = limit.is_none_or(|limit| head.batch.max_timestamp() <= limit);
+            if whole {
+                let batch = match head.decoded.take() {
+                    Some(decoded) => decoded.batch,
+                    None => head.batch.decode()?,
+                };
+                taken.push(batch);
+                bytes += size;
+                self.drop_head();
+                continue;
+            }
+            let position = self.position;
+            let decoded = head.decode()?;
+            let start = decoded.times.partition_point(|&(offset, _)| offset < position);
+            let within = |time: Timestamp| limit.is_none_or(|limit| time <= limit);
+            let run = decoded.times[start..].iter().take_while(|&&(_, time)| within(time)).count();
+            if run > 0 {
+                taken.push(decoded.batch.clone());
+                bytes += size * run / decoded.times.len();
+                if start + run == decoded.times.len() {
+                    self.drop_head();
+                } else {
+                    self.position = decoded.times[start + run].0;
+                }
+            }
+            break;
+        }
+        if taken.is_empty() {
+            return Ok(None);
+        }
+        let batch = RawBatch::new(self.partition.clone(), taken, from, self.position);
+        Ok(Some(Run { batch, bytes }))
+    }
+}
+
+impl Queued {
+    fn decode(&mut self) -> Result<&Decoded, BatchError> {
+        if self.decoded.is_none() {
+            let batch = self.batch.decode()?;
+            let times = batch
+                .iter()
+                .map(|record| record.map(|record| (record.offset, record.timestamp)))
+                .collect::<Result<Vec<_>, _>>()?;
+            self.decoded = Some(Decoded { batch, times });
+        }
+        Ok(self.decoded.as_ref().expect("filled just above"))
+    }
+}
+
+#[cfg(test)]
+#[path = "input_queue_test.rs"]
+mod input_queue_test;

@@ -1,0 +1,88 @@
+//! Creates the topics an application needs beside the user's: repartition topics, changelogs, dead letters. Existing ones are checked, never changed.
+//!
+//! Another partition count is an error by name: going on would send keys to other tasks than those that hold their state.
+
+use std::collections::BTreeMap;
+
+use millpond_log::broker::NewTopic;
+use millpond_log::types::TopicName;
+
+use super::error::RuntimeError;
+use super::log_client::{LogClient, LogError};
+use super::restore::log_error;
+use crate::topology::{InternalTopic, Plan};
+
+/// Makes sure every internal topic of `plan` exists as it should.
+pub(crate) async fn ensure(log: &dyn LogClient, plan: &Plan) -> Result<(), RuntimeError> {
+    let wanted = &plan.internal_topics;
+    let missing = check(log, wanted).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let topics = missing.iter().map(|topic| NewTopic {
+        name: topic.name.clone(),
+        partitions: topic.partitions,
+        configs: topic.configs.clone(),
+    });
+    match log.create_topics(topics.collect()).await {
+        Ok(()) => Ok(()),
+        // Another instance may have been faster: look again before complaining.
+        Err(error) => match check(log, wanted).await?.first() {
+            None => Ok(()),
+            Some(topic) => Err(log_error(&format!("creating internal topic {}", topic.name), &error)),
+        },
+    }
+}
+
+/// The topics that do not exist; errs when one exists with another shape.
+async fn check<'a>(
+    log: &dyn LogClient,
+    wanted: &'a [InternalTopic],
+) -> Result<Vec<&'a InternalTopic>, RuntimeError> {
+    let names = wanted.iter().map(|topic| topic.name.clone()).collect();
+    let found = log.describe_topics(names).await.map_err(|error| log_error("describing internal topics", &error))?;
+    let mut missing = Vec::new();
+    for topic in wanted {
+        let Some(existing) = found.iter().find(|existing| existing.name == topic.name) else {
+            missing.push(topic);
+            continue;
+        };
+        let mismatch = |found: String, expected: String| RuntimeError::InternalTopicMismatch {
+            topic: topic.name.to_string(),
+            found,
+            expected,
+        };
+        if existing.partitions != topic.partitions {
+            return Err(mismatch(
+                format!("{} partitions", existing.partitions),
+                format!("{} partitions", topic.partitions),
+            ));
+        }
+        // A changelog that is not compacted, or a repartition topic that is, loses data in silence.
+        const POLICY: &str = "cleanup.policy";
+        let policy = |configs: &BTreeMap<String, String>| {
+            let mut parts: Vec<String> = configs
+                .get(POLICY)
+                .map_or("delete", String::as_str)
+                .split(',')
+                .map(|part| part.trim().to_owned())
+                .collect();
+            parts.sort();
+            parts.join(",")
+        };
+        let (has, needs) = (policy(&existing.configs), policy(&topic.configs));
+        if has != needs {
+            return Err(mismatch(format!("{POLICY}={has}"), format!("{POLICY}={needs}")));
+        }
+    }
+    Ok(missing)
+}
+
+/// Partition counts of those of the asked topics that exist.
+pub(crate) async fn partition_counts(
+    log: &dyn LogClient,
+    names: Vec<TopicName>,
+) -> Result<BTreeMap<TopicName, i32>, LogError> {
+    let found = log.describe_topics(names).await?;
+    Ok(found.into_iter().map(|topic| (topic.name, topic.partitions)).collect())
+}

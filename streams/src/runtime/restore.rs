@@ -1,0 +1,311 @@
+//! Opening a task: its state from the host, the changelog on top of it, and the proof that both belong to the committed input positions.
+//!
+//! I3: open = read the stored offsets, replay `[stored, last stable offset)` with read_committed, resume. I5: the end of every changelog must agree
+//! with what the committed offsets recorded; a mismatch is a named error and the state stays as it is. There is no code here, or anywhere below,
+//! that clears a store. B30: what a crash in mid-restore leaves behind carries the offset that was really restored, so the next start goes on from there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use millpond_log::broker::{FetchPartition, FetchRequest, Isolation, OffsetAndMetadata, OffsetSpec};
+use millpond_log::types::{Offset, TopicPartition};
+
+use super::application::{Application, RestoreProgress, changelog_partition, range_requests};
+use super::error::RuntimeError;
+use super::input_queue::InputQueue;
+use super::log_client::LogError;
+use super::offset_metadata::OffsetMetadata;
+use super::partition_group::PartitionGroup;
+use super::task::{Changelog, CommittedPoint, Task, processing_error, with_causes};
+use crate::metrics::WorkerMetrics;
+use crate::processor::{Outputs, TaskGraph, TaskGraphOptions};
+use crate::state::{CommitPosition, StateError, StateOptions, StoreIndex, StoreKind, TaskId, TaskState};
+
+/// Batches asked for per fetch of a changelog.
+const RESTORE_FETCH_BYTES: usize = 4 << 20;
+/// How often, and how long apart, a directory is tried that an earlier instance in this process is still closing.
+const LOCK_ATTEMPTS: u32 = 250;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+type Committed = BTreeMap<TopicPartition, OffsetAndMetadata>;
+
+/// Opens `id` at the last committed point. `committed` are the group's offsets, read after the transactional id was fenced.
+pub(crate) async fn open_task(
+    app: &Application,
+    id: TaskId,
+    committed: &Committed,
+    metrics: &WorkerMetrics,
+) -> Result<Task, RuntimeError> {
+    let mut state = open_state(app, id).await?;
+    let metadata = recorded(app, id, committed)?;
+    let mut changelogs = Vec::new();
+    for (index, store) in app.sub_topology(id).stores().iter().enumerate().filter(|(_, store)| store.logged) {
+        let mut changelog = Changelog {
+            store: StoreIndex::new(index as u32),
+            name: store.name.clone(),
+            partition: changelog_partition(&app.id, &store.name, id.partition),
+            expires: matches!(store.kind, StoreKind::Window { .. }),
+            next: None,
+        };
+        restore_store(app, id, &mut state, &mut changelog, metadata.as_ref(), metrics).await?;
+        changelogs.push(changelog);
+    }
+    check_inputs(id, &state, committed)?;
+    let (group, inputs) = open_inputs(app, id, committed).await?;
+    let clock = metadata.as_ref().map_or_else(String::new, |metadata| String::from_utf8_lossy(&metadata.clock).into_owned());
+    let mut outputs = Outputs::new(id.partition);
+    let options = TaskGraphOptions {
+        task: id,
+        application_id: &app.id,
+        partitions: &|topic| app.partitions.get(topic).copied(),
+        upstream_tasks: &|repartition| app.plan.upstream_tasks(repartition),
+        config: app.config.processing.clone(),
+    };
+    let mut graph = TaskGraph::new(app.sub_topology(id), &options, &mut state, &mut outputs)
+        .map_err(|error| processing_error(id, &error))?;
+    graph.restore_clock(&clock).map_err(|error| processing_error(id, &error))?;
+    state.finish_restore(CommitPosition {
+        // The replay moved the changelog positions already.
+        changelog: Vec::new(),
+        inputs: inputs.iter().filter(|(partition, _)| committed.contains_key(partition)).cloned().collect(),
+        stream_time: graph.clock().time(),
+        extra: Bytes::copy_from_slice(clock.as_bytes()),
+        txn_seq: metadata.as_ref().map_or(0, |metadata| metadata.txn.0),
+        ..CommitPosition::default()
+    });
+    let offsets = inputs
+        .iter()
+        .filter_map(|(partition, _)| Some((partition.clone(), committed.get(partition)?.clone())))
+        .collect();
+    let point = CommittedPoint { inputs, clock, offsets };
+    Ok(Task::new(id, state, graph, outputs, group, changelogs, point))
+}
+
+/// Opens the state, waiting a while for an earlier instance in this process to let go of the directory.
+async fn open_state(app: &Application, id: TaskId) -> Result<TaskState, RuntimeError> {
+    let mut attempts = 0;
+    loop {
+        let opened = TaskState::open(StateOptions {
+            dir: app.state_dir.clone(),
+            task: id,
+            host: app.hosts.clone(),
+            stores: app.sub_topology(id).stores().to_vec(),
+            limits: app.config.state.clone(),
+            faults: app.faults.clone(),
+        });
+        match opened {
+            Ok(state) => return Ok(state),
+            Err(StateError::Locked { .. }) if attempts < LOCK_ATTEMPTS => {
+                attempts += 1;
+                app.calls.clock.sleep(LOCK_PAUSE).await;
+            }
+            Err(error) => return Err(state_error(id, &error)),
+        }
+    }
+}
+
+/// The metadata beside the committed offsets of the task's inputs: the newest, because an input added later has none yet.
+fn recorded(
+    app: &Application,
+    id: TaskId,
+    committed: &Committed,
+) -> Result<Option<OffsetMetadata>, RuntimeError> {
+    let mut newest: Option<OffsetMetadata> = None;
+    for (partition, _) in app.inputs(id) {
+        let Some(offset) = committed.get(&partition) else { continue };
+        let metadata = OffsetMetadata::decode(&offset.metadata)
+            .map_err(|error| RuntimeError::OffsetMetadata { partition, message: error.to_string() })?;
+        if newest.as_ref().is_none_or(|known| metadata.txn > known.txn) {
+            newest = Some(metadata);
+        }
+    }
+    Ok(newest)
+}
+
+/// Replays one changelog and checks its end.
+async fn restore_store(
+    app: &Application,
+    id: TaskId,
+    state: &mut TaskState,
+    changelog: &mut Changelog,
+    recorded: Option<&OffsetMetadata>,
+    metrics: &WorkerMetrics,
+) -> Result<(), RuntimeError> {
+    let partition = &changelog.partition;
+    let mismatch = |detail: String| RuntimeError::StateMismatch {
+        task: id.to_string(),
+        store: changelog.name.clone(),
+        detail,
+    };
+    let range = app
+        .calls
+        .list_offsets(range_requests(partition, OffsetSpec::LastStable))
+        .await
+        .map_err(|error| log_error("listing the changelog's offsets", &error))?;
+    let (start, end) = (range[0], range[1]);
+    let stored = state.stored_position().changelog_offset(changelog.store);
+    if let Some(stored) = stored.filter(|stored| *stored > end) {
+        return Err(mismatch(format!("the store reflects {partition} up to {stored}, the changelog ends at {end}")));
+    }
+    if let Some(stored) = stored.filter(|stored| *stored < start) {
+        // Windowed changelogs lose what is older than their retention, and so would the store; any other changelog must be whole.
+        if !changelog.expires {
+            return Err(mismatch(format!("the store reflects {partition} up to {stored}, the changelog begins at {start}")));
+        }
+        tracing::warn!(task = %id, store = %changelog.name, %stored, %start, "windows older than the changelog's retention are as the store had them");
+    }
+    let expected = recorded.and_then(|metadata| metadata.changelog(&changelog.name));
+    let from = match expected {
+        // A store may have been told of markers behind the last record that counts; what lies there must not be data.
+        Some(expected) => state.restore_start(changelog.store).min(expected).max(start),
+        None => start,
+    };
+    let mut queue = InputQueue::new(partition.clone(), from);
+    let mut progress = RestoreProgress {
+        task: id,
+        store: changelog.name.clone(),
+        records: 0,
+        bytes: 0,
+        remaining_offsets: end.get() - from.get(),
+    };
+    let mut data_end = None;
+    while queue.position() < end {
+        fetch_changelog(app, &mut queue).await?;
+        let run = queue.take(usize::MAX, None).map_err(|error| state_text(id, &with_causes(&error)))?;
+        let mut records = Vec::new();
+        if let Some(run) = &run {
+            for record in run.batch.records() {
+                let record = record.map_err(|error| state_text(id, &with_causes(&error)))?.record;
+                let Some(key) = record.key else { continue };
+                records.push((key, record.value));
+                data_end = Some(record.offset.next());
+            }
+            progress.records += records.len() as u64;
+            progress.bytes += run.bytes as u64;
+            WorkerMetrics::add(&metrics.restored_records, records.len() as u64);
+            WorkerMetrics::add(&metrics.restored_bytes, run.bytes as u64);
+        }
+        let reached = stored.map_or(queue.position(), |stored| stored.max(queue.position()));
+        state.restore(changelog.store, records, reached).map_err(|error| state_error(id, &error))?;
+        progress.remaining_offsets = end.get() - queue.position().get();
+        if let Some(listener) = &app.on_restore {
+            listener(&progress);
+        }
+    }
+    if progress.records > 0 {
+        let RestoreProgress { records, bytes, .. } = progress;
+        tracing::info!(task = %id, store = %changelog.name, records, bytes, "state restored from its changelog");
+    }
+    match (expected, data_end) {
+        // The changelog lost records that the committed positions count on.
+        (Some(expected), _) if end < expected => {
+            return Err(mismatch(format!("commits reach {expected} of {partition}, which ends at {end}")));
+        }
+        // State is ahead of its inputs: going on would count them twice. Without transactions that is what a crash leaves, and promised.
+        (expected, Some(data_end))
+            if expected.is_none_or(|expected| data_end > expected)
+                && recorded.is_none_or(|metadata| metadata.transactional)
+                && app.config.exactly_once =>
+        {
+            let expected = expected.map_or_else(|| "nothing".to_owned(), |offset| format!("up to {offset}"));
+            return Err(mismatch(format!(
+                "the state reflects {partition} up to {data_end}, the committed input positions reflect {expected}"
+            )));
+        }
+        _ => {}
+    }
+    changelog.next = expected.or(data_end);
+    Ok(())
+}
+
+async fn fetch_changelog(app: &Application, queue: &mut InputQueue) -> Result<(), RuntimeError> {
+    let asked = queue.fetch_position();
+    let request = FetchRequest {
+        max_wait: app.config.fetch_max_wait,
+        min_bytes: 1,
+        max_bytes: RESTORE_FETCH_BYTES,
+        isolation: Isolation::ReadCommitted,
+        partitions: vec![FetchPartition {
+            partition: queue.partition().clone(),
+            fetch_offset: asked,
+            max_bytes: RESTORE_FETCH_BYTES,
+        }],
+    };
+    let mut response =
+        app.calls.log.fetch(request).await.map_err(|error| log_error("reading a changelog", &error))?;
+    let Some((partition, answer)) = response.partitions.pop() else { return Ok(()) };
+    match answer {
+        Ok(data) => {
+            let aborted = data.aborted.iter().map(|txn| (txn.producer_id, txn.first_offset)).collect();
+            queue.push(asked, data.batches, aborted, data.last_stable_offset).map_err(|error| RuntimeError::Log {
+                operation: format!("reading changelog {partition}"),
+                message: with_causes(&error),
+            })
+        }
+        Err(error) => match LogError::from(error) {
+            LogError::Retriable(text) => {
+                tracing::debug!(%partition, text, "repeating a changelog fetch");
+                app.calls.clock.sleep(LOCK_PAUSE).await;
+                Ok(())
+            }
+            error => Err(RuntimeError::Log {
+                operation: format!("reading changelog {partition}"),
+                message: error.to_string(),
+            }),
+        },
+    }
+}
+
+/// I5 from the other side: the host must not know inputs that were never committed.
+fn check_inputs(id: TaskId, state: &TaskState, committed: &Committed) -> Result<(), RuntimeError> {
+    for (partition, stored) in &state.stored_position().inputs {
+        let found = committed.get(partition).map(|offset| offset.offset);
+        if found.is_none_or(|found| *stored > found) {
+            let found = found.map_or_else(|| "none".to_owned(), |offset| offset.to_string());
+            return Err(RuntimeError::StateMismatch {
+                task: id.to_string(),
+                store: "(all)".to_owned(),
+                detail: format!("the state reflects {partition} up to {stored}, the committed position is {found}"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Queues at the committed positions, or at the start of partitions that never had one.
+async fn open_inputs(
+    app: &Application,
+    id: TaskId,
+    committed: &Committed,
+) -> Result<(PartitionGroup, Vec<(TopicPartition, Offset)>), RuntimeError> {
+    let mut queues = Vec::new();
+    let mut inputs = Vec::new();
+    for (partition, _) in app.inputs(id) {
+        let range = app
+            .calls
+            .list_offsets(range_requests(&partition, OffsetSpec::Latest))
+            .await
+            .map_err(|error| log_error("listing the input's offsets", &error))?;
+        let (start, end) = (range[0], range[1]);
+        let position = committed.get(&partition).map_or(start, |offset| offset.offset);
+        if position < start || position > end {
+            return Err(RuntimeError::PositionOutOfRange { partition, position, start, end });
+        }
+        inputs.push((partition.clone(), position));
+        queues.push(InputQueue::new(partition, position));
+    }
+    Ok((PartitionGroup::new(queues), inputs))
+}
+
+pub(crate) fn log_error(operation: &str, error: &LogError) -> RuntimeError {
+    RuntimeError::Log { operation: operation.to_owned(), message: error.to_string() }
+}
+
+pub(crate) fn state_error(task: TaskId, error: &StateError) -> RuntimeError {
+    state_text(task, &with_causes(error))
+}
+
+fn state_text(task: TaskId, message: &str) -> RuntimeError {
+    RuntimeError::State { task: task.to_string(), message: message.to_owned() }
+}

@@ -1,0 +1,270 @@
+//! Running an application: [`Streams::builder`] → settings → [`StreamsLauncher::run`].
+//!
+//! Starting does, in this order: read the partition counts, make the plan, create internal topics, fence every worker's transactional id (also ids of
+//! workers an earlier run had more of), then start the workers. All ids are fenced before any task is opened, because a task may have belonged to
+//! another worker in the run before.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use millpond_log::broker::Broker;
+use millpond_log::clock::{Clock, SystemClock};
+use millpond_log::faults::Faults;
+use millpond_log::types::TopicName;
+use tokio::sync::watch;
+
+use super::application::{Application, RestoreListener};
+use super::assignment::assign;
+use super::config::StreamsConfig;
+use super::embedded_log::EmbeddedLog;
+use super::error::RuntimeError;
+use super::handle::StreamsHandle;
+use super::internal_topics;
+use super::log_calls::{LogCalls, RetryPolicy};
+use super::log_client::LogClient;
+use super::restore::log_error;
+use super::state_directory::application_directory;
+use super::thread::WorkerThread;
+use super::worker::Worker;
+use super::worker_status::{Control, WorkerStatus};
+use crate::query::StoreRegistry;
+use crate::state::{StoreHostFactory, TaskId};
+use crate::topology::{Plan, Topology, TopicRef};
+
+/// Entry point: `Streams::builder(topology)`.
+#[derive(Debug)]
+pub struct Streams;
+
+impl Streams {
+    /// Begins to describe how `topology` is run.
+    #[must_use]
+    pub fn builder(topology: Topology) -> StreamsLauncher {
+        StreamsLauncher {
+            topology,
+            application_id: None,
+            log: None,
+            state_dir: None,
+            hosts: None,
+            clock: None,
+            faults: None,
+            config: StreamsConfig::default(),
+            on_restore: None,
+        }
+    }
+}
+
+/// Everything needed to run a topology. Required: [`application_id`](Self::application_id), a log ([`embedded`](Self::embedded) or
+/// [`log_client`](Self::log_client)), and [`state_dir`](Self::state_dir).
+#[must_use = "nothing runs before `run`"]
+pub struct StreamsLauncher {
+    topology: Topology,
+    application_id: Option<String>,
+    log: Option<Arc<dyn LogClient>>,
+    state_dir: Option<PathBuf>,
+    hosts: Option<Arc<dyn StoreHostFactory>>,
+    clock: Option<Arc<dyn Clock>>,
+    faults: Option<Faults>,
+    config: StreamsConfig,
+    on_restore: Option<RestoreListener>,
+}
+
+impl std::fmt::Debug for StreamsLauncher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamsLauncher")
+            .field("application_id", &self.application_id)
+            .field("state_dir", &self.state_dir)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StreamsLauncher {
+    /// Names the application: prefix of its internal topics and transactional ids, and the group that holds its positions.
+    pub fn application_id(mut self, id: impl Into<String>) -> Self {
+        self.application_id = Some(id.into());
+        self
+    }
+
+    /// Runs on a broker in this process, on its clock and with its kill points.
+    pub fn embedded(mut self, broker: &Broker) -> Self {
+        self.clock.get_or_insert_with(|| broker.clock().clone());
+        self.log = Some(Arc::new(EmbeddedLog::new(broker.clone())));
+        self
+    }
+
+    /// Runs on any log.
+    pub fn log_client(mut self, log: Arc<dyn LogClient>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Directory below which the application keeps its state. It is created when missing, and never cleared.
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// Keeps state in other hosts than RocksDB (simulations: `MemoryHosts`).
+    pub fn state_hosts(mut self, hosts: Arc<dyn StoreHostFactory>) -> Self {
+        self.hosts = Some(hosts);
+        self
+    }
+
+    /// Another clock than the machine's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Kill points and planted bugs; those of the environment when not given.
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = Some(faults);
+        self
+    }
+
+    /// All settings at once.
+    pub fn config(mut self, config: StreamsConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Number of workers.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.config.workers = workers;
+        self
+    }
+
+    /// Is told how far the restoring of stores is.
+    pub fn on_restore(mut self, listener: RestoreListener) -> Self {
+        self.on_restore = Some(listener);
+        self
+    }
+
+    /// Prepares the application and starts its workers, each on a thread of its own. Returns when they are started; stores may still be restored.
+    pub async fn run(self) -> Result<StreamsHandle, RuntimeError> {
+        let (workers, mut handle) = self.prepare().await?;
+        for worker in workers {
+            let name = format!("{}-{}", handle.application_id(), worker.index);
+            let thread = WorkerThread::spawn(name, move || worker.run())?;
+            handle.add_thread(thread);
+        }
+        Ok(handle)
+    }
+
+    /// Prepares the application without starting anything: the caller awaits [`Worker::run`] of each worker, where and how it wants.
+    pub async fn prepare(self) -> Result<(Vec<Worker>, StreamsHandle), RuntimeError> {
+        let needed = |setting, message: &str| RuntimeError::Config { setting, message: message.to_owned() };
+        let id = self.application_id.ok_or_else(|| needed("application_id", "is not set"))?;
+        let log = self.log.ok_or_else(|| needed("log", "is not set; call `embedded` or `log_client`"))?;
+        let state_dir = self.state_dir.ok_or_else(|| needed("state_dir", "is not set"))?;
+        if self.config.workers == 0 {
+            return Err(needed("workers", "must be at least 1"));
+        }
+        let hosts = match self.hosts {
+            Some(hosts) => hosts,
+            None => return Err(needed("state_hosts", "is not set")),
+        };
+        let calls = LogCalls {
+            log,
+            clock: self.clock.unwrap_or_else(SystemClock::shared),
+            retry: RetryPolicy {
+                request_timeout: self.config.request_timeout,
+                delivery_timeout: self.config.delivery_timeout,
+                transaction_timeout: self.config.transaction_timeout,
+            },
+        };
+        let (plan, partitions) = plan(&self.topology, &id, &calls).await?;
+        let registry = Arc::new(StoreRegistry::default());
+        for sub in self.topology.sub_topologies() {
+            let tasks: Vec<TaskId> = plan.tasks().filter(|task| task.sub_topology == sub.id()).collect();
+            for spec in sub.stores() {
+                registry.announce(spec, tasks.clone());
+            }
+        }
+        let app = Arc::new(Application {
+            state_dir: application_directory(&state_dir, &id),
+            id,
+            topology: self.topology,
+            plan,
+            partitions,
+            config: self.config,
+            calls,
+            hosts,
+            faults: self.faults.unwrap_or_else(Faults::from_env),
+            registry,
+            on_restore: self.on_restore,
+        });
+        let (control, receiver) = watch::channel(Control::Run);
+        let mut workers = Vec::new();
+        for (index, tasks) in assign(app.plan.tasks().collect(), app.config.workers).into_iter().enumerate() {
+            if tasks.is_empty() {
+                continue;
+            }
+            workers.push(Worker {
+                app: app.clone(),
+                index,
+                tasks,
+                status: Arc::new(WorkerStatus::new()),
+                control: receiver.clone(),
+                identity: None,
+            });
+        }
+        fence_all(&app, &mut workers).await?;
+        let statuses = workers.iter().map(|worker| worker.status.clone()).collect();
+        Ok((workers, StreamsHandle::new(app, statuses, control)))
+    }
+}
+
+/// Reads what there is, works out what must be, and makes it so.
+async fn plan(
+    topology: &Topology,
+    id: &str,
+    calls: &LogCalls,
+) -> Result<(Plan, BTreeMap<TopicName, i32>), RuntimeError> {
+    let mut external: Vec<TopicName> = topology
+        .sub_topologies()
+        .iter()
+        .flat_map(|sub| sub.source_topics().chain(sub.sink_topics()))
+        .filter_map(|topic| match topic {
+            TopicRef::External(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    external.sort();
+    external.dedup();
+    let mut partitions = internal_topics::partition_counts(&*calls.log, external.clone())
+        .await
+        .map_err(|error| log_error("describing topics", &error))?;
+    if let Some(missing) = external.iter().find(|topic| !partitions.contains_key(*topic)) {
+        let message = format!("topic {missing} does not exist; create it before the application starts");
+        return Err(RuntimeError::Topology { message });
+    }
+    let plan = Plan::new(topology, id, &|topic| partitions.get(topic).copied())
+        .map_err(|error| RuntimeError::Topology { message: super::task::with_causes(&error) })?;
+    internal_topics::ensure(&*calls.log, &plan).await?;
+    partitions.extend(plan.internal_topics.iter().map(|topic| (topic.name.clone(), topic.partitions)));
+    Ok((plan, partitions))
+}
+
+/// Takes every worker's transactional id, and those of workers that are no more: what an earlier run left open is aborted or finished.
+async fn fence_all(app: &Application, workers: &mut [Worker]) -> Result<(), RuntimeError> {
+    let fencing = |error| log_error("fencing older producers", &error);
+    if !app.config.exactly_once {
+        return Ok(());
+    }
+    for worker in workers.iter_mut() {
+        let id = app.transactional_id(worker.index);
+        worker.identity = Some(app.calls.clone().init_producer_id(Some(id)).await.map_err(fencing)?);
+    }
+    // An earlier run may have had more workers.
+    let mut index = workers.iter().map(|worker| worker.index + 1).max().unwrap_or(0);
+    loop {
+        let id = app.transactional_id(index);
+        if !app.calls.log.knows_transactional_id(id.clone()).await.map_err(fencing)? {
+            return Ok(());
+        }
+        app.calls.clone().init_producer_id(Some(id)).await.map_err(fencing)?;
+        index += 1;
+    }
+}

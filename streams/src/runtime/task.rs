@@ -1,0 +1,269 @@
+//! A task: one sub-topology × one partition. It owns its state, its graph, its input queues, and nothing else; it knows no log and no transaction.
+//!
+//! The worker tells it what happens: `process` a run, `freeze` for a commit, `commit_frozen` or `abort` after the verdict.
+//! What is always true: at most one frozen commit; `committed` holds the positions and the clock of the last confirmed commit, which is where
+//! `abort` goes back to.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use millpond_log::broker::{OffsetAndMetadata, ProducerIdentity};
+use millpond_log::types::{Offset, Timestamp, TopicPartition};
+
+use super::commit::TxnSeq;
+use super::error::RuntimeError;
+use super::offset_metadata::OffsetMetadata;
+use super::partition_group::{Choice, PartitionGroup};
+use super::record_collector::RecordCollector;
+use crate::processor::{Outputs, TaskCounters, TaskGraph};
+use crate::state::{CommitPosition, StoreIndex, TaskId, TaskState};
+
+/// The changelog of one store of a task.
+#[derive(Debug, Clone)]
+pub(crate) struct Changelog {
+    pub(crate) store: StoreIndex,
+    pub(crate) name: String,
+    pub(crate) partition: TopicPartition,
+    /// Whether old records are deleted by time.
+    pub(crate) expires: bool,
+    /// Offset after the last committed record; `None` when there never was one.
+    pub(crate) next: Option<Offset>,
+}
+
+/// The point of the last confirmed commit.
+#[derive(Debug, Clone)]
+pub(crate) struct CommittedPoint {
+    /// Where each input goes on, in the order of the queues.
+    pub(crate) inputs: Vec<(TopicPartition, Offset)>,
+    /// The saved clock.
+    pub(crate) clock: String,
+    /// What stands in the group for each input; absent before the first commit.
+    pub(crate) offsets: BTreeMap<TopicPartition, OffsetAndMetadata>,
+}
+
+/// A commit between freezing and its verdict.
+#[derive(Debug)]
+struct FrozenCommit {
+    inputs: Vec<(TopicPartition, Offset)>,
+    clock: String,
+    stream_time: Timestamp,
+    offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    /// Offset after the changelog records of this commit, in the order of the task's changelogs; `None` where it wrote none.
+    changelogs: Vec<Option<Offset>>,
+}
+
+/// What one call of [`Task::process_next`] did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Processed {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+}
+
+/// One task; see the head of this file.
+pub(crate) struct Task {
+    pub(crate) id: TaskId,
+    pub(crate) state: TaskState,
+    pub(crate) graph: TaskGraph,
+    pub(crate) group: PartitionGroup,
+    pub(crate) changelogs: Vec<Changelog>,
+    pub(crate) committed: CommittedPoint,
+    outputs: Outputs,
+    frozen: Option<FrozenCommit>,
+    has_work: bool,
+    counted: TaskCounters,
+}
+
+impl Task {
+    /// A task at its last committed point. `outputs` are those the graph was made with.
+    pub(crate) fn new(
+        id: TaskId,
+        state: TaskState,
+        graph: TaskGraph,
+        outputs: Outputs,
+        group: PartitionGroup,
+        changelogs: Vec<Changelog>,
+        committed: CommittedPoint,
+    ) -> Self {
+        Task {
+            id,
+            state,
+            graph,
+            group,
+            changelogs,
+            committed,
+            outputs,
+            frozen: None,
+            has_work: false,
+            counted: TaskCounters::default(),
+        }
+    }
+
+    /// Whether the transaction being filled holds work of this task.
+    pub(crate) fn has_work(&self) -> bool {
+        self.has_work
+    }
+
+    /// Counters since the last call.
+    pub(crate) fn take_counters(&mut self) -> TaskCounters {
+        let now = self.graph.counters();
+        let before = std::mem::replace(&mut self.counted, now);
+        TaskCounters {
+            read: now.read - before.read,
+            sent: now.sent - before.sent,
+            late: now.late - before.late,
+            skipped: now.skipped - before.skipped,
+            dead_letters: now.dead_letters - before.dead_letters,
+        }
+    }
+
+    /// Processes the next run of at most about `bytes_max`; its outputs go to `collector`. `None` when nothing is there to process.
+    ///
+    /// On an error the transaction must be aborted.
+    pub(crate) fn process_next(
+        &mut self,
+        bytes_max: usize,
+        now_ms: Timestamp,
+        collector: &mut RecordCollector,
+    ) -> Result<Option<Processed>, RuntimeError> {
+        let choice = self.group.choose(bytes_max).map_err(|error| self.failed(&error))?;
+        let Choice::Run(run) = choice else { return Ok(None) };
+        self.has_work = true;
+        let before = self.graph.counters().read;
+        let bytes = run.bytes as u64;
+        self.graph
+            .process(run.batch, now_ms, &mut self.state, &mut self.outputs)
+            .map_err(|error| processing_error(self.id, &error))?;
+        collector.collect(&mut self.outputs).map_err(|error| self.failed(&error))?;
+        let records = self.graph.counters().read.saturating_sub(before);
+        Ok(Some(Processed { records, bytes }))
+    }
+
+    /// Flushes caches, takes the changelog and the positions. Afterwards a new overlay is open. `apart` receives the changelog instead of
+    /// `collector`, for a planted bug.
+    pub(crate) fn freeze(
+        &mut self,
+        now_ms: Timestamp,
+        collector: &mut RecordCollector,
+        apart: Option<&mut RecordCollector>,
+    ) -> Result<(), RuntimeError> {
+        assert!(self.frozen.is_none(), "task {} has two frozen commits", self.id);
+        self.graph
+            .prepare_commit(now_ms, &mut self.state, &mut self.outputs)
+            .map_err(|error| processing_error(self.id, &error))?;
+        collector.collect(&mut self.outputs).map_err(|error| self.failed(&error))?;
+        let stream_time = self.graph.clock().time();
+        let changes = self.state.freeze();
+        let collector = apart.unwrap_or(collector);
+        for change in changes.iter() {
+            let Some(changelog) = self.changelogs.iter().find(|changelog| changelog.store == change.store) else {
+                continue;
+            };
+            // Wall-clock time: retention of a windowed changelog counts from when a value was written. By event time, replayed history
+            // would be deleted as soon as it was written.
+            collector
+                .append(&changelog.partition, now_ms, Some(change.key), change.value, &[])
+                .map_err(|error| processing_error(self.id, &error))?;
+        }
+        drop(changes);
+        self.frozen = Some(FrozenCommit {
+            inputs: self
+                .group
+                .positions()
+                .map(|(queue, position)| (queue.partition().clone(), position))
+                .collect(),
+            clock: self.graph.clock().encode(),
+            stream_time,
+            offsets: Vec::new(),
+            changelogs: Vec::new(),
+        });
+        self.has_work = false;
+        Ok(())
+    }
+
+    /// The offsets of the frozen commit with their metadata; `ends` are the offsets after the records that were just acknowledged.
+    pub(crate) fn frozen_offsets(
+        &mut self,
+        txn: TxnSeq,
+        transactional: bool,
+        ends: &BTreeMap<TopicPartition, Offset>,
+    ) -> Vec<(TopicPartition, OffsetAndMetadata)> {
+        let Some(frozen) = self.frozen.as_mut() else { return Vec::new() };
+        frozen.changelogs = self.changelogs.iter().map(|changelog| ends.get(&changelog.partition).copied()).collect();
+        let recorded = self.changelogs.iter().zip(&frozen.changelogs).map(|(known, new)| (known, new.or(known.next)));
+        let metadata = OffsetMetadata {
+            txn,
+            transactional,
+            changelogs: recorded.filter_map(|(changelog, next)| Some((changelog.name.clone(), next?))).collect(),
+            clock: Bytes::copy_from_slice(frozen.clock.as_bytes()),
+        }
+        .encode();
+        frozen.offsets = frozen
+            .inputs
+            .iter()
+            .map(|(partition, offset)| {
+                (partition.clone(), OffsetAndMetadata::new(*offset).with_metadata(metadata.clone()))
+            })
+            .collect();
+        frozen.offsets.clone()
+    }
+
+    /// The frozen commit is confirmed.
+    pub(crate) fn commit_frozen(&mut self, txn: TxnSeq, identity: ProducerIdentity) {
+        let Some(frozen) = self.frozen.take() else { return };
+        let mut moved = Vec::new();
+        for (changelog, next) in self.changelogs.iter_mut().zip(&frozen.changelogs) {
+            if let Some(next) = *next {
+                changelog.next = Some(next);
+                moved.push((changelog.store, next));
+            }
+        }
+        self.state.commit_frozen(CommitPosition {
+            changelog: moved,
+            inputs: frozen.inputs.clone(),
+            stream_time: frozen.stream_time,
+            extra: Bytes::copy_from_slice(frozen.clock.as_bytes()),
+            producer_epoch: identity.producer_epoch,
+            txn_seq: txn.0,
+        });
+        self.committed = CommittedPoint {
+            inputs: frozen.inputs,
+            clock: frozen.clock,
+            offsets: frozen.offsets.into_iter().collect(),
+        };
+    }
+
+    /// Nothing since the last confirmed commit happened: changes are dropped, inputs and clock go back.
+    pub(crate) fn abort(&mut self) -> Result<(), RuntimeError> {
+        self.frozen = None;
+        self.has_work = false;
+        self.outputs.clear();
+        self.state.abort_all();
+        self.graph.abort();
+        self.graph.restore_clock(&self.committed.clock).map_err(|error| self.failed(&error))?;
+        for (input, (_, position)) in self.committed.inputs.iter().enumerate() {
+            self.group.queue_mut(input).rewind(*position);
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: &dyn std::error::Error) -> RuntimeError {
+        processing_error(self.id, error)
+    }
+}
+
+/// An error with its causes in one sentence.
+pub(crate) fn processing_error(task: TaskId, error: &dyn std::error::Error) -> RuntimeError {
+    RuntimeError::Processing { task: task.to_string(), message: with_causes(error) }
+}
+
+/// The text of an error and of everything that caused it, outermost first.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,44 @@
+//! The only owner of threads in this crate: one named thread per worker, each with a tokio runtime of its own that runs nothing else.
+//!
+//! A worker is CPU-bound between its awaits, so it must not share an executor with the broker's loops or the user's tasks. Simulations do not
+//! come here: they await `Worker::run` directly on their paused runtime.
+
+use std::future::Future;
+
+use tokio::sync::oneshot;
+
+use super::error::RuntimeError;
+
+/// A running worker thread. Dropping it detaches the thread; it ends by itself when its worker sees the stop signal.
+#[derive(Debug)]
+pub(crate) struct WorkerThread {
+    ended: oneshot::Receiver<()>,
+}
+
+impl WorkerThread {
+    /// Starts a thread that drives the future `make` builds on it.
+    pub(crate) fn spawn<F, Fut>(name: String, make: F) -> Result<WorkerThread, RuntimeError>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()>,
+    {
+        let failed = |error: std::io::Error| RuntimeError::Thread { message: error.to_string() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let (done, ended) = oneshot::channel::<()>();
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(move || {
+                // Dropped last, also by a panic: whoever waits learns that the thread is gone.
+                let _done = done;
+                runtime.block_on(make());
+            })
+            .map_err(failed)?;
+        Ok(WorkerThread { ended })
+    }
+
+    /// Waits until the thread's future has ended, normally or by a panic.
+    pub(crate) async fn ended(&mut self) {
+        // The sender is never used, only dropped: an error is the signal.
+        let _closed = (&mut self.ended).await;
+    }
+}

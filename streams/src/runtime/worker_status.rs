@@ -1,0 +1,99 @@
+//! What a worker tells the outside: its state, its counters, and whether it has caught up.
+//!
+//! Written by the worker alone; read by the handle from any thread.
+
+use millpond_log::types::{Offset, TopicPartition};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::error::RuntimeError;
+use crate::metrics::WorkerMetrics;
+
+/// What a worker is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WorkerState {
+    Starting,
+    Restoring,
+    Running,
+    Stopped,
+    Failed(RuntimeError),
+}
+
+/// What the outside asks of the workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Control {
+    Run,
+    /// Process nothing new; what is open is committed.
+    Pause,
+    /// Commit what is open, make state durable, end.
+    Drain,
+    /// End at once, as a crash would, but without leaving anything running.
+    Abort,
+}
+
+/// How far a worker is, told whenever it becomes quiet or busy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Nothing is queued, open or in flight.
+    pub(crate) quiet: bool,
+    /// Counts the changes from quiet to busy, so that two equal readings mean nothing happened between.
+    pub(crate) rounds: u64,
+    /// Positions of the inputs; meaningful while quiet.
+    pub(crate) positions: Vec<(TopicPartition, Offset)>,
+}
+
+/// The outside of one worker.
+#[derive(Debug)]
+pub(crate) struct WorkerStatus {
+    state: Mutex<WorkerState>,
+    progress: watch::Sender<Progress>,
+    pub(crate) metrics: WorkerMetrics,
+}
+
+impl WorkerStatus {
+    pub(crate) fn new() -> Self {
+        WorkerStatus {
+            state: Mutex::new(WorkerState::Starting),
+            progress: watch::Sender::new(Progress::default()),
+            metrics: WorkerMetrics::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> WorkerState {
+        self.state.lock().clone()
+    }
+
+    pub(crate) fn set_state(&self, state: WorkerState) {
+        *self.state.lock() = state;
+        // Whoever waits for progress must see an end, too.
+        self.progress.send_modify(|_| {});
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(*self.state.lock(), WorkerState::Stopped | WorkerState::Failed(_))
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    pub(crate) fn busy(&self) {
+        self.progress.send_if_modified(|progress| {
+            let was_quiet = std::mem::replace(&mut progress.quiet, false);
+            if was_quiet {
+                progress.rounds += 1;
+            }
+            was_quiet
+        });
+    }
+
+    pub(crate) fn quiet(&self, positions: impl Iterator<Item = (TopicPartition, Offset)>) {
+        self.progress.send_if_modified(|progress| {
+            let positions: Vec<_> = positions.collect();
+            let changed = !progress.quiet || progress.positions != positions;
+            progress.quiet = true;
+            progress.positions = positions;
+            changed
+        });
+    }
+}
