@@ -6,6 +6,8 @@
 /// Pieces up to this many bytes are reused; larger ones are garbage until the table is rebuilt.
 const REUSED_LEN_MAX: usize = 256;
 const GRAIN: usize = 8;
+/// Offsets from here on mean something else to the table.
+const OFFSET_END: u32 = u32::MAX - 16;
 
 /// Keys and values of one table, addressed by offset.
 #[derive(Debug)]
@@ -43,7 +45,10 @@ impl Arena {
             self.bytes
                 .reserve_exact(rounded.max(self.bytes.len() / 4).max(512));
         }
-        let offset = u32::try_from(self.bytes.len()).expect("a table stays below 4 GiB between two commits");
+        let offset = u32::try_from(self.bytes.len())
+            .ok()
+            .filter(|offset| *offset < OFFSET_END);
+        let offset = offset.expect("a table stays below 4 GiB between two commits");
         self.bytes.extend_from_slice(piece);
         self.bytes.resize(offset as usize + rounded, 0);
         offset

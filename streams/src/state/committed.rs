@@ -12,7 +12,7 @@ impl HotTable {
             self.entries[id as usize].committed.is_unknown(),
             "what is known is not read again"
         );
-        let slot = self.replace(Slot::UNKNOWN, value);
+        let slot = self.replace(id, Slot::UNKNOWN, value);
         let entry = &mut self.entries[id as usize];
         entry.committed = slot;
         entry.set(TOUCHED);
@@ -20,8 +20,8 @@ impl HotTable {
 
     /// Sets a committed version directly: replay of a changelog.
     pub(super) fn restore(&mut self, id: EntryId, value: Option<&[u8]>) {
-        let old = self.entries[id as usize].committed;
-        let new = self.replace(old, value);
+        let old = std::mem::replace(&mut self.entries[id as usize].committed, Slot::UNKNOWN);
+        let new = self.replace(id, old, value);
         let entry = &mut self.entries[id as usize];
         entry.committed = new;
         if !entry.is(UNAPPLIED) {
@@ -59,7 +59,7 @@ impl HotTable {
         ids.into_iter().filter_map(|id| {
             let slot = self.entries[id as usize].committed;
             // Unknown: a range delete came later; it is in the same batch.
-            (!slot.is_unknown()).then(|| (self.key(id), self.value(slot)))
+            (!slot.is_unknown()).then(|| (self.key(id), self.value(id, slot)))
         })
     }
 

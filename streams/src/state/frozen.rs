@@ -22,7 +22,7 @@ impl HotTable {
         self.frozen.iter().filter_map(|id| {
             let slot = self.entries[*id as usize].frozen;
             // Unknown: written, then deleted with a range, which is not logged.
-            (!slot.is_unknown()).then(|| (self.key(*id), self.value(slot)))
+            (!slot.is_unknown()).then(|| (self.key(*id), self.value(*id, slot)))
         })
     }
 

@@ -1,24 +1,27 @@
 //! The in-memory layers of one pane (or of a whole key-value store): one hash table, three versions per entry.
 //!
 //! ```text
-//! index  hash → entry number          hashbrown table of u32
-//! entry  hash, key, three slots       40 bytes, never moved while numbers to it are held
-//! arena  bytes of keys and values
+//! index  hash → entry number                                  `index.rs`
+//! entry  line 1: hash, three slots, a key of up to 24 bytes   never moved while numbers to it are held
+//!        line 2: two values of up to 32 bytes
+//! arena  longer keys, longer values, and a third version
 //! ```
+//! With a million keys every cache line touched is a miss, and misses are the cost. An entry whose key and values are
+//! short is two adjacent lines, for the update, for the changelog and for the commit.
+//!
 //! A slot says *unknown* (this layer has nothing to say), *tombstone* (deleted) or where the value is. Entries are
 //! only added; [`HotTable::evict`] builds a new table without those nobody needs. So entry numbers, and the lists of
 //! them (`overlay`, `frozen`, `unapplied`, `sorted`), stay valid in between.
 //!
 //! Always true: an entry is in the `overlay` list iff its `LISTED` flag is set, in `unapplied` iff `UNAPPLIED` is; a
 //! committed slot without `UNAPPLIED` equals what the host holds; when `complete`, the host holds no key of this table
-//! that has no entry here.
+//! that has no entry here; no two slots of an entry are in the same place.
 //!
 //! Range deletes are kept beside the tables (`store_table.rs`), because they may span several.
 //! Next: `overlay.rs`, `frozen.rs` and `committed.rs`, what the three versions do; `lookup.rs`, how a read picks one.
 
-use hashbrown::HashTable;
-
 use super::arena::Arena;
+use super::index::Index;
 
 /// Number of an entry in its table.
 pub(super) type EntryId = u32;
@@ -29,9 +32,13 @@ const TOMBSTONE: u32 = u32::MAX - 1;
 /// What one layer says about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
+    /// Where in the arena; `ROOM` and above: in the entry itself.
     offset: u32,
     len: u32,
 }
+
+/// Offset that stands for the entry's first room; the second is one higher.
+const ROOM: u32 = u32::MAX - 1;
 
 impl Slot {
     pub(super) const UNKNOWN: Slot = Slot {
@@ -58,6 +65,14 @@ impl Slot {
     pub(super) fn value_len(self) -> usize {
         if self.is_value() { self.len as usize } else { 0 }
     }
+
+    fn room(self) -> Option<usize> {
+        (self.is_value() && self.offset >= ROOM).then(|| (self.offset - ROOM) as usize)
+    }
+
+    fn arena_offset(self) -> Option<u32> {
+        (self.is_value() && self.offset < ROOM).then_some(self.offset)
+    }
 }
 
 /// In the overlay list.
@@ -68,7 +83,13 @@ pub(super) const UNAPPLIED: u32 = 1 << 30;
 pub(super) const TOUCHED: u32 = 1 << 29;
 const KEY_LEN: u32 = TOUCHED - 1;
 
+/// Keys up to this long are in the entry. A window key takes eight of it for its pane.
+const SHORT_KEY: usize = 24;
+/// Values up to this long are in the entry: nine bytes of envelope and up to 23 of state.
+const SHORT_VALUE: usize = 32;
+
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Entry {
     hash: u64,
     key_offset: u32,
@@ -76,7 +97,11 @@ pub(super) struct Entry {
     pub(super) overlay: Slot,
     pub(super) frozen: Slot,
     pub(super) committed: Slot,
+    short_key: [u8; SHORT_KEY],
+    rooms: [[u8; SHORT_VALUE]; 2],
 }
+
+const _: () = assert!(size_of::<Entry>() == 128, "an entry is two cache lines");
 
 impl Entry {
     pub(super) fn is(&self, flag: u32) -> bool {
@@ -91,15 +116,25 @@ impl Entry {
         self.key_len_and_flags &= !flag;
     }
 
+    fn key_len(&self) -> usize {
+        (self.key_len_and_flags & KEY_LEN) as usize
+    }
+
     fn is_needed(&self) -> bool {
         self.is(LISTED | UNAPPLIED) || !self.frozen.is_unknown()
+    }
+
+    /// A room none of the slots is in.
+    fn free_room(&self) -> Option<usize> {
+        let used = [self.overlay, self.frozen, self.committed].map(Slot::room);
+        (0..self.rooms.len()).find(|room| !used.contains(&Some(*room)))
     }
 }
 
 /// One pane's entries.
 #[derive(Debug, Default)]
 pub(super) struct HotTable {
-    index: HashTable<EntryId>,
+    index: Index,
     pub(super) entries: Vec<Entry>,
     pub(super) arena: Arena,
     /// Entries the open transaction wrote.
@@ -127,11 +162,20 @@ impl HotTable {
     }
 
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<EntryId> {
-        let same = |&id: &EntryId| {
-            let entry = &self.entries[id as usize];
-            entry.hash == hash && self.key_of(entry) == key
-        };
-        self.index.find(hash, same).copied()
+        self.index
+            .candidates(hash)
+            .find(|id| self.is_entry_of(*id, hash, key))
+    }
+
+    /// The first of the two steps of a lookup: reads the index only. [`NOTHING`] when the key surely has no entry.
+    pub(super) fn candidate(&self, hash: u64) -> EntryId {
+        self.index.candidate(hash)
+    }
+
+    /// Whether the candidate is the entry of `key`: the second step.
+    pub(super) fn is_entry_of(&self, id: EntryId, hash: u64, key: &[u8]) -> bool {
+        let entry = &self.entries[id as usize];
+        entry.hash == hash && self.key_of(entry) == key
     }
 
     pub(super) fn find_or_add(&mut self, hash: u64, key: &[u8]) -> EntryId {
@@ -140,23 +184,28 @@ impl HotTable {
         }
         let len = u32::try_from(key.len()).ok().filter(|len| *len <= KEY_LEN);
         let len = len.expect("a store key is shorter than 512 MiB");
-        let key_offset = self.arena.add(key);
-        self.add_entry(Entry {
+        let mut entry = Entry {
             hash,
-            key_offset,
+            key_offset: 0,
             key_len_and_flags: len,
             overlay: Slot::UNKNOWN,
             frozen: Slot::UNKNOWN,
             committed: Slot::UNKNOWN,
-        })
+            short_key: [0; SHORT_KEY],
+            rooms: [[0; SHORT_VALUE]; 2],
+        };
+        match entry.short_key.get_mut(..key.len()) {
+            Some(room) => room.copy_from_slice(key),
+            None => entry.key_offset = self.arena.add(key),
+        }
+        self.add_entry(entry)
     }
 
     fn add_entry(&mut self, entry: Entry) -> EntryId {
         let id = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
         self.entries.push(entry);
         let entries = &self.entries;
-        self.index
-            .insert_unique(entry.hash, id, |&id| entries[id as usize].hash);
+        self.index.insert(entry.hash, id, |id| entries[id as usize].hash);
         id
     }
 
@@ -164,29 +213,45 @@ impl HotTable {
         self.key_of(&self.entries[id as usize])
     }
 
-    fn key_of(&self, entry: &Entry) -> &[u8] {
-        self.arena
-            .get(entry.key_offset, entry.key_len_and_flags & KEY_LEN)
+    fn key_of<'a>(&'a self, entry: &'a Entry) -> &'a [u8] {
+        let len = entry.key_len();
+        entry
+            .short_key
+            .get(..len)
+            .unwrap_or_else(|| self.arena.get(entry.key_offset, len as u32))
     }
 
-    /// The bytes a slot stands for; `None` for a tombstone or an unknown.
-    pub(super) fn value(&self, slot: Slot) -> Option<&[u8]> {
-        slot.is_value().then(|| self.arena.get(slot.offset, slot.len))
+    /// The bytes a slot of an entry stands for; `None` for a tombstone or an unknown.
+    pub(super) fn value(&self, id: EntryId, slot: Slot) -> Option<&[u8]> {
+        match slot.room() {
+            Some(room) => Some(&self.entries[id as usize].rooms[room][..slot.len as usize]),
+            None => slot.arena_offset().map(|offset| self.arena.get(offset, slot.len)),
+        }
     }
 
-    /// A slot for `value` that reuses the room of `old`, which is gone afterwards.
-    pub(super) fn replace(&mut self, old: Slot, value: Option<&[u8]>) -> Slot {
+    /// A slot for `value` that reuses the room of `old`, which was taken out of the entry and is gone afterwards.
+    pub(super) fn replace(&mut self, id: EntryId, old: Slot, value: Option<&[u8]>) -> Slot {
         let Some(bytes) = value else {
             self.release(old);
             return Slot::TOMBSTONE;
         };
         let len = u32::try_from(bytes.len()).ok().filter(|len| *len < TOMBSTONE);
         let len = len.expect("a stored value is shorter than 4 GiB");
-        if old.is_value() && self.arena.try_overwrite(old.offset, old.len, bytes) {
-            return Slot {
-                offset: old.offset,
-                len,
-            };
+        if bytes.len() <= SHORT_VALUE {
+            let entry = &mut self.entries[id as usize];
+            if let Some(room) = old.room().or_else(|| entry.free_room()) {
+                entry.rooms[room][..bytes.len()].copy_from_slice(bytes);
+                self.release(old);
+                return Slot {
+                    offset: ROOM + room as u32,
+                    len,
+                };
+            }
+        }
+        if let Some(offset) = old.arena_offset()
+            && self.arena.try_overwrite(offset, old.len, bytes)
+        {
+            return Slot { offset, len };
         }
         self.release(old);
         Slot {
@@ -196,8 +261,8 @@ impl HotTable {
     }
 
     pub(super) fn release(&mut self, slot: Slot) {
-        if slot.is_value() {
-            self.arena.free(slot.offset, slot.len);
+        if let Some(offset) = slot.arena_offset() {
+            self.arena.free(offset, slot.len);
         }
     }
 
@@ -263,11 +328,9 @@ impl HotTable {
 
     /// Memory the table takes, about.
     pub(super) fn size_bytes(&self) -> usize {
-        const INDEX_BYTES_PER_ENTRY: usize = 8;
         let lists = self.overlay.len() + self.frozen.len() + self.unapplied.len() + self.sorted.len();
-        self.arena.size_bytes()
-            + self.entries.len() * (size_of::<Entry>() + INDEX_BYTES_PER_ENTRY)
-            + lists * 4
+        let entries = self.entries.len() * size_of::<Entry>() + lists * size_of::<EntryId>();
+        self.arena.size_bytes() + self.index.size_bytes() + entries
     }
 
     pub(super) fn garbage_bytes(&self) -> usize {
@@ -287,11 +350,13 @@ impl HotTable {
                 continue;
             }
             let mut entry = *entry;
-            entry.key_offset = kept.arena.add(self.key_of(&entry));
+            if entry.key_len() > SHORT_KEY {
+                entry.key_offset = kept.arena.add(self.key_of(&entry));
+            }
             entry.unset(TOUCHED);
             for slot in [&mut entry.overlay, &mut entry.frozen, &mut entry.committed] {
-                if let Some(bytes) = self.value(*slot) {
-                    slot.offset = kept.arena.add(bytes);
+                if let Some(offset) = slot.arena_offset() {
+                    slot.offset = kept.arena.add(self.arena.get(offset, slot.len));
                 }
             }
             moved[old_id] = kept.add_entry(entry);

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-/// Budgets of one task's state. The defaults suit a task with a few hundred thousand live keys.
+/// Budgets of one task's state. A task takes only what its keys need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateLimits {
     /// Bytes the in-memory tables may hold after a commit; above it committed entries are written to the host and
     /// forgotten. Uncommitted writes are never forgotten: the runtime bounds them by committing
-    /// ([`StateMetrics::overlay_bytes`](super::StateMetrics)). 64 MiB.
+    /// ([`StateMetrics::overlay_bytes`](super::StateMetrics)). 256 MiB: 1.7 million short keys.
     pub memory_bytes_max: usize,
     /// Bytes of committed changes that are not in the host yet before they are written to it. Bounds what is
-    /// replayed after a crash together with `flush_bytes`. 32 MiB.
+    /// replayed after a crash together with `flush_bytes`. 64 MiB.
     pub apply_bytes: usize,
     /// Age of the oldest such change before they are written. 10 s.
     pub apply_interval: Duration,
@@ -23,8 +23,8 @@ pub struct StateLimits {
 impl Default for StateLimits {
     fn default() -> Self {
         Self {
-            memory_bytes_max: 64 << 20,
-            apply_bytes: 32 << 20,
+            memory_bytes_max: 256 << 20,
+            apply_bytes: 64 << 20,
             apply_interval: Duration::from_secs(10),
             flush_bytes: 64 << 20,
             flush_interval: Duration::from_secs(60),

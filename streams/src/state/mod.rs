@@ -24,9 +24,8 @@ mod committed;
 mod error;
 mod frozen;
 pub mod host;
-#[cfg(test)]
-mod host_contract;
 mod hot_table;
+mod index;
 mod key_batch;
 mod key_range;
 mod limits;

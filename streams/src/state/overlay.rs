@@ -8,8 +8,8 @@ use super::key_range::KeyRange;
 impl HotTable {
     /// Sets (or, with `None`, deletes) an entry in the open transaction.
     pub(super) fn write(&mut self, id: EntryId, value: Option<&[u8]>) {
-        let old = self.entries[id as usize].overlay;
-        let new = self.replace(old, value);
+        let old = std::mem::replace(&mut self.entries[id as usize].overlay, Slot::UNKNOWN);
+        let new = self.replace(id, old, value);
         let entry = &mut self.entries[id as usize];
         entry.overlay = new;
         entry.set(TOUCHED);

@@ -58,7 +58,10 @@ impl StateReader {
             match (lookup, place) {
                 (Lookup::Absent, _) => return Ok(None),
                 (Lookup::Value(slot), Some(place)) => {
-                    return Ok(table.table(place).value(slot).map(Bytes::copy_from_slice));
+                    return Ok(table
+                        .table(place)
+                        .value(place.id, slot)
+                        .map(Bytes::copy_from_slice));
                 }
                 _ if table.host_lacks(key) => return Ok(None),
                 _ => {}

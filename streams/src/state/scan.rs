@@ -99,7 +99,7 @@ impl<'a> Scan<'a> {
                     match self.store.look_up(place, self.view) {
                         Lookup::Value(slot) => {
                             self.is_host_used = is_on_host;
-                            let value = table.value(slot).unwrap_or_default();
+                            let value = table.value(place.id, slot).unwrap_or_default();
                             return Ok(Some(Source::Layers(key, value)));
                         }
                         Lookup::AskHost if is_on_host => return Ok(Some(Source::Host)),

@@ -1,14 +1,19 @@
 //! Reads and updates of a whole batch of keys at once.
 //!
-//! Three passes: hash every key; find every entry (the probes do not depend on each other, so their cache misses
-//! overlap); ask the host for all that are missing in one sorted call. Then the caller's function runs over entries
-//! that are all in memory.
+//! A run of keys at a time: hash them, find their entries (`StoreTable::find_or_add_all`), ask the host for all that
+//! are missing in one sorted call. Then the caller's function runs over entries that are all in memory, and in cache:
+//! a run is short enough for that.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::lookup::{Lookup, View};
 use super::store_table::Place;
 use super::{KeyBatch, StateError, StoreRef, Update};
+
+/// Keys worked on at a time: 128 bytes each, so 64 KiB of entries.
+const RUN_LEN: usize = 512;
 
 impl StoreRef<'_> {
     /// Reads, modifies and writes every key in order: `change` gets the key's number, its value and an empty buffer for
@@ -18,17 +23,19 @@ impl StoreRef<'_> {
         keys: &KeyBatch,
         mut change: impl FnMut(usize, Option<&[u8]>, &mut Vec<u8>) -> Update,
     ) -> Result<(), StateError> {
-        let places = self.fetch(keys)?;
-        let mut scratch = std::mem::take(&mut self.tables.scratch.value);
-        let store = self.store_mut();
-        for (number, place) in places.iter().enumerate() {
-            let lookup = store.look_up(*place, View::Task);
-            store.change(*place, lookup, &mut scratch, |value, buffer| {
-                change(number, value, buffer)
-            });
+        for run in runs(keys.len()) {
+            let places = self.fetch(keys, run.clone())?;
+            let mut scratch = std::mem::take(&mut self.tables.scratch.value);
+            let store = self.store_mut();
+            for (number, place) in run.zip(&places) {
+                let lookup = store.look_up(*place, View::Task);
+                store.change(*place, lookup, &mut scratch, |value, buffer| {
+                    change(number, value, buffer)
+                });
+            }
+            self.tables.scratch.value = scratch;
+            self.tables.scratch.places = places;
         }
-        self.tables.scratch.value = scratch;
-        self.tables.scratch.places = places;
         Ok(())
     }
 
@@ -46,54 +53,49 @@ impl StoreRef<'_> {
         keys: &KeyBatch,
         mut look: impl FnMut(usize, Option<&[u8]>),
     ) -> Result<(), StateError> {
-        let places = self.fetch(keys)?;
-        let store = self.tables.store(self.index);
-        for (number, place) in places.iter().enumerate() {
-            look(
-                number,
-                match store.look_up(*place, View::Task) {
-                    Lookup::Value(slot) => store.table(*place).value(slot),
+        for run in runs(keys.len()) {
+            let places = self.fetch(keys, run.clone())?;
+            let store = self.tables.store(self.index);
+            for (number, place) in run.zip(&places) {
+                let value = match store.look_up(*place, View::Task) {
+                    Lookup::Value(slot) => store.table(*place).value(place.id, slot),
                     Lookup::Absent | Lookup::AskHost => None,
-                },
-            );
+                };
+                look(number, value);
+            }
+            self.tables.scratch.places = places;
         }
-        self.tables.scratch.places = places;
         Ok(())
     }
 
     /// Puts every key in place, in order.
     pub fn put_many<'v>(&mut self, keys: &KeyBatch, mut value: impl FnMut(usize) -> &'v [u8]) {
-        let places = self.find_or_add(keys);
-        let store = self.store_mut();
-        for (number, place) in places.iter().enumerate() {
-            store.table_mut(*place).write(place.id, Some(value(number)));
+        for run in runs(keys.len()) {
+            let places = self.find_or_add(keys, run.clone());
+            let store = self.store_mut();
+            for (number, place) in run.zip(&places) {
+                store.table_mut(*place).write(place.id, Some(value(number)));
+            }
+            self.tables.scratch.places = places;
         }
-        self.tables.scratch.places = places;
     }
 
-    fn find_or_add(&mut self, keys: &KeyBatch) -> Vec<Place> {
+    fn find_or_add(&mut self, keys: &KeyBatch, run: Range<usize>) -> Vec<Place> {
         let mut hashes = std::mem::take(&mut self.tables.scratch.hashes);
         let mut places = std::mem::take(&mut self.tables.scratch.places);
-        hashes.clear();
-        places.clear();
-        let store = self.store_mut();
-        hashes.extend(keys.iter().map(|key| store.hash(key)));
-        places.extend(
-            keys.iter()
-                .zip(&hashes)
-                .map(|(key, hash)| store.find_or_add(*hash, key)),
-        );
+        let keys = run.map(|number| keys.get(number));
+        self.store_mut().find_or_add_all(keys, &mut hashes, &mut places);
         self.tables.scratch.hashes = hashes;
         places
     }
 
-    /// Makes sure the layers can answer for every key.
-    fn fetch(&mut self, keys: &KeyBatch) -> Result<Vec<Place>, StateError> {
-        let places = self.find_or_add(keys);
+    /// Makes sure the layers can answer for every key of the run.
+    fn fetch(&mut self, keys: &KeyBatch, run: Range<usize>) -> Result<Vec<Place>, StateError> {
+        let places = self.find_or_add(keys, run.clone());
         let store = self.store_mut();
         let mut missing: Vec<(usize, Place)> = Vec::new();
-        for (number, place) in places.iter().enumerate() {
-            if store.look_up(*place, View::Task) == Lookup::AskHost {
+        for (number, place) in run.zip(&places) {
+            if !store.table(*place).complete && store.look_up(*place, View::Task) == Lookup::AskHost {
                 if store.host_lacks(keys.get(number)) {
                     store.table_mut(*place).learn(place.id, None);
                 } else {
@@ -115,4 +117,10 @@ impl StoreRef<'_> {
         })?;
         Ok(places)
     }
+}
+
+fn runs(len: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..len)
+        .step_by(RUN_LEN)
+        .map(move |from| from..(from + RUN_LEN).min(len))
 }

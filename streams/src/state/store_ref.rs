@@ -55,7 +55,7 @@ impl StoreRef<'_> {
         }
         let store = self.tables.store(index);
         let value = match (lookup, found) {
-            (Lookup::Value(slot), Some(place)) => store.table(place).value(slot),
+            (Lookup::Value(slot), Some(place)) => store.table(place).value(place.id, slot),
             _ => None,
         };
         Ok(look(value))
@@ -144,7 +144,7 @@ impl StoreTable {
     ) {
         let table = self.table_mut(place);
         let value = match lookup {
-            Lookup::Value(slot) => table.value(slot),
+            Lookup::Value(slot) => table.value(place.id, slot),
             Lookup::Absent | Lookup::AskHost => None,
         };
         scratch.clear();

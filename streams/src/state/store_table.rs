@@ -12,6 +12,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use super::hot_table::{EntryId, HotTable};
+use super::index::NOTHING;
 use super::key_range::{KeyRange, RangeSet};
 use super::lookup::{Lookup, Ranges, View};
 use super::window_key::PANE_LEN;
@@ -81,6 +82,42 @@ impl StoreTable {
         Place {
             table,
             id: self.tables[table as usize].find_or_add(hash, key),
+        }
+    }
+
+    /// Finds or adds the entries of a run of keys. In three short loops, so that the cache misses of different keys
+    /// overlap: which table and which candidate, is it the one, and only then whatever is left.
+    pub(super) fn find_or_add_all<'k>(
+        &mut self,
+        keys: impl ExactSizeIterator<Item = &'k [u8]> + Clone,
+        hashes: &mut Vec<u64>,
+        places: &mut Vec<Place>,
+    ) {
+        hashes.clear();
+        hashes.extend(keys.clone().map(|key| self.hash(key)));
+        places.clear();
+        for (key, hash) in keys.clone().zip(&*hashes) {
+            let pane = self.pane(key);
+            let table = match self.table_of(pane) {
+                Some(table) => table,
+                None => self.add_table(pane),
+            };
+            self.last = Some((pane, table));
+            places.push(Place {
+                table,
+                id: self.tables[table as usize].candidate(*hash),
+            });
+        }
+        for ((key, hash), place) in keys.clone().zip(&*hashes).zip(&mut *places) {
+            let is_it = place.id != NOTHING && self.table(*place).is_entry_of(place.id, *hash, key);
+            if !is_it {
+                place.id = NOTHING;
+            }
+        }
+        for ((key, hash), place) in keys.zip(&*hashes).zip(&mut *places) {
+            if place.id == NOTHING {
+                place.id = self.tables[place.table as usize].find_or_add(*hash, key);
+            }
         }
     }
 

@@ -277,3 +277,7 @@ impl TaskState {
             .expect("the planted bug takes a working host");
     }
 }
+
+#[cfg(test)]
+#[path = "task_state_test.rs"]
+mod task_state_test;
