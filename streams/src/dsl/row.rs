@@ -9,15 +9,15 @@ use crate::serde::Data;
 
 /// A typed record.
 #[derive(Clone, Debug)]
-pub struct Row<K, V> {
+pub(crate) struct Row<K, V> {
     /// Key.
-    pub key: K,
+    pub(crate) key: K,
     /// Value.
-    pub value: V,
+    pub(crate) value: V,
     /// Event time in ms.
-    pub timestamp: Timestamp,
+    pub(crate) timestamp: Timestamp,
     /// Headers.
-    pub headers: Headers,
+    pub(crate) headers: Headers,
     /// Stream time when the source record was read, that record counted. Carried along so that lateness does not depend on how input was cut into batches,
     /// nor on records that were filtered out before.
     pub(crate) stream_time: Timestamp,

@@ -101,6 +101,9 @@ pub trait Processor: Send {
 /// Makes a processor per task.
 pub type ProcessorSupplier = std::sync::Arc<dyn Fn() -> Box<dyn Processor> + Send + Sync>;
 
+/// From a topic's name in the topology to its full name, partition count and whether it is a repartition topic.
+pub(super) type ResolveOutput<'a> = dyn Fn(&str) -> Option<(TopicName, i32, bool)> + 'a;
+
 /// What a processor may look up before it starts.
 pub struct InitContext<'a> {
     pub(super) node: &'a str,
@@ -108,7 +111,7 @@ pub struct InitContext<'a> {
     pub(super) application_id: &'a str,
     pub(super) stores: &'a [(String, StoreIndex)],
     pub(super) outputs: &'a mut Outputs,
-    pub(super) resolve_output: &'a dyn Fn(&str) -> Option<(TopicName, i32, bool)>,
+    pub(super) resolve_output: &'a ResolveOutput<'a>,
     pub(super) config: &'a ProcessingConfig,
     pub(super) state: &'a mut TaskState,
 }
@@ -189,6 +192,11 @@ impl ProcessContext<'_> {
     /// Hands a batch to the `child`th child (in the order they were added to this node).
     pub fn forward_to(&mut self, child: usize, batch: Batch) {
         self.queue.forward(self.node, Some(child), batch);
+    }
+
+    /// False when nothing is connected below this node, so that results need not be made.
+    pub fn has_children(&self) -> bool {
+        self.queue.has_children(self.node)
     }
 
     /// A store this node looked up at `init`.

@@ -62,6 +62,10 @@ pub(super) struct ForwardQueue {
 }
 
 impl ForwardQueue {
+    pub(super) fn has_children(&self, node: usize) -> bool {
+        !self.children[node].is_empty()
+    }
+
     pub(super) fn forward(&mut self, node: usize, child: Option<usize>, batch: Batch) {
         if batch.is_empty() {
             return;

@@ -2,7 +2,8 @@
 //!
 //! Always true: between commits every changed aggregate lives in the cache only; `on_commit` writes each once to the store and forwards it once; `on_abort`
 //! forgets the whole cache, for it may hold what was never committed. A window that is closed takes nothing, so its pane can be dropped after a flush.
-//! A batch goes through in three passes: find slots (hash once per record), read all missing aggregates in one call, apply the closure.
+//! A batch goes through in passes over short loops, so that cache misses overlap: encode and hash keys; probe the tables; compare keys and make new slots; read
+//! missing aggregates in one call (none in a pane that is new to the store); apply the closure.
 //! Lateness is judged by the stream time each row carries, never by the batch it came in.
 
 use std::marker::PhantomData;
@@ -10,14 +11,14 @@ use std::sync::Arc;
 
 use millpond_log::types::Timestamp;
 
-use super::pane_cache::{Pane, PaneCache, hash_key};
+use super::pane_cache::{Beyond, NO_SLOT, Pane, PaneCache, ProbeKeys};
 use crate::dsl::row::{NO_OFFSET, Row, batch_of, rows_of};
 use crate::dsl::{TimeWindows, Window, Windowed};
 use crate::processor::{
     Batch, BoxError, Headers, InitContext, NO_TIME, ProcessContext, ProcessError, Processor,
 };
 use crate::serde::{Data, SerdeRef};
-use crate::state::{KeyBatch, StoreIndex, ValueEnvelope, window_key};
+use crate::state::{KeyBatch, KeyRange, StoreIndex, ValueEnvelope, window_key};
 
 /// Changed aggregates written to the store in one go.
 const FLUSH_CHUNK: usize = 4096;
@@ -156,7 +157,10 @@ pub(in crate::dsl) struct Aggregate<K, V, A, P, F> {
     emit_every_update: bool,
     cache_max_bytes: usize,
     expired_before: Timestamp,
+    /// Panes starting up to here may be in the store although the cache does not know them.
+    stored_until: Option<Timestamp>,
     key_bytes: Vec<u8>,
+    keys: ProbeKeys,
     work: Vec<Work>,
     missing: Vec<(Timestamp, u32)>,
     missing_keys: KeyBatch,
@@ -166,6 +170,7 @@ pub(in crate::dsl) struct Aggregate<K, V, A, P, F> {
 /// One record for one pane.
 struct Work {
     row: u32,
+    key: u32,
     slot: u32,
     start_ms: Timestamp,
 }
@@ -181,7 +186,9 @@ impl<K, V, A, P, F> Aggregate<K, V, A, P, F> {
             emit_every_update: false,
             cache_max_bytes: 0,
             expired_before: NO_TIME,
+            stored_until: None,
             key_bytes: Vec::new(),
+            keys: ProbeKeys::default(),
             work: Vec::new(),
             missing: Vec::new(),
             missing_keys: KeyBatch::new(),
@@ -210,12 +217,13 @@ where
 
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let rows = rows_of::<K, V>(batch, context)?;
-        self.find_slots(&rows, context)?;
+        self.plan_work(&rows, context)?;
+        self.find_slots();
         self.load_missing(context)?;
         self.apply(&rows, context)?;
         if self.cache.bytes() > self.cache_max_bytes {
             self.flush(context)?;
-            self.cache.clear();
+            self.forget();
         }
         Ok(())
     }
@@ -239,7 +247,7 @@ where
     }
 
     fn on_abort(&mut self) {
-        self.cache.clear();
+        self.forget();
         self.expired_before = NO_TIME;
     }
 }
@@ -252,8 +260,8 @@ where
     P: Paning<K>,
     F: Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
 {
-    /// First pass: which slots the rows go to; new slots are noted as missing.
-    fn find_slots(
+    /// Encodes and hashes the keys, and notes which panes each row goes to.
+    fn plan_work(
         &mut self,
         rows: &[Row<K, V>],
         context: &mut ProcessContext<'_>,
@@ -261,6 +269,7 @@ where
         let settings = &*self.settings;
         let (mut skipped, mut late) = (0, 0);
         self.work.clear();
+        self.keys.clear();
         for (index, row) in rows.iter().enumerate() {
             let null_value = settings.skips_null_values && settings.value.is_null(&row.value);
             if null_value || settings.key.is_null(&row.key) {
@@ -272,7 +281,7 @@ where
                 context.refuse(None, row.offset, row.timestamp, cause.into())?;
                 continue;
             }
-            let hash = hash_key(&self.key_bytes);
+            let key = self.keys.push(&self.key_bytes);
             self.panes.windows(row.timestamp, |window| {
                 if self.panes.is_closed(window, row.stream_time) {
                     late += 1;
@@ -293,21 +302,14 @@ where
                             stream_time,
                         });
                     }
-                    return;
-                }
-                let pane = self.cache.pane(window.start_ms);
-                let (slot, new) = self.cache.panes[pane].slot(hash, &self.key_bytes);
-                if new {
-                    self.missing.push((window.start_ms, slot));
-                    self.missing_keys.push_with(|out| {
-                        self.panes.store_key(window.start_ms, &self.key_bytes, out);
+                } else {
+                    self.work.push(Work {
+                        row: index as u32,
+                        key,
+                        slot: NO_SLOT,
+                        start_ms: window.start_ms,
                     });
                 }
-                self.work.push(Work {
-                    row: index as u32,
-                    slot,
-                    start_ms: window.start_ms,
-                });
             });
         }
         context.skipped(skipped);
@@ -315,11 +317,75 @@ where
         Ok(())
     }
 
-    /// Second pass: one read for all new slots.
+    /// Finds or makes the slot of each piece of work; new slots whose pane may be in the store are noted as missing.
+    fn find_slots(&mut self) {
+        let cache = &mut self.cache;
+        let (mut pane, mut pane_start) = (0, None);
+        for work in &mut self.work {
+            if pane_start != Some(work.start_ms) {
+                (pane, pane_start) = (cache.pane(work.start_ms), Some(work.start_ms));
+            }
+            work.slot = cache.panes[pane].candidate(self.keys.hash(work.key));
+        }
+        pane_start = None;
+        for work in &mut self.work {
+            if pane_start != Some(work.start_ms) {
+                (pane, pane_start) = (cache.pane(work.start_ms), Some(work.start_ms));
+            }
+            let pane = &mut cache.panes[pane];
+            let key = self.keys.key(work.key);
+            let (slot, new) = pane.slot(work.slot, self.keys.hash(work.key), key);
+            work.slot = slot;
+            if new && pane.beyond != Beyond::Nothing {
+                self.missing.push((work.start_ms, slot));
+                self.missing_keys
+                    .push_with(|out| self.panes.store_key(work.start_ms, key.as_bytes(), out));
+            }
+        }
+    }
+
+    /// Asks the store about panes the cache just made: most are new, and then none of their keys need be read.
+    fn look_beyond(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        for pane in self
+            .cache
+            .panes
+            .iter_mut()
+            .filter(|pane| pane.beyond == Beyond::Unknown)
+        {
+            pane.beyond = Beyond::Maybe;
+            // Only panes that were never here before are asked for: walking a full pane would cost a sort.
+            if self.stored_until.is_none_or(|until| pane.start_ms > until) {
+                let mut prefix = Vec::new();
+                self.panes.store_key(pane.start_ms, &[], &mut prefix);
+                if context
+                    .store(self.store)
+                    .scan(&KeyRange::prefix(&prefix))?
+                    .next_entry()?
+                    .is_none()
+                {
+                    pane.beyond = Beyond::Nothing;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the cache; what it held may be in the store from now on.
+    fn forget(&mut self) {
+        let newest = self.cache.panes.last().map(|pane| pane.start_ms);
+        self.stored_until = self.stored_until.max(newest);
+        self.cache.clear();
+        self.work.clear();
+        self.missing.clear();
+        self.missing_keys.clear();
+    }
+
+    /// One read for all new slots.
     fn load_missing(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         if self.missing.is_empty() {
             return Ok(());
         }
+        self.look_beyond(context)?;
         let (cache, missing, settings) = (&mut self.cache, &self.missing, &*self.settings);
         let mut damaged: Option<BoxError> = None;
         context
@@ -348,7 +414,7 @@ where
         damaged.map_or(Ok(()), |cause| Err(ProcessError::node(context.node(), cause)))
     }
 
-    /// Third pass: fold every row into its slots, in order.
+    /// Folds every row into its slots, in order.
     fn apply(&mut self, rows: &[Row<K, V>], context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let mut updates = Vec::new();
         let (mut pane, mut pane_start) = (0, None);
@@ -391,10 +457,11 @@ where
     fn flush(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let mut buffers = FlushBuffers::default();
         let stream_time = context.stream_time();
+        let forwards = !self.emit_every_update && context.has_children();
         for pane in &mut self.cache.panes {
             for chunk in pane.dirty.chunks(FLUSH_CHUNK) {
                 buffers.clear();
-                let mut rows = Vec::with_capacity(if self.emit_every_update { 0 } else { chunk.len() });
+                let mut rows = Vec::with_capacity(if forwards { chunk.len() } else { 0 });
                 let fill = Fill {
                     settings: &self.settings,
                     panes: self.panes,
@@ -406,7 +473,7 @@ where
                 store.put_many(&buffers.put_keys, |number| buffers.value(number));
                 buffers.delete_keys.iter().for_each(|key| store.delete(key));
                 drop(store);
-                if !self.emit_every_update {
+                if forwards {
                     for index in chunk {
                         let slot = &pane.slots[*index as usize];
                         let key = self.settings.key.deserialize(slot.key.as_bytes());

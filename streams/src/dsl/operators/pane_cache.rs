@@ -10,26 +10,14 @@ use millpond_log::types::Timestamp;
 
 const INLINE_KEY: usize = 22;
 
-/// Bytes of a key, inside the slot when short.
+/// Bytes of a key, inside the slot when short (padded with zeros).
 pub(super) enum SlotKey {
     Inline { len: u8, bytes: [u8; INLINE_KEY] },
     Heap(Box<[u8]>),
 }
 
 impl SlotKey {
-    fn new(key: &[u8]) -> SlotKey {
-        if key.len() <= INLINE_KEY {
-            let mut bytes = [0; INLINE_KEY];
-            bytes[..key.len()].copy_from_slice(key);
-            SlotKey::Inline {
-                len: key.len() as u8,
-                bytes,
-            }
-        } else {
-            SlotKey::Heap(key.into())
-        }
-    }
-
+    #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
             SlotKey::Inline { len, bytes } => &bytes[..usize::from(*len)],
@@ -37,10 +25,102 @@ impl SlotKey {
         }
     }
 
-    fn heap_bytes(&self) -> usize {
+    /// Compares whole words for short keys, without a call.
+    #[inline]
+    fn is(&self, probe: ProbeKey<'_>) -> bool {
+        match (self, probe) {
+            (
+                SlotKey::Inline { len, bytes },
+                ProbeKey::Inline {
+                    len: other,
+                    bytes: others,
+                },
+            ) => len == other && bytes == others,
+            (SlotKey::Heap(bytes), ProbeKey::Long(others)) => **bytes == *others,
+            _ => false,
+        }
+    }
+}
+
+/// A key that is looked for.
+#[derive(Clone, Copy)]
+pub(super) enum ProbeKey<'a> {
+    Inline {
+        len: &'a u8,
+        bytes: &'a [u8; INLINE_KEY],
+    },
+    Long(&'a [u8]),
+}
+
+impl ProbeKey<'_> {
+    fn to_slot_key(self) -> SlotKey {
         match self {
-            SlotKey::Inline { .. } => 0,
-            SlotKey::Heap(bytes) => bytes.len(),
+            ProbeKey::Inline { len, bytes } => SlotKey::Inline {
+                len: *len,
+                bytes: *bytes,
+            },
+            ProbeKey::Long(bytes) => SlotKey::Heap(bytes.into()),
+        }
+    }
+
+    /// The key's bytes.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            ProbeKey::Inline { len, bytes } => &bytes[..usize::from(**len)],
+            ProbeKey::Long(bytes) => bytes,
+        }
+    }
+}
+
+/// The keys of a batch with their hashes, in memory that is used again for the next batch.
+#[derive(Default)]
+pub(super) struct ProbeKeys {
+    keys: Vec<(u32, StoredKey)>,
+    long: Vec<u8>,
+}
+
+enum StoredKey {
+    Inline { len: u8, bytes: [u8; INLINE_KEY] },
+    Long { start: usize, len: usize },
+}
+
+impl ProbeKeys {
+    pub(super) fn clear(&mut self) {
+        self.keys.clear();
+        self.long.clear();
+    }
+
+    /// Adds a key; returns its number.
+    pub(super) fn push(&mut self, key: &[u8]) -> u32 {
+        let stored = if key.len() <= INLINE_KEY {
+            let mut bytes = [0; INLINE_KEY];
+            bytes[..key.len()].copy_from_slice(key);
+            StoredKey::Inline {
+                len: key.len() as u8,
+                bytes,
+            }
+        } else {
+            let start = self.long.len();
+            self.long.extend_from_slice(key);
+            StoredKey::Long {
+                start,
+                len: key.len(),
+            }
+        };
+        self.keys.push((hash_key(key), stored));
+        (self.keys.len() - 1) as u32
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, number: u32) -> u32 {
+        self.keys[number as usize].0
+    }
+
+    #[inline]
+    pub(super) fn key(&self, number: u32) -> ProbeKey<'_> {
+        match &self.keys[number as usize].1 {
+            StoredKey::Inline { len, bytes } => ProbeKey::Inline { len, bytes },
+            StoredKey::Long { start, len } => ProbeKey::Long(&self.long[*start..*start + *len]),
         }
     }
 }
@@ -63,10 +143,26 @@ pub(super) struct Pane<A> {
     pub(super) slots: Vec<Slot<A>>,
     pub(super) dirty: Vec<u32>,
     heap_bytes: usize,
+    /// What is known about entries of this pane that are in the store but not here.
+    pub(super) beyond: Beyond,
 }
 
+/// Whether the store may hold entries of a pane that its cache does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond {
+    /// Not asked yet.
+    Unknown,
+    /// It may: new slots must be read.
+    Maybe,
+    /// It held none when the pane was made, and only this cache writes: new slots are new keys.
+    Nothing,
+}
+
+/// No candidate.
+pub(super) const NO_SLOT: u32 = u32::MAX;
+
 /// Hash of key bytes with a fixed seed: the same in every run.
-pub(super) fn hash_key(key: &[u8]) -> u32 {
+fn hash_key(key: &[u8]) -> u32 {
     use std::hash::{BuildHasher, Hasher};
     let mut hasher = foldhash::fast::FixedState::with_seed(0).build_hasher();
     hasher.write(key);
@@ -87,21 +183,39 @@ impl<A> Pane<A> {
             slots: Vec::new(),
             dirty: Vec::new(),
             heap_bytes: 0,
+            beyond: Beyond::Unknown,
         }
     }
 
-    /// The slot of a key and whether it was just made (then its value is not known yet).
-    pub(super) fn slot(&mut self, hash: u32, key: &[u8]) -> (u32, bool) {
+    /// The slot that is the key's unless two keys share a hash. Touches the table only, so that a loop over it overlaps its cache misses.
+    #[inline]
+    pub(super) fn candidate(&self, hash: u32) -> u32 {
+        self.table
+            .find(spread(hash), |entry| entry.0 == hash)
+            .map_or(NO_SLOT, |entry| entry.1)
+    }
+
+    /// The slot of a key, and whether it was just made (then its value is not known yet). `candidate` as above.
+    #[inline]
+    pub(super) fn slot(&mut self, candidate: u32, hash: u32, key: ProbeKey<'_>) -> (u32, bool) {
+        match self.slots.get(candidate as usize) {
+            Some(slot) if slot.key.is(key) => (candidate, false),
+            _ => self.find_or_add(hash, key),
+        }
+    }
+
+    fn find_or_add(&mut self, hash: u32, key: ProbeKey<'_>) -> (u32, bool) {
         let slots = &mut self.slots;
-        let same = |entry: &(u32, u32)| entry.0 == hash && slots[entry.1 as usize].key.as_bytes() == key;
+        let same = |entry: &(u32, u32)| entry.0 == hash && slots[entry.1 as usize].key.is(key);
         match self.table.entry(spread(hash), same, |entry| spread(entry.0)) {
             Entry::Occupied(entry) => (entry.get().1, false),
             Entry::Vacant(entry) => {
                 let index = slots.len() as u32;
-                let key = SlotKey::new(key);
-                self.heap_bytes += key.heap_bytes();
+                if let ProbeKey::Long(bytes) = key {
+                    self.heap_bytes += bytes.len();
+                }
                 slots.push(Slot {
-                    key,
+                    key: key.to_slot_key(),
                     value: None,
                     timestamp: Timestamp::MIN,
                     dirty: false,
@@ -113,6 +227,7 @@ impl<A> Pane<A> {
     }
 
     /// The slot, to be changed.
+    #[inline]
     pub(super) fn touch(&mut self, index: u32) -> &mut Slot<A> {
         let slot = &mut self.slots[index as usize];
         if !slot.dirty {
