@@ -37,7 +37,7 @@ impl Machine for MemoryMachine {
 
     fn kill(&mut self, open: Box<dyn FnOnce()>, salt: u64) {
         open();
-        let survivors = if salt % 3 == 0 {
+        let survivors = if salt.is_multiple_of(3) {
             Survivors::None
         } else {
             Survivors::Oldest((salt / 3 % 4) as usize)

@@ -64,7 +64,7 @@ pub use metrics::StateMetrics;
 pub use position::{CommitPosition, NO_STREAM_TIME};
 pub use reader::{PinnedState, SnapshotScan, StateReader, StateSnapshot};
 pub use rocksdb::{RocksBudget, RocksHosts};
-pub use scan::Scan;
+pub use scan::{EntryRef, Scan};
 pub use store::{StoreIndex, StoreKind, StoreSpec};
 pub use store_ref::{StoreRef, Update};
 pub use task_id::{InvalidTaskId, TaskId};

@@ -196,13 +196,13 @@ impl<M: Machine + Default> Life<M> {
         }
         let single = self.rng.bool();
         let mut state = self.state().store(store);
-        let mut update = |old: Option<&[u8]>, new: &mut Vec<u8>| {
+        let update = |old: Option<&[u8]>, new: &mut Vec<u8>| {
             count(old, new);
             Update::Put
         };
         if single {
             for key in keys.iter() {
-                state.update(key, &mut update).unwrap();
+                state.update(key, update).unwrap();
             }
         } else {
             state.update_many(&keys, |_, old, new| update(old, new)).unwrap();

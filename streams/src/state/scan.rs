@@ -10,6 +10,9 @@ use super::lookup::{Lookup, View};
 use super::store_table::{Place, StoreTable};
 use super::{KeyRange, StateError, StoreRef};
 
+/// A key and its value, borrowed.
+pub type EntryRef<'a> = (&'a [u8], &'a [u8]);
+
 /// A walk over a range of a store, in key order.
 ///
 /// As an iterator it copies each entry; [`next_entry`](Self::next_entry) lends it instead.
@@ -54,7 +57,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The next key and value; `None` behind the last.
-    pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>, StateError> {
+    pub fn next_entry(&mut self) -> Result<Option<EntryRef<'_>>, StateError> {
         match self.find_next()? {
             None => Ok(None),
             Some(Source::Layers(key, value)) => Ok(Some((key, value))),

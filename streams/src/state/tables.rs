@@ -67,11 +67,11 @@ impl Tables {
     }
 }
 
+/// Smallest and largest key.
+pub(super) type KeyBounds = (Vec<u8>, Vec<u8>);
+
 /// Bounds of a host's store as the tables keep them.
-pub(super) fn bounds_of(
-    host: &dyn StoreHost,
-    store: StoreIndex,
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, StateError> {
+pub(super) fn bounds_of(host: &dyn StoreHost, store: StoreIndex) -> Result<Option<KeyBounds>, StateError> {
     let owned = |key: Bytes| Vec::from(key);
     Ok(host
         .bounds(store)?

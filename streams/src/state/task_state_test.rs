@@ -220,7 +220,7 @@ fn a_pane_that_closes_before_the_next_step_never_reaches_the_host() {
     let mut state = open(&MemoryHosts::new());
     state
         .store(PANES)
-        .put(&window_key::encode(1_000, b"a"), &[7; 1_000]);
+        .put(&window_key::encode(1_000, b"a"), [7; 1_000]);
     commit(&mut state, 1);
     let (from, to) = window_key::panes_before(2_000);
     state.store(PANES).delete_range(&from, &to);
