@@ -73,10 +73,16 @@ pub(super) fn load(dir: &LogDir, request: &LoadRequest) -> Result<Loaded, Storag
 /// Brings the segments to what the journal says was durable.
 fn replay_journal(dir: &LogDir, request: &LoadRequest) -> DiskResult<()> {
     let mut replayed = 0;
+    let bases = segment_bases(&*dir.disk, &request.path)?;
     for piece in &request.journal {
         // Below the recovery point the segment itself is durable, and may since have been compacted or deleted.
-        if piece.next_offset <= request.recovery_point
-            || request.log_start.is_some_and(|start| piece.next_offset <= start)
+        if piece.next_offset <= request.recovery_point {
+            continue;
+        }
+        // Below the log start its segment may have been deleted, but only if a later one follows. A segment that still holds the log's end needs all
+        // its pieces: without the first ones it would end in a hole, and offsets given out before would be given out again.
+        if request.log_start.is_some_and(|start| piece.next_offset <= start)
+            && bases.iter().any(|base| *base > piece.segment_base)
         {
             continue;
         }
