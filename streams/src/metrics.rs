@@ -104,7 +104,8 @@ impl WorkerMetrics {
     pub(crate) fn committed(&self, latency: Duration) {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.commits.fetch_add(1, Ordering::Relaxed);
-        self.commit_latency_nanos_total.fetch_add(nanos, Ordering::Relaxed);
+        self.commit_latency_nanos_total
+            .fetch_add(nanos, Ordering::Relaxed);
         self.commit_latency_nanos_max.fetch_max(nanos, Ordering::Relaxed);
     }
 

@@ -12,7 +12,8 @@ use parking_lot::RwLock;
 
 use crate::serde::{SerdeError, SerdeRef};
 use crate::state::{
-    KeyRange, StateError, StateReader, StoreIndex, StoreKind, StoreSpec, TaskId, TaskState, ValueEnvelope, window_key,
+    KeyRange, StateError, StateReader, StoreIndex, StoreKind, StoreSpec, TaskId, TaskState, ValueEnvelope,
+    window_key,
 };
 
 /// Why a query has no answer.
@@ -95,7 +96,11 @@ pub struct StoreRegistry {
 impl StoreRegistry {
     /// Announces a store and the tasks that will hold it.
     pub(crate) fn announce(&self, spec: &StoreSpec, tasks: Vec<TaskId>) {
-        let registered = Registered { spec: spec.clone(), tasks, open: BTreeMap::new() };
+        let registered = Registered {
+            spec: spec.clone(),
+            tasks,
+            open: BTreeMap::new(),
+        };
         self.stores.write().insert(spec.name.clone(), registered);
     }
 
@@ -105,7 +110,14 @@ impl StoreRegistry {
         for (index, spec) in stores.iter().enumerate() {
             if let Some(registered) = known.get_mut(&spec.name) {
                 let index = StoreIndex::new(index as u32);
-                registered.open.insert(task, StorePart { task, reader: state.reader(), index });
+                registered.open.insert(
+                    task,
+                    StorePart {
+                        task,
+                        reader: state.reader(),
+                        index,
+                    },
+                );
             }
         }
     }
@@ -119,7 +131,11 @@ impl StoreRegistry {
 
     /// Names and kinds of all stores.
     pub fn stores(&self) -> Vec<StoreSpec> {
-        self.stores.read().values().map(|registered| registered.spec.clone()).collect()
+        self.stores
+            .read()
+            .values()
+            .map(|registered| registered.spec.clone())
+            .collect()
     }
 
     /// The parts of a store, ordered by task. Errs when there is no such store or a part is missing.
@@ -127,8 +143,15 @@ impl StoreRegistry {
         let stores = self.stores.read();
         let Some(registered) = stores.get(name) else {
             let known: Vec<&str> = stores.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(QueryError::UnknownStore { name: name.to_owned(), known });
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            };
+            return Err(QueryError::UnknownStore {
+                name: name.to_owned(),
+                known,
+            });
         };
         if registered.open.len() < registered.tasks.len() {
             return Err(QueryError::NotReady {
@@ -141,7 +164,10 @@ impl StoreRegistry {
     }
 
     fn kind(&self, name: &str) -> Option<StoreKind> {
-        self.stores.read().get(name).map(|registered| registered.spec.kind)
+        self.stores
+            .read()
+            .get(name)
+            .map(|registered| registered.spec.kind)
     }
 }
 
@@ -168,7 +194,9 @@ pub struct StoreView<K, V> {
 
 impl<K, V> std::fmt::Debug for StoreView<K, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoreView").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("StoreView")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -182,7 +210,12 @@ impl<K: 'static, V: 'static> StoreView<K, V> {
         // Unknown names are told at once; a store that is not ready yet is told by the reads.
         match registry.readers(name) {
             Err(error @ QueryError::UnknownStore { .. }) => Err(error),
-            _ => Ok(StoreView { registry, name: name.to_owned(), key, value }),
+            _ => Ok(StoreView {
+                registry,
+                name: name.to_owned(),
+                key,
+                value,
+            }),
         }
     }
 
@@ -190,7 +223,9 @@ impl<K: 'static, V: 'static> StoreView<K, V> {
     pub fn get(&self, key: &K) -> Result<Option<V>, QueryError> {
         self.needs_key_value("get; use fetch")?;
         let mut bytes = Vec::new();
-        self.key.serialize(key, &mut bytes).map_err(|cause| self.serde(cause))?;
+        self.key
+            .serialize(key, &mut bytes)
+            .map_err(|cause| self.serde(cause))?;
         for part in self.registry.readers(&self.name)? {
             if let Some(stored) = part.reader.get(part.index, &bytes)? {
                 return self.value_of(&stored).map(Some);
@@ -202,41 +237,76 @@ impl<K: 'static, V: 'static> StoreView<K, V> {
     /// All keys with their values, task by task, in the byte order of the keys within a task.
     pub fn all(&self) -> Result<Vec<(K, V)>, QueryError> {
         self.needs_key_value("all; use fetch_all")?;
-        self.scan(&KeyRange::all())?.into_iter().map(|(key, value)| self.entry(&key, &value)).collect()
+        self.scan(&KeyRange::all())?
+            .into_iter()
+            .map(|(key, value)| self.entry(&key, &value))
+            .collect()
     }
 
     /// Keys in `[from, to]` with their values, by the byte order of their serialised form, in that order.
     pub fn range(&self, from: &K, to: &K) -> Result<Vec<(K, V)>, QueryError> {
         self.needs_key_value("range; use fetch_all")?;
         let (mut first, mut last) = (Vec::new(), Vec::new());
-        self.key.serialize(from, &mut first).map_err(|cause| self.serde(cause))?;
-        self.key.serialize(to, &mut last).map_err(|cause| self.serde(cause))?;
+        self.key
+            .serialize(from, &mut first)
+            .map_err(|cause| self.serde(cause))?;
+        self.key
+            .serialize(to, &mut last)
+            .map_err(|cause| self.serde(cause))?;
         // The smallest key that is larger than `to`.
         last.push(0);
         let mut found = self.scan(&KeyRange::between(first, last))?;
         found.sort();
-        found.into_iter().map(|(key, value)| self.entry(&key, &value)).collect()
+        found
+            .into_iter()
+            .map(|(key, value)| self.entry(&key, &value))
+            .collect()
     }
 
     /// Windows of `key` that start in `[from_ms, to_ms]`, in time order.
-    pub fn fetch(&self, key: &K, from_ms: Timestamp, to_ms: Timestamp) -> Result<Vec<WindowEntry<K, V>>, QueryError> {
+    pub fn fetch(
+        &self,
+        key: &K,
+        from_ms: Timestamp,
+        to_ms: Timestamp,
+    ) -> Result<Vec<WindowEntry<K, V>>, QueryError> {
         let mut wanted = Vec::new();
-        self.key.serialize(key, &mut wanted).map_err(|cause| self.serde(cause))?;
+        self.key
+            .serialize(key, &mut wanted)
+            .map_err(|cause| self.serde(cause))?;
         let found = self.windows(from_ms, to_ms)?;
         let of_key = found.into_iter().filter(|(_, key, _)| *key == wanted);
-        of_key.map(|(start, key, value)| self.window(start, &key, &value)).collect()
+        of_key
+            .map(|(start, key, value)| self.window(start, &key, &value))
+            .collect()
     }
 
     /// Windows of all keys that start in `[from_ms, to_ms]`, in time order.
-    pub fn fetch_all(&self, from_ms: Timestamp, to_ms: Timestamp) -> Result<Vec<WindowEntry<K, V>>, QueryError> {
+    pub fn fetch_all(
+        &self,
+        from_ms: Timestamp,
+        to_ms: Timestamp,
+    ) -> Result<Vec<WindowEntry<K, V>>, QueryError> {
         let found = self.windows(from_ms, to_ms)?;
-        found.into_iter().map(|(start, key, value)| self.window(start, &key, &value)).collect()
+        found
+            .into_iter()
+            .map(|(start, key, value)| self.window(start, &key, &value))
+            .collect()
     }
 
-    fn windows(&self, from_ms: Timestamp, to_ms: Timestamp) -> Result<Vec<(Timestamp, Bytes, Bytes)>, QueryError> {
+    fn windows(
+        &self,
+        from_ms: Timestamp,
+        to_ms: Timestamp,
+    ) -> Result<Vec<(Timestamp, Bytes, Bytes)>, QueryError> {
         self.size_ms()?;
-        let to = to_ms.checked_add(1).map(|to| window_key::pane_prefix(to).to_vec());
-        let range = KeyRange { from: window_key::pane_prefix(from_ms).to_vec(), to };
+        let to = to_ms
+            .checked_add(1)
+            .map(|to| window_key::pane_prefix(to).to_vec());
+        let range = KeyRange {
+            from: window_key::pane_prefix(from_ms).to_vec(),
+            to,
+        };
         let mut found = Vec::new();
         for (key, value) in self.scan(&range)? {
             let (start, plain) = window_key::decode(&key).ok_or_else(|| self.damaged())?;
@@ -246,10 +316,20 @@ impl<K: 'static, V: 'static> StoreView<K, V> {
         Ok(found)
     }
 
-    fn window(&self, start_ms: Timestamp, key: &[u8], value: &Bytes) -> Result<WindowEntry<K, V>, QueryError> {
+    fn window(
+        &self,
+        start_ms: Timestamp,
+        key: &[u8],
+        value: &Bytes,
+    ) -> Result<WindowEntry<K, V>, QueryError> {
         let key = self.key.deserialize(key).map_err(|cause| self.serde(cause))?;
         let end_ms = start_ms.saturating_add(self.size_ms()?);
-        Ok(WindowEntry { key, start_ms, end_ms, value: self.value_of(value)? })
+        Ok(WindowEntry {
+            key,
+            start_ms,
+            end_ms,
+            value: self.value_of(value)?,
+        })
     }
 
     fn scan(&self, range: &KeyRange) -> Result<Vec<(Bytes, Bytes)>, QueryError> {
@@ -265,12 +345,17 @@ impl<K: 'static, V: 'static> StoreView<K, V> {
     }
 
     fn entry(&self, key: &[u8], value: &[u8]) -> Result<(K, V), QueryError> {
-        Ok((self.key.deserialize(key).map_err(|cause| self.serde(cause))?, self.value_of(value)?))
+        Ok((
+            self.key.deserialize(key).map_err(|cause| self.serde(cause))?,
+            self.value_of(value)?,
+        ))
     }
 
     fn value_of(&self, stored: &[u8]) -> Result<V, QueryError> {
         let envelope = ValueEnvelope::parse(stored).map_err(|_| self.damaged())?;
-        self.value.deserialize(envelope.value).map_err(|cause| self.serde(cause))
+        self.value
+            .deserialize(envelope.value)
+            .map_err(|cause| self.serde(cause))
     }
 
     fn size_ms(&self) -> Result<i64, QueryError> {
@@ -288,14 +373,23 @@ impl<K: 'static, V: 'static> StoreView<K, V> {
     }
 
     fn wrong_kind(&self, actual: &'static str, operation: &'static str) -> QueryError {
-        QueryError::WrongKind { name: self.name.clone(), actual, operation }
+        QueryError::WrongKind {
+            name: self.name.clone(),
+            actual,
+            operation,
+        }
     }
 
     fn serde(&self, cause: SerdeError) -> QueryError {
-        QueryError::Serde { name: self.name.clone(), cause }
+        QueryError::Serde {
+            name: self.name.clone(),
+            cause,
+        }
     }
 
     fn damaged(&self) -> QueryError {
-        QueryError::Damaged { name: self.name.clone() }
+        QueryError::Damaged {
+            name: self.name.clone(),
+        }
     }
 }

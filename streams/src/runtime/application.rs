@@ -12,7 +12,7 @@ use super::config::StreamsConfig;
 use super::log_calls::LogCalls;
 use crate::query::StoreRegistry;
 use crate::state::{StoreHostFactory, TaskId};
-use crate::topology::{Plan, SubTopology, Topology, TopicRef};
+use crate::topology::{Plan, SubTopology, TopicRef, Topology};
 
 /// Progress of the replay of one changelog, told while a task opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +70,20 @@ impl Application {
             .sub_topology(task)
             .source_topics()
             .map(|topic| (topic.resolve(&self.id), matches!(topic, TopicRef::Repartition(_))))
-            .filter(|(name, _)| self.partitions.get(name).is_some_and(|count| task.partition.get() < *count))
-            .map(|(topic, repartition)| (TopicPartition { topic, partition: task.partition }, repartition))
+            .filter(|(name, _)| {
+                self.partitions
+                    .get(name)
+                    .is_some_and(|count| task.partition.get() < *count)
+            })
+            .map(|(topic, repartition)| {
+                (
+                    TopicPartition {
+                        topic,
+                        partition: task.partition,
+                    },
+                    repartition,
+                )
+            })
             .collect();
         inputs.sort();
         inputs.dedup();
@@ -80,8 +92,12 @@ impl Application {
 
     /// Every input partition of the application.
     pub(crate) fn all_inputs(&self) -> Vec<TopicPartition> {
-        let mut all: Vec<TopicPartition> =
-            self.plan.tasks().flat_map(|task| self.inputs(task)).map(|(partition, _)| partition).collect();
+        let mut all: Vec<TopicPartition> = self
+            .plan
+            .tasks()
+            .flat_map(|task| self.inputs(task))
+            .map(|(partition, _)| partition)
+            .collect();
         all.sort();
         all.dedup();
         all
@@ -89,13 +105,23 @@ impl Application {
 }
 
 /// The changelog partition of a store in a task.
-pub(crate) fn changelog_partition(application_id: &str, store: &str, partition: PartitionId) -> TopicPartition {
+pub(crate) fn changelog_partition(
+    application_id: &str,
+    store: &str,
+    partition: PartitionId,
+) -> TopicPartition {
     let name = crate::topology::topic_names::changelog_topic(application_id, store);
     let topic = TopicName::new(&name).expect("internal names were checked when the plan was made");
     TopicPartition { topic, partition }
 }
 
 /// First and end offset of partitions as `(earliest, end)` requests.
-pub(crate) fn range_requests(partition: &TopicPartition, end: OffsetSpec) -> Vec<(TopicPartition, OffsetSpec)> {
-    vec![(partition.clone(), OffsetSpec::Earliest), (partition.clone(), end)]
+pub(crate) fn range_requests(
+    partition: &TopicPartition,
+    end: OffsetSpec,
+) -> Vec<(TopicPartition, OffsetSpec)> {
+    vec![
+        (partition.clone(), OffsetSpec::Earliest),
+        (partition.clone(), end),
+    ]
 }

@@ -196,12 +196,24 @@ enum Phase {
     /// Full batches of the transaction being filled are on their way.
     Streaming,
     /// `Prepare` was given out.
-    Preparing { txn: TxnSeq },
-    Sending { txn: TxnSeq },
-    CommittingOffsets { txn: TxnSeq },
-    Ending { txn: TxnSeq },
-    Fencing { unknown: Option<TxnSeq> },
-    Resolving { unknown: Option<TxnSeq> },
+    Preparing {
+        txn: TxnSeq,
+    },
+    Sending {
+        txn: TxnSeq,
+    },
+    CommittingOffsets {
+        txn: TxnSeq,
+    },
+    Ending {
+        txn: TxnSeq,
+    },
+    Fencing {
+        unknown: Option<TxnSeq>,
+    },
+    Resolving {
+        unknown: Option<TxnSeq>,
+    },
     Stopped,
 }
 
@@ -244,7 +256,9 @@ impl CommitMachine {
     #[must_use]
     pub fn may_process(&self) -> bool {
         match self.phase {
-            Phase::Fencing { .. } | Phase::Resolving { .. } | Phase::Stopped | Phase::Preparing { .. } => false,
+            Phase::Fencing { .. } | Phase::Resolving { .. } | Phase::Stopped | Phase::Preparing { .. } => {
+                false
+            }
             _ => self.filling.bytes < self.policy.uncommitted_bytes_max,
         }
     }
@@ -258,7 +272,9 @@ impl CommitMachine {
     /// When the transaction being filled is due; `None` when it is empty.
     #[must_use]
     pub fn due_at(&self) -> Option<Timestamp> {
-        self.filling.since.map(|since| since + self.policy.interval.as_millis() as Timestamp)
+        self.filling
+            .since
+            .map(|since| since + self.policy.interval.as_millis() as Timestamp)
     }
 
     /// Takes a fact and says what to do about it.
@@ -276,7 +292,11 @@ impl CommitMachine {
             Event::CommitNow => self.filling.commit_now = self.filling.since.is_some(),
             Event::BatchesFull => self.filling.batches_full = true,
             Event::Prepared { txn } => {
-                assert_eq!(self.phase, Phase::Preparing { txn }, "prepared what was not asked for");
+                assert_eq!(
+                    self.phase,
+                    Phase::Preparing { txn },
+                    "prepared what was not asked for"
+                );
                 self.phase = Phase::Sending { txn };
                 commands.push_back(Command::Produce);
             }
@@ -300,7 +320,9 @@ impl CommitMachine {
                 }
             }
             Event::Ended => {
-                let Phase::Ending { txn } = self.phase else { unreachable!("ended while {:?}", self.phase) };
+                let Phase::Ending { txn } = self.phase else {
+                    unreachable!("ended while {:?}", self.phase)
+                };
                 self.committed(txn, &mut commands);
             }
             Event::Failed(failure) => self.failed(&failure, &mut commands),
@@ -339,7 +361,10 @@ impl CommitMachine {
             // A fence or a read that failed is repeated with the same question.
             Phase::Fencing { unknown } | Phase::Resolving { unknown } => unknown,
             Phase::Idle | Phase::Preparing { .. } | Phase::Stopped => {
-                unreachable!("a failure without a step in flight: {failure:?} while {:?}", self.phase)
+                unreachable!(
+                    "a failure without a step in flight: {failure:?} while {:?}",
+                    self.phase
+                )
             }
         };
         self.recover(unknown, commands);
@@ -422,14 +447,22 @@ pub fn verdict(
         if now.as_ref() == Some(expected) {
             committed += 1;
         } else if now != before(partition) {
-            let now = now.map_or_else(|| "no offset".to_owned(), |(offset, _)| format!("offset {offset}"));
-            return Verdict::Foreign(format!("{partition} has {now}, which this worker never committed"));
+            let now = now.map_or_else(
+                || "no offset".to_owned(),
+                |(offset, _)| format!("offset {offset}"),
+            );
+            return Verdict::Foreign(format!(
+                "{partition} has {now}, which this worker never committed"
+            ));
         }
     }
     match committed {
         0 => Verdict::NotCommitted,
         n if n == written.len() => Verdict::Committed,
-        n => Verdict::Foreign(format!("{n} of {} offsets of one transaction are committed", written.len())),
+        n => Verdict::Foreign(format!(
+            "{n} of {} offsets of one transaction are committed",
+            written.len()
+        )),
     }
 }
 

@@ -20,9 +20,18 @@ fn one(commands: VecDeque<Command>) -> Command {
 fn to_ending(machine: &mut CommitMachine, txn: TxnSeq) {
     machine.handle(Event::Worked { bytes: 10 }, 0);
     assert_eq!(one(machine.handle(Event::Tick, 100)), Command::Prepare { txn });
-    assert_eq!(one(machine.handle(Event::Prepared { txn }, 100)), Command::Produce);
-    assert_eq!(one(machine.handle(Event::Produced, 101)), Command::CommitOffsets { txn });
-    assert_eq!(one(machine.handle(Event::OffsetsCommitted, 102)), Command::EndTxn { txn });
+    assert_eq!(
+        one(machine.handle(Event::Prepared { txn }, 100)),
+        Command::Produce
+    );
+    assert_eq!(
+        one(machine.handle(Event::Produced, 101)),
+        Command::CommitOffsets { txn }
+    );
+    assert_eq!(
+        one(machine.handle(Event::OffsetsCommitted, 102)),
+        Command::EndTxn { txn }
+    );
 }
 
 #[test]
@@ -37,7 +46,10 @@ fn an_idle_worker_opens_no_transaction() {
 fn applies_only_after_the_answer_of_end_txn() {
     let mut machine = machine();
     to_ending(&mut machine, TxnSeq(1));
-    assert_eq!(one(machine.handle(Event::Ended, 103)), Command::Apply { txn: TxnSeq(1) });
+    assert_eq!(
+        one(machine.handle(Event::Ended, 103)),
+        Command::Apply { txn: TxnSeq(1) }
+    );
     assert!(machine.is_quiet());
 }
 
@@ -45,10 +57,19 @@ fn applies_only_after_the_answer_of_end_txn() {
 fn commits_early_by_bytes_and_pauses_while_both_overlays_are_full() {
     let mut machine = machine();
     let full = CommitPolicy::default().uncommitted_bytes_max;
-    assert_eq!(one(machine.handle(Event::Worked { bytes: full }, 5)), Command::Prepare { txn: TxnSeq(1) });
+    assert_eq!(
+        one(machine.handle(Event::Worked { bytes: full }, 5)),
+        Command::Prepare { txn: TxnSeq(1) }
+    );
     machine.handle(Event::Prepared { txn: TxnSeq(1) }, 5);
-    assert!(machine.may_process(), "the next transaction may be processed while the first commits");
-    assert!(machine.handle(Event::Worked { bytes: full }, 6).is_empty(), "one commit at a time");
+    assert!(
+        machine.may_process(),
+        "the next transaction may be processed while the first commits"
+    );
+    assert!(
+        machine.handle(Event::Worked { bytes: full }, 6).is_empty(),
+        "one commit at a time"
+    );
     assert!(!machine.may_process());
 }
 
@@ -60,7 +81,13 @@ fn the_next_transaction_is_not_sent_before_the_verdict_on_the_first() {
     assert!(machine.handle(Event::BatchesFull, 103).is_empty());
     assert!(machine.handle(Event::Tick, 500).is_empty());
     let commands = machine.handle(Event::Ended, 500);
-    assert_eq!(commands, [Command::Apply { txn: TxnSeq(1) }, Command::Prepare { txn: TxnSeq(2) }]);
+    assert_eq!(
+        commands,
+        [
+            Command::Apply { txn: TxnSeq(1) },
+            Command::Prepare { txn: TxnSeq(2) }
+        ]
+    );
 }
 
 #[test]
@@ -68,8 +95,14 @@ fn full_batches_of_the_open_transaction_are_sent_early() {
     let mut machine = machine();
     machine.handle(Event::Worked { bytes: 1 }, 0);
     assert_eq!(one(machine.handle(Event::BatchesFull, 1)), Command::Produce);
-    assert!(machine.handle(Event::Tick, 100).is_empty(), "due, but a batch is in flight");
-    assert_eq!(one(machine.handle(Event::Produced, 101)), Command::Prepare { txn: TxnSeq(1) });
+    assert!(
+        machine.handle(Event::Tick, 100).is_empty(),
+        "due, but a batch is in flight"
+    );
+    assert_eq!(
+        one(machine.handle(Event::Produced, 101)),
+        Command::Prepare { txn: TxnSeq(1) }
+    );
 }
 
 #[test]
@@ -77,9 +110,15 @@ fn an_unknown_outcome_is_fenced_and_read_then_applied_when_committed() {
     let mut machine = machine();
     to_ending(&mut machine, TxnSeq(1));
     machine.handle(Event::Worked { bytes: 7 }, 103);
-    assert_eq!(one(machine.handle(Event::Failed(Failure::Unknown("timed out".into())), 104)), Command::Fence);
+    assert_eq!(
+        one(machine.handle(Event::Failed(Failure::Unknown("timed out".into())), 104)),
+        Command::Fence
+    );
     assert!(!machine.may_process(), "frozen while the outcome is unknown");
-    assert_eq!(one(machine.handle(Event::FenceDone, 105)), Command::ReadCommitted { txn: Some(TxnSeq(1)) });
+    assert_eq!(
+        one(machine.handle(Event::FenceDone, 105)),
+        Command::ReadCommitted { txn: Some(TxnSeq(1)) }
+    );
     let commands = machine.handle(Event::Resolved(Verdict::Committed), 106);
     assert_eq!(commands, [Command::Apply { txn: TxnSeq(1) }]);
     assert!(!machine.is_quiet(), "the work of the second transaction is kept");
@@ -92,7 +131,10 @@ fn an_unknown_outcome_that_did_not_happen_drops_both_transactions() {
     machine.handle(Event::Worked { bytes: 7 }, 103);
     machine.handle(Event::Failed(Failure::Unknown("timed out".into())), 104);
     machine.handle(Event::FenceDone, 105);
-    assert_eq!(one(machine.handle(Event::Resolved(Verdict::NotCommitted), 106)), Command::DropEverything);
+    assert_eq!(
+        one(machine.handle(Event::Resolved(Verdict::NotCommitted), 106)),
+        Command::DropEverything
+    );
     assert!(machine.is_quiet());
     assert!(machine.may_process());
 }
@@ -104,7 +146,10 @@ fn a_fenced_worker_drops_what_it_has_and_touches_the_log_no_more() {
     let commands = machine.handle(Event::Failed(Failure::Fenced("epoch 3 < 4".into())), 104);
     assert_eq!(
         commands,
-        [Command::DropEverything, Command::Stop(StopReason::Fenced("epoch 3 < 4".into()))]
+        [
+            Command::DropEverything,
+            Command::Stop(StopReason::Fenced("epoch 3 < 4".into()))
+        ]
     );
     assert!(!machine.may_process());
 }
@@ -116,54 +161,102 @@ fn foreign_offsets_stop_the_worker_by_name() {
     machine.handle(Event::Failed(Failure::Unknown("timed out".into())), 104);
     machine.handle(Event::FenceDone, 105);
     let commands = machine.handle(Event::Resolved(Verdict::Foreign("orders-0 has 7".into())), 106);
-    assert_eq!(commands.back(), Some(&Command::Stop(StopReason::ForeignOffsets("orders-0 has 7".into()))));
+    assert_eq!(
+        commands.back(),
+        Some(&Command::Stop(StopReason::ForeignOffsets(
+            "orders-0 has 7".into()
+        )))
+    );
 }
 
 #[test]
 fn recoveries_without_a_commit_are_bounded() {
-    let mut machine =
-        CommitMachine::new(CommitPolicy { recoveries_max: 2, ..CommitPolicy::default() }, TxnSeq(1));
+    let mut machine = CommitMachine::new(
+        CommitPolicy {
+            recoveries_max: 2,
+            ..CommitPolicy::default()
+        },
+        TxnSeq(1),
+    );
     to_ending(&mut machine, TxnSeq(1));
-    assert_eq!(one(machine.handle(Event::Failed(Failure::NotDone("down".into())), 1)), Command::Fence);
-    assert_eq!(one(machine.handle(Event::Failed(Failure::NotDone("down".into())), 2)), Command::Fence);
+    assert_eq!(
+        one(machine.handle(Event::Failed(Failure::NotDone("down".into())), 1)),
+        Command::Fence
+    );
+    assert_eq!(
+        one(machine.handle(Event::Failed(Failure::NotDone("down".into())), 2)),
+        Command::Fence
+    );
     let commands = machine.handle(Event::Failed(Failure::NotDone("down".into())), 3);
     assert_eq!(
         commands.back(),
-        Some(&Command::Stop(StopReason::TooManyRecoveries { attempts: 2, last: "down".into() }))
+        Some(&Command::Stop(StopReason::TooManyRecoveries {
+            attempts: 2,
+            last: "down".into()
+        }))
     );
 }
 
 #[test]
 fn at_least_once_applies_after_the_offset_commit() {
-    let policy = CommitPolicy { exactly_once: false, ..CommitPolicy::default() };
+    let policy = CommitPolicy {
+        exactly_once: false,
+        ..CommitPolicy::default()
+    };
     let mut machine = CommitMachine::new(policy, TxnSeq(1));
     machine.handle(Event::Worked { bytes: 10 }, 0);
     machine.handle(Event::Tick, 100);
     machine.handle(Event::Prepared { txn: TxnSeq(1) }, 100);
     machine.handle(Event::Produced, 101);
-    assert_eq!(one(machine.handle(Event::OffsetsCommitted, 102)), Command::Apply { txn: TxnSeq(1) });
+    assert_eq!(
+        one(machine.handle(Event::OffsetsCommitted, 102)),
+        Command::Apply { txn: TxnSeq(1) }
+    );
 }
 
 fn partition(n: i32) -> TopicPartition {
-    TopicPartition { topic: TopicName::new("orders").expect("a valid name"), partition: PartitionId::new(n) }
+    TopicPartition {
+        topic: TopicName::new("orders").expect("a valid name"),
+        partition: PartitionId::new(n),
+    }
 }
 
 #[test]
 fn the_verdict_needs_every_offset_or_none() {
     let offset = |n: i64, text: &str| Some((Offset::new(n), text.to_owned()));
-    let written = [(partition(0), (Offset::new(5), "t2".to_owned())), (partition(1), (Offset::new(3), "t2".to_owned()))];
+    let written = [
+        (partition(0), (Offset::new(5), "t2".to_owned())),
+        (partition(1), (Offset::new(3), "t2".to_owned())),
+    ];
     let before = |_: &TopicPartition| offset(3, "t1");
     assert_eq!(
-        verdict(&written, &before, &|p| if p.partition == PartitionId::new(0) { offset(5, "t2") } else { offset(3, "t2") }),
+        verdict(&written, &before, &|p| if p.partition == PartitionId::new(0) {
+            offset(5, "t2")
+        } else {
+            offset(3, "t2")
+        }),
         Verdict::Committed
     );
-    assert_eq!(verdict(&written, &before, &|_| offset(3, "t1")), Verdict::NotCommitted);
+    assert_eq!(
+        verdict(&written, &before, &|_| offset(3, "t1")),
+        Verdict::NotCommitted
+    );
     assert!(matches!(
-        verdict(&written, &before, &|p| if p.partition == PartitionId::new(0) { offset(5, "t2") } else { offset(3, "t1") }),
+        verdict(&written, &before, &|p| if p.partition == PartitionId::new(0) {
+            offset(5, "t2")
+        } else {
+            offset(3, "t1")
+        }),
         Verdict::Foreign(_)
     ));
-    assert!(matches!(verdict(&written, &before, &|_| offset(9, "x")), Verdict::Foreign(_)));
-    assert!(matches!(verdict(&written, &before, &|_| None), Verdict::Foreign(_)));
+    assert!(matches!(
+        verdict(&written, &before, &|_| offset(9, "x")),
+        Verdict::Foreign(_)
+    ));
+    assert!(matches!(
+        verdict(&written, &before, &|_| None),
+        Verdict::Foreign(_)
+    ));
 }
 
 /// What happens to one step in the toy log.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millpond_log::broker::{
-    Broker, BrokerError, ErrorCode, ErrorKind, FetchRequest, FetchResponse, Isolation, NewTopic, OffsetAndMetadata,
-    OffsetSpec, ProduceAck, ProduceRequest, ProducerIdentity, TopicDescription, TxnOffsetCommit, TxnResult,
+    Broker, BrokerError, ErrorCode, ErrorKind, FetchRequest, FetchResponse, Isolation, NewTopic,
+    OffsetAndMetadata, OffsetSpec, ProduceAck, ProduceRequest, ProducerIdentity, TopicDescription,
+    TxnOffsetCommit, TxnResult,
 };
 use millpond_log::types::{GroupId, Offset, TopicName, TopicPartition, TransactionalId};
 
@@ -52,7 +53,12 @@ impl LogClient for EmbeddedLog {
     }
 
     async fn produce(&self, request: ProduceRequest) -> Vec<Result<ProduceAck, LogError>> {
-        self.broker.produce(request).await.into_iter().map(|answer| answer.map_err(LogError::from)).collect()
+        self.broker
+            .produce(request)
+            .await
+            .into_iter()
+            .map(|answer| answer.map_err(LogError::from))
+            .collect()
     }
 
     async fn init_producer_id(
@@ -73,7 +79,10 @@ impl LogClient for EmbeddedLog {
         identity: ProducerIdentity,
         result: TxnResult,
     ) -> Result<ProducerIdentity, LogError> {
-        Ok(self.broker.end_txn(&id, identity.producer_id, identity.producer_epoch, result).await?)
+        Ok(self
+            .broker
+            .end_txn(&id, identity.producer_id, identity.producer_epoch, result)
+            .await?)
     }
 
     async fn offset_commit(
@@ -89,11 +98,19 @@ impl LogClient for EmbeddedLog {
         group: GroupId,
         partitions: Vec<TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, LogError> {
-        Ok(self.broker.offset_fetch(&group, Some(partitions)).await?.into_iter().collect())
+        Ok(self
+            .broker
+            .offset_fetch(&group, Some(partitions))
+            .await?
+            .into_iter()
+            .collect())
     }
 
     async fn list_offsets(&self, asked: Vec<(TopicPartition, OffsetSpec)>) -> Result<Vec<Offset>, LogError> {
-        let answers = self.broker.list_offsets(asked.clone(), Isolation::ReadUncommitted).await;
+        let answers = self
+            .broker
+            .list_offsets(asked.clone(), Isolation::ReadUncommitted)
+            .await;
         let mut offsets = Vec::with_capacity(answers.len());
         for ((partition, spec), answer) in asked.iter().zip(answers) {
             let none = || LogError::Refused(format!("{partition} has no offset for {spec:?}"));
@@ -122,7 +139,10 @@ impl LogClient for EmbeddedLog {
     }
 
     async fn delete_records(&self, below: Vec<(TopicPartition, Offset)>) -> Result<(), LogError> {
-        let below = below.into_iter().map(|(partition, offset)| (partition, Some(offset))).collect();
+        let below = below
+            .into_iter()
+            .map(|(partition, offset)| (partition, Some(offset)))
+            .collect();
         for answer in self.broker.delete_records(below).await {
             answer?;
         }

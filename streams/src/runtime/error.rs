@@ -15,7 +15,9 @@ pub enum RuntimeError {
         message: String,
     },
     /// An internal topic exists, but not as this topology needs it.
-    #[error("internal topic {topic:?} has {found}, but this topology needs {expected}; was the input repartitioned, or the application id reused?")]
+    #[error(
+        "internal topic {topic:?} has {found}, but this topology needs {expected}; was the input repartitioned, or the application id reused?"
+    )]
     InternalTopicMismatch {
         /// The topic.
         topic: String,

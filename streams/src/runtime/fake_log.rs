@@ -8,14 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use millpond_log::broker::{
-    AbortedTxn, FetchRequest, FetchResponse, FetchedData, NewTopic, OffsetAndMetadata, OffsetSpec, ProduceAck,
-    ProduceRequest, ProducerIdentity, TopicDescription, TxnOffsetCommit, TxnResult,
+    AbortedTxn, FetchRequest, FetchResponse, FetchedData, NewTopic, OffsetAndMetadata, OffsetSpec,
+    ProduceAck, ProduceRequest, ProducerIdentity, TopicDescription, TxnOffsetCommit, TxnResult,
 };
 use millpond_log::clock::Clock;
 use millpond_log::record::patch::set_base_offset;
 use millpond_log::record::{BatchBuilder, BatchOptions, ControlRecord, RecordBatch};
 use millpond_log::types::{
-    GroupId, Offset, PartitionId, ProducerEpoch, ProducerId, TopicId, TopicName, TopicPartition, TransactionalId,
+    GroupId, Offset, PartitionId, ProducerEpoch, ProducerId, TopicId, TopicName, TopicPartition,
+    TransactionalId,
 };
 use parking_lot::Mutex;
 
@@ -70,7 +71,10 @@ pub(crate) struct FakeLog {
 
 impl FakeLog {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        FakeLog { inner: Arc::default(), clock }
+        FakeLog {
+            inner: Arc::default(),
+            clock,
+        }
     }
 
     pub(crate) fn add_topic(&self, name: &str, partitions: i32) {
@@ -82,7 +86,9 @@ impl FakeLog {
     pub(crate) fn send(&self, topic: &str, partition: i32, records: &[(&str, &str, i64)]) {
         let mut builder = BatchBuilder::new(BatchOptions::default());
         for (key, value, time) in records {
-            builder.append(*time, Some(key.as_bytes()), Some(value.as_bytes()), &[]).expect("a small record");
+            builder
+                .append(*time, Some(key.as_bytes()), Some(value.as_bytes()), &[])
+                .expect("a small record");
         }
         let batch = builder.build();
         self.inner.lock().append(&partition_of(topic, partition), &batch);
@@ -93,12 +99,23 @@ impl FakeLog {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let inner = self.inner.lock();
         let mut found = Vec::new();
-        for (name, log) in inner.partitions.iter().filter(|(name, _)| name.topic.as_str() == topic) {
+        for (name, log) in inner
+            .partitions
+            .iter()
+            .filter(|(name, _)| name.topic.as_str() == topic)
+        {
             let mut queue = InputQueue::new(name.clone(), Offset::ZERO);
             let (batches, aborted) = log.stable_from(Offset::ZERO);
-            let aborted = aborted.into_iter().map(|txn| (txn.producer_id, txn.first_offset)).collect();
-            queue.push(Offset::ZERO, batches, aborted, Offset::new(log.stable())).expect("sound batches");
-            let Some(run) = queue.take(usize::MAX, None).expect("sound batches") else { continue };
+            let aborted = aborted
+                .into_iter()
+                .map(|txn| (txn.producer_id, txn.first_offset))
+                .collect();
+            queue
+                .push(Offset::ZERO, batches, aborted, Offset::new(log.stable()))
+                .expect("sound batches");
+            let Some(run) = queue.take(usize::MAX, None).expect("sound batches") else {
+                continue;
+            };
             for record in run.batch.records() {
                 let record = record.expect("a sound record").record;
                 found.push((text(record.key.unwrap_or_default()), record.value.map(text)));
@@ -120,7 +137,10 @@ impl FakeLog {
 
 pub(crate) fn partition_of(topic: &str, partition: i32) -> TopicPartition {
     let topic = TopicName::new(topic).expect("a valid name");
-    TopicPartition { topic, partition: PartitionId::new(partition) }
+    TopicPartition {
+        topic,
+        partition: PartitionId::new(partition),
+    }
 }
 
 impl Partition {
@@ -135,15 +155,23 @@ impl Partition {
             let batch = RecordBatch::parse((*bytes).clone()).expect("our own batch");
             batch.last_offset() >= from && batch.base_offset().get() < stable
         };
-        let aborted = self.aborted.iter().filter(|(_, marker)| *marker >= from.get()).map(|(txn, _)| *txn);
-        (self.batches.iter().filter(visible).cloned().collect(), aborted.collect())
+        let aborted = self
+            .aborted
+            .iter()
+            .filter(|(_, marker)| *marker >= from.get())
+            .map(|(txn, _)| *txn);
+        (
+            self.batches.iter().filter(visible).cloned().collect(),
+            aborted.collect(),
+        )
     }
 }
 
 impl Inner {
     fn add_topic(&mut self, name: TopicName, partitions: i32, configs: BTreeMap<String, String>) {
         for partition in 0..partitions {
-            self.partitions.insert(partition_of(name.as_str(), partition), Partition::default());
+            self.partitions
+                .insert(partition_of(name.as_str(), partition), Partition::default());
         }
         self.topics.insert(name, (partitions, configs));
     }
@@ -162,8 +190,16 @@ impl Inner {
         Some(base)
     }
 
-    fn current(&mut self, id: &TransactionalId, producer: ProducerId, epoch: ProducerEpoch) -> Result<&mut Producer, LogError> {
-        let known = self.producers.get_mut(id).ok_or_else(|| LogError::Refused(format!("no {id}")))?;
+    fn current(
+        &mut self,
+        id: &TransactionalId,
+        producer: ProducerId,
+        epoch: ProducerEpoch,
+    ) -> Result<&mut Producer, LogError> {
+        let known = self
+            .producers
+            .get_mut(id)
+            .ok_or_else(|| LogError::Refused(format!("no {id}")))?;
         if known.identity.producer_id != producer || known.identity.producer_epoch != epoch {
             return Err(LogError::Fenced(format!("epoch {epoch} of {id} is not current")));
         }
@@ -186,8 +222,15 @@ impl Inner {
             let batch = marker.to_batch(identity.producer_id, identity.producer_epoch, 0);
             self.append(&partition, &batch);
             let log = self.partitions.get_mut(&partition).expect("appended just above");
-            if let Some(first) = log.open.remove(&identity.producer_id).filter(|_| result == TxnResult::Abort) {
-                let txn = AbortedTxn { producer_id: identity.producer_id, first_offset: Offset::new(first) };
+            if let Some(first) = log
+                .open
+                .remove(&identity.producer_id)
+                .filter(|_| result == TxnResult::Abort)
+            {
+                let txn = AbortedTxn {
+                    producer_id: identity.producer_id,
+                    first_offset: Offset::new(first),
+                };
                 log.aborted.push((txn, log.end - 1));
             }
         }
@@ -209,7 +252,10 @@ impl LogClient for FakeLog {
             let mut bytes = 0;
             for asked in &request.partitions {
                 let inner = self.inner.lock();
-                let log = inner.partitions.get(&asked.partition).ok_or_else(|| LogError::UnknownTopic(asked.partition.to_string()))?;
+                let log = inner
+                    .partitions
+                    .get(&asked.partition)
+                    .ok_or_else(|| LogError::UnknownTopic(asked.partition.to_string()))?;
                 let (batches, aborted) = log.stable_from(asked.fetch_offset);
                 bytes += batches.iter().map(Bytes::len).sum::<usize>();
                 let data = FetchedData {
@@ -235,9 +281,11 @@ impl LogClient for FakeLog {
         for partition in &request.partitions {
             let batch = RecordBatch::parse(partition.batches.clone()).expect("a sound batch");
             let allowed = match &request.transactional_id {
-                Some(id) => inner.current(id, batch.producer_id(), batch.producer_epoch()).map(|producer| {
-                    producer.partitions.insert(partition.partition.clone());
-                }),
+                Some(id) => inner
+                    .current(id, batch.producer_id(), batch.producer_epoch())
+                    .map(|producer| {
+                        producer.partitions.insert(partition.partition.clone());
+                    }),
                 None => Ok(()),
             };
             answers.push(match allowed {
@@ -270,14 +318,22 @@ impl LogClient for FakeLog {
         if inner.producers.contains_key(&id) {
             return Ok(inner.finish(&id, TxnResult::Abort));
         }
-        let producer = Producer { identity: fresh, partitions: BTreeSet::new(), offsets: Vec::new() };
+        let producer = Producer {
+            identity: fresh,
+            partitions: BTreeSet::new(),
+            offsets: Vec::new(),
+        };
         inner.producers.insert(id, producer);
         Ok(fresh)
     }
 
     async fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> Result<(), LogError> {
         let mut inner = self.inner.lock();
-        let producer = inner.current(&commit.transactional_id, commit.producer_id, commit.producer_epoch)?;
+        let producer = inner.current(
+            &commit.transactional_id,
+            commit.producer_id,
+            commit.producer_epoch,
+        )?;
         for (partition, offset) in commit.offsets {
             producer.offsets.push((commit.group.clone(), partition, offset));
         }
@@ -335,7 +391,10 @@ impl LogClient for FakeLog {
         asked
             .iter()
             .map(|(partition, spec)| {
-                let log = inner.partitions.get(partition).ok_or_else(|| LogError::UnknownTopic(partition.to_string()))?;
+                let log = inner
+                    .partitions
+                    .get(partition)
+                    .ok_or_else(|| LogError::UnknownTopic(partition.to_string()))?;
                 Ok(Offset::new(match spec {
                     OffsetSpec::Earliest => log.start,
                     OffsetSpec::LastStable => log.stable(),
@@ -349,7 +408,13 @@ impl LogClient for FakeLog {
         let inner = self.inner.lock();
         let found = names.into_iter().filter_map(|name| {
             let (partitions, configs) = inner.topics.get(&name)?.clone();
-            Some(TopicDescription { name, id: TopicId::ZERO, partitions, configs, internal: false })
+            Some(TopicDescription {
+                name,
+                id: TopicId::ZERO,
+                partitions,
+                configs,
+                internal: false,
+            })
         });
         Ok(found.collect())
     }

@@ -49,7 +49,9 @@ pub struct StreamsHandle {
 
 impl std::fmt::Debug for Application {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Application").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Application")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -65,7 +67,12 @@ impl StreamsHandle {
         workers: Vec<Arc<WorkerStatus>>,
         control: watch::Sender<Control>,
     ) -> Self {
-        StreamsHandle { app, workers, control, threads: Vec::new() }
+        StreamsHandle {
+            app,
+            workers,
+            control,
+            threads: Vec::new(),
+        }
     }
 
     pub(crate) fn add_thread(&mut self, thread: WorkerThread) {
@@ -94,7 +101,11 @@ impl StreamsHandle {
         if states.contains(&WorkerState::Starting) {
             return StreamsState::Starting;
         }
-        if states.contains(&WorkerState::Restoring) { StreamsState::Restoring } else { StreamsState::Running }
+        if states.contains(&WorkerState::Restoring) {
+            StreamsState::Restoring
+        } else {
+            StreamsState::Running
+        }
     }
 
     /// All counters, summed over the workers.
@@ -157,11 +168,17 @@ impl StreamsHandle {
     /// Input that keeps coming may keep it waiting. Errs when a worker fails or the application is stopped. Cancel-safe.
     pub async fn wait_until_caught_up(&self) -> Result<(), RuntimeError> {
         let inputs = self.app.all_inputs();
-        let asked: Vec<_> = inputs.iter().map(|partition| (partition.clone(), OffsetSpec::Latest)).collect();
+        let asked: Vec<_> = inputs
+            .iter()
+            .map(|partition| (partition.clone(), OffsetSpec::Latest))
+            .collect();
         let mut watches: Vec<_> = self.workers.iter().map(|worker| worker.watch()).collect();
         loop {
             self.still_running()?;
-            let before: Vec<_> = watches.iter_mut().map(|watch| watch.borrow_and_update().clone()).collect();
+            let before: Vec<_> = watches
+                .iter_mut()
+                .map(|watch| watch.borrow_and_update().clone())
+                .collect();
             if before.iter().all(|progress| progress.quiet) {
                 let ends = self
                     .app
@@ -169,14 +186,22 @@ impl StreamsHandle {
                     .list_offsets(asked.clone())
                     .await
                     .map_err(|error| log_error("listing the ends of the input", &error))?;
-                let positions: BTreeMap<_, _> =
-                    before.iter().flat_map(|progress| &progress.positions).map(|(p, o)| (p, *o)).collect();
+                let positions: BTreeMap<_, _> = before
+                    .iter()
+                    .flat_map(|progress| &progress.positions)
+                    .map(|(p, o)| (p, *o))
+                    .collect();
                 let reached = inputs
                     .iter()
                     .zip(&ends)
                     .all(|(partition, end)| positions.get(partition).is_some_and(|position| position >= end));
                 // Two equal readings around the ends: no worker was busy in between, so nothing was on its way either.
-                if reached && watches.iter().zip(&before).all(|(watch, before)| *watch.borrow() == *before) {
+                if reached
+                    && watches
+                        .iter()
+                        .zip(&before)
+                        .all(|(watch, before)| *watch.borrow() == *before)
+                {
                     return Ok(());
                 }
             }
@@ -188,9 +213,9 @@ impl StreamsHandle {
     fn still_running(&self) -> Result<(), RuntimeError> {
         match self.state() {
             StreamsState::Error(error) => Err(error),
-            StreamsState::Stopped => {
-                Err(RuntimeError::Unavailable { message: format!("application {} is stopped", self.app.id) })
-            }
+            StreamsState::Stopped => Err(RuntimeError::Unavailable {
+                message: format!("application {} is stopped", self.app.id),
+            }),
             _ => Ok(()),
         }
     }
@@ -221,10 +246,16 @@ impl StreamsHandle {
         };
         let in_time = {
             let ended = std::pin::pin!(ended);
-            matches!(select(ended, self.app.calls.clock.sleep(timeout)).await, Either::Left(_))
+            matches!(
+                select(ended, self.app.calls.clock.sleep(timeout)).await,
+                Either::Left(_)
+            )
         };
         if !in_time {
-            return Err(RuntimeError::Timeout { what: "shutdown", waited_ms: timeout.as_millis() });
+            return Err(RuntimeError::Timeout {
+                what: "shutdown",
+                waited_ms: timeout.as_millis(),
+            });
         }
         match self.state() {
             StreamsState::Error(error) => Err(error),

@@ -107,7 +107,10 @@ impl InputQueue {
         for batch in batches.into_iter().flat_map(BatchIter::new) {
             let batch = batch?;
             let next = batch.next_offset();
-            while aborted.next_if(|&(_, first)| first <= batch.last_offset()).map(|(id, _)| aborting.insert(id)).is_some()
+            while aborted
+                .next_if(|&(_, first)| first <= batch.last_offset())
+                .map(|(id, _)| aborting.insert(id))
+                .is_some()
             {}
             if batch.is_control() {
                 // A marker ends the transaction of its producer, whichever way; a later one of the same producer is listed again.
@@ -115,14 +118,20 @@ impl InputQueue {
                 self.skip_to(next);
                 continue;
             }
-            if next <= self.fetch_position || (batch.is_transactional() && aborting.contains(&batch.producer_id())) {
+            if next <= self.fetch_position
+                || (batch.is_transactional() && aborting.contains(&batch.producer_id()))
+            {
                 self.skip_to(next);
                 continue;
             }
             batch.check_crc()?;
             self.bytes += batch.size_bytes();
             self.fetch_position = next;
-            self.batches.push_back(Queued { batch, decoded: None, until: next });
+            self.batches.push_back(Queued {
+                batch,
+                decoded: None,
+                until: next,
+            });
         }
         self.end_seen = Some(last_stable_offset);
         Ok(())
@@ -164,7 +173,11 @@ impl InputQueue {
 
     /// Takes records from the head: whole batches up to `bytes_max`, and with a `limit` only while timestamps are at most that. At least one
     /// record when the queue is not empty and its head is within the limit.
-    pub(crate) fn take(&mut self, bytes_max: usize, limit: Option<Timestamp>) -> Result<Option<Run>, BatchError> {
+    pub(crate) fn take(
+        &mut self,
+        bytes_max: usize,
+        limit: Option<Timestamp>,
+    ) -> Result<Option<Run>, BatchError> {
         let from = self.position;
         let mut taken = Vec::new();
         let mut bytes = 0;
@@ -188,7 +201,10 @@ impl InputQueue {
             let decoded = head.decode()?;
             let start = decoded.times.partition_point(|&(offset, _)| offset < position);
             let within = |time: Timestamp| limit.is_none_or(|limit| time <= limit);
-            let run = decoded.times[start..].iter().take_while(|&&(_, time)| within(time)).count();
+            let run = decoded.times[start..]
+                .iter()
+                .take_while(|&&(_, time)| within(time))
+                .count();
             if run > 0 {
                 taken.push(decoded.batch.clone());
                 bytes += size * run / decoded.times.len();

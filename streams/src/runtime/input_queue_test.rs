@@ -8,7 +8,13 @@ use super::*;
 
 fn queue() -> InputQueue {
     let topic = TopicName::new("orders").expect("a valid name");
-    InputQueue::new(TopicPartition { topic, partition: PartitionId::new(0) }, Offset::ZERO)
+    InputQueue::new(
+        TopicPartition {
+            topic,
+            partition: PartitionId::new(0),
+        },
+        Offset::ZERO,
+    )
 }
 
 fn data(base: i64, producer: i64, count: usize) -> Bytes {
@@ -19,7 +25,9 @@ fn data(base: i64, producer: i64, count: usize) -> Bytes {
         ..BatchOptions::default()
     });
     for _ in 0..count {
-        builder.append(base, Some(b"k"), Some(b"v"), &[]).expect("a small record");
+        builder
+            .append(base, Some(b"k"), Some(b"v"), &[])
+            .expect("a small record");
     }
     builder.build()
 }
@@ -30,14 +38,21 @@ fn marker(base: i64, producer: i64, commit: bool) -> Bytes {
     } else {
         ControlRecord::Abort { coordinator_epoch: 0 }
     };
-    let mut batch = record.to_batch(ProducerId::new(producer), ProducerEpoch::ZERO, 0).to_vec();
+    let mut batch = record
+        .to_batch(ProducerId::new(producer), ProducerEpoch::ZERO, 0)
+        .to_vec();
     set_base_offset(&mut batch, Offset::new(base));
     Bytes::from(batch)
 }
 
 fn offsets(queue: &mut InputQueue) -> Vec<i64> {
-    let Some(run) = queue.take(usize::MAX, None).expect("sound batches") else { return Vec::new() };
-    run.batch.records().map(|record| record.expect("sound").record.offset.get()).collect()
+    let Some(run) = queue.take(usize::MAX, None).expect("sound batches") else {
+        return Vec::new();
+    };
+    run.batch
+        .records()
+        .map(|record| record.expect("sound").record.offset.get())
+        .collect()
 }
 
 #[test]
@@ -52,7 +67,9 @@ fn aborted_records_and_markers_are_passed_over() {
         marker(6, 8, true),
     ];
     let aborted = vec![(ProducerId::new(7), Offset::ZERO)];
-    queue.push(Offset::ZERO, batches, aborted, Offset::new(7)).expect("sound batches");
+    queue
+        .push(Offset::ZERO, batches, aborted, Offset::new(7))
+        .expect("sound batches");
     assert_eq!(offsets(&mut queue), [2, 4]);
     assert_eq!(queue.position(), Offset::new(7));
     assert!(queue.is_at_end());
@@ -63,7 +80,12 @@ fn a_partition_of_nothing_but_aborted_data_is_read_to_its_end() {
     let mut queue = queue();
     let aborted = vec![(ProducerId::new(7), Offset::ZERO)];
     queue
-        .push(Offset::ZERO, vec![data(0, 7, 2), marker(2, 7, false)], aborted, Offset::new(3))
+        .push(
+            Offset::ZERO,
+            vec![data(0, 7, 2), marker(2, 7, false)],
+            aborted,
+            Offset::new(3),
+        )
         .expect("sound batches");
     assert!(queue.is_empty());
     assert_eq!(queue.position(), Offset::new(3));
@@ -73,20 +95,35 @@ fn a_partition_of_nothing_but_aborted_data_is_read_to_its_end() {
 fn a_batch_that_starts_below_the_position_gives_only_the_rest() {
     let mut queue = queue();
     queue.rewind(Offset::new(1));
-    queue.push(Offset::new(1), vec![data(0, 9, 3)], Vec::new(), Offset::new(3)).expect("sound batches");
+    queue
+        .push(Offset::new(1), vec![data(0, 9, 3)], Vec::new(), Offset::new(3))
+        .expect("sound batches");
     assert_eq!(offsets(&mut queue), [1, 2]);
 }
 
 #[test]
 fn runs_are_bounded_in_bytes_but_never_empty() {
     let mut queue = queue();
-    queue.push(Offset::ZERO, vec![data(0, 1, 2), data(2, 1, 2)], Vec::new(), Offset::new(4)).expect("sound");
+    queue
+        .push(
+            Offset::ZERO,
+            vec![data(0, 1, 2), data(2, 1, 2)],
+            Vec::new(),
+            Offset::new(4),
+        )
+        .expect("sound");
     assert_eq!(offsets_up_to(&mut queue, 1), [0, 1]);
     assert_eq!(offsets_up_to(&mut queue, 1), [2, 3]);
     assert_eq!(queue.buffered_bytes(), 0);
 }
 
 fn offsets_up_to(queue: &mut InputQueue, bytes_max: usize) -> Vec<i64> {
-    let run = queue.take(bytes_max, None).expect("sound batches").expect("a run");
-    run.batch.records().map(|record| record.expect("sound").record.offset.get()).collect()
+    let run = queue
+        .take(bytes_max, None)
+        .expect("sound batches")
+        .expect("a run");
+    run.batch
+        .records()
+        .map(|record| record.expect("sound").record.offset.get())
+        .collect()
 }

@@ -29,7 +29,10 @@ pub(crate) async fn ensure(log: &dyn LogClient, plan: &Plan) -> Result<(), Runti
         // Another instance may have been faster: look again before complaining.
         Err(error) => match check(log, wanted).await?.first() {
             None => Ok(()),
-            Some(topic) => Err(log_error(&format!("creating internal topic {}", topic.name), &error)),
+            Some(topic) => Err(log_error(
+                &format!("creating internal topic {}", topic.name),
+                &error,
+            )),
         },
     }
 }
@@ -40,7 +43,10 @@ async fn check<'a>(
     wanted: &'a [InternalTopic],
 ) -> Result<Vec<&'a InternalTopic>, RuntimeError> {
     let names = wanted.iter().map(|topic| topic.name.clone()).collect();
-    let found = log.describe_topics(names).await.map_err(|error| log_error("describing internal topics", &error))?;
+    let found = log
+        .describe_topics(names)
+        .await
+        .map_err(|error| log_error("describing internal topics", &error))?;
     let mut missing = Vec::new();
     for topic in wanted {
         let Some(existing) = found.iter().find(|existing| existing.name == topic.name) else {
@@ -84,5 +90,8 @@ pub(crate) async fn partition_counts(
     names: Vec<TopicName>,
 ) -> Result<BTreeMap<TopicName, i32>, LogError> {
     let found = log.describe_topics(names).await?;
-    Ok(found.into_iter().map(|topic| (topic.name, topic.partitions)).collect())
+    Ok(found
+        .into_iter()
+        .map(|topic| (topic.name, topic.partitions))
+        .collect())
 }

@@ -48,7 +48,10 @@ impl LogCalls {
         let timeout = self.clock.sleep(self.retry.request_timeout);
         match select(std::pin::pin!(request), timeout).await {
             Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(LogError::Unknown(format!("{what} had no answer within {:?}", self.retry.request_timeout))),
+            Either::Right(_) => Err(LogError::Unknown(format!(
+                "{what} had no answer within {:?}",
+                self.retry.request_timeout
+            ))),
         }
     }
 
@@ -92,7 +95,9 @@ impl LogCalls {
                     acks: Acks::All,
                     partitions: left.iter().map(|(partition, _)| partition.clone()).collect(),
                 };
-                let answers = self.answered("produce", async { Ok(self.log.produce(request).await) }).await;
+                let answers = self
+                    .answered("produce", async { Ok(self.log.produce(request).await) })
+                    .await;
                 let mut last_error = None;
                 match answers {
                     Ok(answers) => {
@@ -101,7 +106,10 @@ impl LogCalls {
                         for ((partition, count), answer) in left.into_iter().zip(answers) {
                             match answer {
                                 Ok(ack) => {
-                                    ends.insert(partition.partition.clone(), ack.base_offset.plus(count as i64));
+                                    ends.insert(
+                                        partition.partition.clone(),
+                                        ack.base_offset.plus(count as i64),
+                                    );
                                 }
                                 // The sequence makes it safe to send the same bytes again, whether they arrived or not.
                                 Err(error) if error.may_repeat() => {
@@ -128,9 +136,11 @@ impl LogCalls {
 
     /// Puts offsets into the transaction. Repeating it writes the same offsets again.
     pub(crate) async fn txn_offset_commit(self, commit: TxnOffsetCommit) -> Result<(), LogError> {
-        self.repeated("commit of offsets in the transaction", LogError::may_repeat, || {
-            self.log.txn_offset_commit(commit.clone())
-        })
+        self.repeated(
+            "commit of offsets in the transaction",
+            LogError::may_repeat,
+            || self.log.txn_offset_commit(commit.clone()),
+        )
         .await
     }
 
@@ -139,8 +149,10 @@ impl LogCalls {
         group: GroupId,
         offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
     ) -> Result<(), LogError> {
-        self.repeated("commit of offsets", LogError::may_repeat, || self.log.offset_commit(group.clone(), offsets.clone()))
-            .await
+        self.repeated("commit of offsets", LogError::may_repeat, || {
+            self.log.offset_commit(group.clone(), offsets.clone())
+        })
+        .await
     }
 
     /// Commits the transaction. Repeated only when it surely did not happen: an unknown outcome goes to the commit machine.
@@ -183,6 +195,9 @@ impl LogCalls {
         &self,
         asked: Vec<(TopicPartition, OffsetSpec)>,
     ) -> Result<Vec<Offset>, LogError> {
-        self.repeated("listing of offsets", LogError::may_repeat, || self.log.list_offsets(asked.clone())).await
+        self.repeated("listing of offsets", LogError::may_repeat, || {
+            self.log.list_offsets(asked.clone())
+        })
+        .await
     }
 }

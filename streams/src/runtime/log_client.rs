@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millpond_log::broker::{
-    FetchRequest, FetchResponse, NewTopic, OffsetAndMetadata, OffsetSpec, ProduceAck, ProduceRequest, ProducerIdentity,
-    TopicDescription, TxnOffsetCommit, TxnResult,
+    FetchRequest, FetchResponse, NewTopic, OffsetAndMetadata, OffsetSpec, ProduceAck, ProduceRequest,
+    ProducerIdentity, TopicDescription, TxnOffsetCommit, TxnResult,
 };
 use millpond_log::types::{GroupId, Offset, TopicName, TopicPartition, TransactionalId};
 

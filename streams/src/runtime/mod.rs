@@ -31,9 +31,9 @@ mod streams;
 mod task;
 mod thread;
 mod worker;
+mod worker_status;
 #[cfg(test)]
 mod worker_test;
-mod worker_status;
 
 pub use application::{RestoreListener, RestoreProgress};
 pub use assignment::assign;

@@ -45,7 +45,9 @@ impl OffsetMetadata {
         bytes.put_u64(self.txn.0);
         bytes.put_u16(u16::try_from(self.changelogs.len()).expect("a task has fewer than 65536 stores"));
         for (name, next) in &self.changelogs {
-            bytes.put_u16(u16::try_from(name.len()).expect("store names are topic name parts, at most 249 bytes"));
+            bytes.put_u16(
+                u16::try_from(name.len()).expect("store names are topic name parts, at most 249 bytes"),
+            );
             bytes.put_slice(name.as_bytes());
             bytes.put_i64(next.get());
         }
@@ -75,16 +77,25 @@ impl OffsetMetadata {
             if bytes.remaining() < length + 8 {
                 return Err(bad("cut off in a store name"));
             }
-            let name = String::from_utf8(bytes.split_to(length).to_vec()).map_err(|_| bad("store name is not UTF-8"))?;
+            let name = String::from_utf8(bytes.split_to(length).to_vec())
+                .map_err(|_| bad("store name is not UTF-8"))?;
             changelogs.push((name, Offset::new(bytes.get_i64())));
         }
-        Ok(OffsetMetadata { txn, transactional, changelogs, clock: bytes })
+        Ok(OffsetMetadata {
+            txn,
+            transactional,
+            changelogs,
+            clock: bytes,
+        })
     }
 
     /// The recorded end of one store's changelog.
     #[must_use]
     pub fn changelog(&self, store: &str) -> Option<Offset> {
-        self.changelogs.iter().find(|(name, _)| name == store).map(|(_, next)| *next)
+        self.changelogs
+            .iter()
+            .find(|(name, _)| name == store)
+            .map(|(_, next)| *next)
     }
 }
 

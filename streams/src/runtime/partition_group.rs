@@ -60,7 +60,9 @@ impl PartitionGroup {
                 continue;
             };
             match oldest {
-                Some((_, best)) if time >= best => second = Some(second.map_or(time, |other| other.min(time))),
+                Some((_, best)) if time >= best => {
+                    second = Some(second.map_or(time, |other| other.min(time)))
+                }
                 Some((_, best)) => {
                     second = Some(best);
                     oldest = Some((input, time));
@@ -68,7 +70,9 @@ impl PartitionGroup {
                 None => oldest = Some((input, time)),
             }
         }
-        let Some((input, _)) = oldest else { return Ok(Choice::Wait) };
+        let Some((input, _)) = oldest else {
+            return Ok(Choice::Wait);
+        };
         let run = self.queues[input].take(bytes_max, second)?;
         Ok(run.map_or(Choice::Wait, Choice::Run))
     }

@@ -8,17 +8,28 @@ use super::*;
 
 /// A batch at `base` with these timestamps; values are the timestamps.
 pub(crate) fn batch(base: i64, times: &[i64]) -> Bytes {
-    let mut builder = BatchBuilder::new(BatchOptions { base_offset: Offset::new(base), ..BatchOptions::default() });
+    let mut builder = BatchBuilder::new(BatchOptions {
+        base_offset: Offset::new(base),
+        ..BatchOptions::default()
+    });
     for time in times {
         let value = time.to_string();
-        builder.append(*time, Some(b"key"), Some(value.as_bytes()), &[]).expect("a small record");
+        builder
+            .append(*time, Some(b"key"), Some(value.as_bytes()), &[])
+            .expect("a small record");
     }
     builder.build()
 }
 
 fn queue(partition: i32) -> InputQueue {
     let topic = TopicName::new("orders").expect("a valid name");
-    InputQueue::new(TopicPartition { topic, partition: PartitionId::new(partition) }, Offset::ZERO)
+    InputQueue::new(
+        TopicPartition {
+            topic,
+            partition: PartitionId::new(partition),
+        },
+        Offset::ZERO,
+    )
 }
 
 fn filled(partition: i32, batches: &[&[i64]]) -> InputQueue {
@@ -29,7 +40,9 @@ fn filled(partition: i32, batches: &[&[i64]]) -> InputQueue {
         bytes.push(batch(end, times));
         end += times.len() as i64;
     }
-    queue.push(Offset::ZERO, bytes, Vec::new(), Offset::new(end)).expect("sound batches");
+    queue
+        .push(Offset::ZERO, bytes, Vec::new(), Offset::new(end))
+        .expect("sound batches");
     queue
 }
 
@@ -37,7 +50,11 @@ fn filled(partition: i32, batches: &[&[i64]]) -> InputQueue {
 fn next(group: &mut PartitionGroup) -> Option<(i32, Vec<i64>)> {
     match group.choose(usize::MAX).expect("sound batches") {
         Choice::Run(run) => {
-            let times = run.batch.records().map(|record| record.expect("sound").record.timestamp).collect();
+            let times = run
+                .batch
+                .records()
+                .map(|record| record.expect("sound").record.timestamp)
+                .collect();
             Some((run.batch.partition().partition.get(), times))
         }
         Choice::Wait => None,
@@ -66,15 +83,24 @@ fn several_partitions_are_merged_by_timestamp() {
 fn an_empty_partition_that_may_hold_more_is_waited_for() {
     let mut group = PartitionGroup::new(vec![filled(0, &[&[1]]), queue(1)]);
     assert_eq!(next(&mut group), None, "partition 1 was never looked at");
-    group.queue_mut(1).push(Offset::ZERO, Vec::new(), Vec::new(), Offset::ZERO).expect("nothing");
-    assert_eq!(next(&mut group), Some((0, vec![1])), "partition 1 is known to be at its end");
+    group
+        .queue_mut(1)
+        .push(Offset::ZERO, Vec::new(), Vec::new(), Offset::ZERO)
+        .expect("nothing");
+    assert_eq!(
+        next(&mut group),
+        Some((0, vec![1])),
+        "partition 1 is known to be at its end"
+    );
 }
 
 #[test]
 fn rewinding_ignores_answers_to_older_questions() {
     let mut queue = filled(0, &[&[1, 2]]);
     queue.rewind(Offset::ZERO);
-    queue.push(Offset::new(2), vec![batch(2, &[3])], Vec::new(), Offset::new(3)).expect("sound");
+    queue
+        .push(Offset::new(2), vec![batch(2, &[3])], Vec::new(), Offset::new(3))
+        .expect("sound");
     assert!(queue.is_empty());
     assert_eq!(queue.fetch_position(), Offset::ZERO);
 }

@@ -60,7 +60,13 @@ pub(crate) struct Round {
 
 impl RecordCollector {
     pub(crate) fn new(options: CollectorOptions) -> Self {
-        RecordCollector { options, partitions: BTreeMap::new(), bytes: 0, full: 0, headers: Vec::new() }
+        RecordCollector {
+            options,
+            partitions: BTreeMap::new(),
+            bytes: 0,
+            full: 0,
+            headers: Vec::new(),
+        }
     }
 
     pub(crate) fn options(&self) -> &CollectorOptions {
@@ -89,15 +95,16 @@ impl RecordCollector {
             return Ok(());
         }
         for (topic, partition, records) in outputs.partitions() {
-            let target = TopicPartition { topic: topic.clone(), partition };
+            let target = TopicPartition {
+                topic: topic.clone(),
+                partition,
+            };
             for record in records {
                 self.headers.clear();
-                self.headers.extend(
-                    record
-                        .headers
-                        .iter()
-                        .map(|header| Header { key: header.key.clone(), value: header.value.clone() }),
-                );
+                self.headers.extend(record.headers.iter().map(|header| Header {
+                    key: header.key.clone(),
+                    value: header.value.clone(),
+                }));
                 if let Some((upstream, time)) = record.time {
                     self.headers.push(Header {
                         key: Bytes::from_static(TIME_HEADER.as_bytes()),
@@ -123,11 +130,16 @@ impl RecordCollector {
         headers: &[Header],
     ) -> Result<(), BatchError> {
         if !self.partitions.contains_key(partition) {
-            self.partitions.insert(partition.clone(), PartitionBatches::default());
+            self.partitions
+                .insert(partition.clone(), PartitionBatches::default());
         }
         let batches = self.partitions.get_mut(partition).expect("inserted just above");
         let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD;
-        if batches.open.as_ref().is_some_and(|open| open.estimated_size_bytes() + size > self.options.batch_bytes) {
+        if batches
+            .open
+            .as_ref()
+            .is_some_and(|open| open.estimated_size_bytes() + size > self.options.batch_bytes)
+        {
             batches.full.extend(batches.open.take());
             self.full += 1;
         }
@@ -152,7 +164,10 @@ impl RecordCollector {
         sequences: &mut Sequences,
         full_only: bool,
     ) -> Option<Round> {
-        let mut round = Round { partitions: Vec::new(), record_counts: Vec::new() };
+        let mut round = Round {
+            partitions: Vec::new(),
+            record_counts: Vec::new(),
+        };
         for (partition, batches) in &mut self.partitions {
             let mut builder = match batches.full.pop_front() {
                 Some(builder) => {
@@ -169,7 +184,10 @@ impl RecordCollector {
             self.bytes -= builder.estimated_size_bytes().min(self.bytes);
             let sequence = sequences.take(partition, count);
             builder.set_producer(identity.producer_id, identity.producer_epoch, sequence);
-            round.partitions.push(ProducePartition { partition: partition.clone(), batches: builder.build() });
+            round.partitions.push(ProducePartition {
+                partition: partition.clone(),
+                batches: builder.build(),
+            });
             round.record_counts.push(count);
         }
         (!round.partitions.is_empty()).then_some(round)
@@ -183,8 +201,14 @@ impl RecordCollector {
         for (partition, batches) in self.partitions {
             for builder in batches.full.into_iter().chain(batches.open) {
                 let record_counts = vec![builder.len()];
-                let partitions = vec![ProducePartition { partition: partition.clone(), batches: builder.build() }];
-                rounds.push(Round { partitions, record_counts });
+                let partitions = vec![ProducePartition {
+                    partition: partition.clone(),
+                    batches: builder.build(),
+                }];
+                rounds.push(Round {
+                    partitions,
+                    record_counts,
+                });
             }
         }
         rounds

@@ -40,7 +40,13 @@ pub(crate) async fn open_task(
     let mut state = open_state(app, id).await?;
     let metadata = recorded(app, id, committed)?;
     let mut changelogs = Vec::new();
-    for (index, store) in app.sub_topology(id).stores().iter().enumerate().filter(|(_, store)| store.logged) {
+    for (index, store) in app
+        .sub_topology(id)
+        .stores()
+        .iter()
+        .enumerate()
+        .filter(|(_, store)| store.logged)
+    {
         let mut changelog = Changelog {
             store: StoreIndex::new(index as u32),
             name: store.name.clone(),
@@ -53,7 +59,9 @@ pub(crate) async fn open_task(
     }
     check_inputs(id, &state, committed)?;
     let (group, inputs) = open_inputs(app, id, committed).await?;
-    let clock = metadata.as_ref().map_or_else(String::new, |metadata| String::from_utf8_lossy(&metadata.clock).into_owned());
+    let clock = metadata.as_ref().map_or_else(String::new, |metadata| {
+        String::from_utf8_lossy(&metadata.clock).into_owned()
+    });
     let mut outputs = Outputs::new(id.partition);
     let options = TaskGraphOptions {
         task: id,
@@ -64,11 +72,17 @@ pub(crate) async fn open_task(
     };
     let mut graph = TaskGraph::new(app.sub_topology(id), &options, &mut state, &mut outputs)
         .map_err(|error| processing_error(id, &error))?;
-    graph.restore_clock(&clock).map_err(|error| processing_error(id, &error))?;
+    graph
+        .restore_clock(&clock)
+        .map_err(|error| processing_error(id, &error))?;
     state.finish_restore(CommitPosition {
         // The replay moved the changelog positions already.
         changelog: Vec::new(),
-        inputs: inputs.iter().filter(|(partition, _)| committed.contains_key(partition)).cloned().collect(),
+        inputs: inputs
+            .iter()
+            .filter(|(partition, _)| committed.contains_key(partition))
+            .cloned()
+            .collect(),
         stream_time: graph.clock().time(),
         extra: Bytes::copy_from_slice(clock.as_bytes()),
         txn_seq: metadata.as_ref().map_or(0, |metadata| metadata.txn.0),
@@ -78,7 +92,11 @@ pub(crate) async fn open_task(
         .iter()
         .filter_map(|(partition, _)| Some((partition.clone(), committed.get(partition)?.clone())))
         .collect();
-    let point = CommittedPoint { inputs, clock, offsets };
+    let point = CommittedPoint {
+        inputs,
+        clock,
+        offsets,
+    };
     Ok(Task::new(id, state, graph, outputs, group, changelogs, point))
 }
 
@@ -113,9 +131,14 @@ fn recorded(
 ) -> Result<Option<OffsetMetadata>, RuntimeError> {
     let mut newest: Option<OffsetMetadata> = None;
     for (partition, _) in app.inputs(id) {
-        let Some(offset) = committed.get(&partition) else { continue };
-        let metadata = OffsetMetadata::decode(&offset.metadata)
-            .map_err(|error| RuntimeError::OffsetMetadata { partition, message: error.to_string() })?;
+        let Some(offset) = committed.get(&partition) else {
+            continue;
+        };
+        let metadata =
+            OffsetMetadata::decode(&offset.metadata).map_err(|error| RuntimeError::OffsetMetadata {
+                partition,
+                message: error.to_string(),
+            })?;
         if newest.as_ref().is_none_or(|known| metadata.txn > known.txn) {
             newest = Some(metadata);
         }
@@ -146,12 +169,16 @@ async fn restore_store(
     let (start, end) = (range[0], range[1]);
     let stored = state.stored_position().changelog_offset(changelog.store);
     if let Some(stored) = stored.filter(|stored| *stored > end) {
-        return Err(mismatch(format!("the store reflects {partition} up to {stored}, the changelog ends at {end}")));
+        return Err(mismatch(format!(
+            "the store reflects {partition} up to {stored}, the changelog ends at {end}"
+        )));
     }
     if let Some(stored) = stored.filter(|stored| *stored < start) {
         // Windowed changelogs lose what is older than their retention, and so would the store; any other changelog must be whole.
         if !changelog.expires {
-            return Err(mismatch(format!("the store reflects {partition} up to {stored}, the changelog begins at {start}")));
+            return Err(mismatch(format!(
+                "the store reflects {partition} up to {stored}, the changelog begins at {start}"
+            )));
         }
         tracing::warn!(task = %id, store = %changelog.name, %stored, %start, "windows older than the changelog's retention are as the store had them");
     }
@@ -172,11 +199,15 @@ async fn restore_store(
     let mut data_end = None;
     while queue.position() < end {
         fetch_changelog(app, &mut queue).await?;
-        let run = queue.take(usize::MAX, None).map_err(|error| state_text(id, &with_causes(&error)))?;
+        let run = queue
+            .take(usize::MAX, None)
+            .map_err(|error| state_text(id, &with_causes(&error)))?;
         let mut records = Vec::new();
         if let Some(run) = &run {
             for record in run.batch.records() {
-                let record = record.map_err(|error| state_text(id, &with_causes(&error)))?.record;
+                let record = record
+                    .map_err(|error| state_text(id, &with_causes(&error)))?
+                    .record;
                 let Some(key) = record.key else { continue };
                 records.push((key, record.value));
                 data_end = Some(record.offset.next());
@@ -187,7 +218,9 @@ async fn restore_store(
             WorkerMetrics::add(&metrics.restored_bytes, run.bytes as u64);
         }
         let reached = stored.map_or(queue.position(), |stored| stored.max(queue.position()));
-        state.restore(changelog.store, records, reached).map_err(|error| state_error(id, &error))?;
+        state
+            .restore(changelog.store, records, reached)
+            .map_err(|error| state_error(id, &error))?;
         progress.remaining_offsets = end.get() - queue.position().get();
         if let Some(listener) = &app.on_restore {
             listener(&progress);
@@ -200,7 +233,9 @@ async fn restore_store(
     match (expected, data_end) {
         // The changelog lost records that the committed positions count on.
         (Some(expected), _) if end < expected => {
-            return Err(mismatch(format!("commits reach {expected} of {partition}, which ends at {end}")));
+            return Err(mismatch(format!(
+                "commits reach {expected} of {partition}, which ends at {end}"
+            )));
         }
         // State is ahead of its inputs: going on would count them twice. Without transactions that is what a crash leaves, and promised.
         (expected, Some(data_end))
@@ -232,16 +267,28 @@ async fn fetch_changelog(app: &Application, queue: &mut InputQueue) -> Result<()
             max_bytes: RESTORE_FETCH_BYTES,
         }],
     };
-    let mut response =
-        app.calls.log.fetch(request).await.map_err(|error| log_error("reading a changelog", &error))?;
-    let Some((partition, answer)) = response.partitions.pop() else { return Ok(()) };
+    let mut response = app
+        .calls
+        .log
+        .fetch(request)
+        .await
+        .map_err(|error| log_error("reading a changelog", &error))?;
+    let Some((partition, answer)) = response.partitions.pop() else {
+        return Ok(());
+    };
     match answer {
         Ok(data) => {
-            let aborted = data.aborted.iter().map(|txn| (txn.producer_id, txn.first_offset)).collect();
-            queue.push(asked, data.batches, aborted, data.last_stable_offset).map_err(|error| RuntimeError::Log {
-                operation: format!("reading changelog {partition}"),
-                message: with_causes(&error),
-            })
+            let aborted = data
+                .aborted
+                .iter()
+                .map(|txn| (txn.producer_id, txn.first_offset))
+                .collect();
+            queue
+                .push(asked, data.batches, aborted, data.last_stable_offset)
+                .map_err(|error| RuntimeError::Log {
+                    operation: format!("reading changelog {partition}"),
+                    message: with_causes(&error),
+                })
         }
         Err(error) => match LogError::from(error) {
             LogError::Retriable(text) => {
@@ -266,7 +313,9 @@ fn check_inputs(id: TaskId, state: &TaskState, committed: &Committed) -> Result<
             return Err(RuntimeError::StateMismatch {
                 task: id.to_string(),
                 store: "(all)".to_owned(),
-                detail: format!("the state reflects {partition} up to {stored}, the committed position is {found}"),
+                detail: format!(
+                    "the state reflects {partition} up to {stored}, the committed position is {found}"
+                ),
             });
         }
     }
@@ -290,7 +339,12 @@ async fn open_inputs(
         let (start, end) = (range[0], range[1]);
         let position = committed.get(&partition).map_or(start, |offset| offset.offset);
         if position < start || position > end {
-            return Err(RuntimeError::PositionOutOfRange { partition, position, start, end });
+            return Err(RuntimeError::PositionOutOfRange {
+                partition,
+                position,
+                start,
+                end,
+            });
         }
         inputs.push((partition.clone(), position));
         queues.push(InputQueue::new(partition, position));
@@ -299,7 +353,10 @@ async fn open_inputs(
 }
 
 pub(crate) fn log_error(operation: &str, error: &LogError) -> RuntimeError {
-    RuntimeError::Log { operation: operation.to_owned(), message: error.to_string() }
+    RuntimeError::Log {
+        operation: operation.to_owned(),
+        message: error.to_string(),
+    }
 }
 
 pub(crate) fn state_error(task: TaskId, error: &StateError) -> RuntimeError {
@@ -307,5 +364,8 @@ pub(crate) fn state_error(task: TaskId, error: &StateError) -> RuntimeError {
 }
 
 fn state_text(task: TaskId, message: &str) -> RuntimeError {
-    RuntimeError::State { task: task.to_string(), message: message.to_owned() }
+    RuntimeError::State {
+        task: task.to_string(),
+        message: message.to_owned(),
+    }
 }

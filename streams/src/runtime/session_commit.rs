@@ -83,13 +83,25 @@ impl Session<'_> {
     }
 
     fn freeze(&mut self, txn: TxnSeq) -> Result<(), RuntimeError> {
-        assert!(self.frozen.is_none(), "transaction {txn} is frozen while another has no verdict");
+        assert!(
+            self.frozen.is_none(),
+            "transaction {txn} is frozen while another has no verdict"
+        );
         let now_ms = self.app.calls.clock.now_ms();
         let mut changelogs = RecordCollector::new(self.collector.options().clone());
         let outside = self.app.faults.sabotaged(Sabotage::ChangelogOutsideTransaction);
         let mut tasks = Vec::new();
-        for (index, task) in self.tasks.iter_mut().enumerate().filter(|(_, task)| task.has_work()) {
-            task.freeze(now_ms, &mut self.collector, if outside { Some(&mut changelogs) } else { None })?;
+        for (index, task) in self
+            .tasks
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, task)| task.has_work())
+        {
+            task.freeze(
+                now_ms,
+                &mut self.collector,
+                if outside { Some(&mut changelogs) } else { None },
+            )?;
             self.overlay_bytes[index] = 0;
             tasks.push(index);
         }
@@ -97,7 +109,9 @@ impl Session<'_> {
             // A planted bug: state changes become visible whether the transaction commits or not.
             let rounds = changelogs.seal_untied();
             let calls = self.app.calls.clone();
-            self.purge = Some(async move { calls.produce(None, rounds).await.map(|_| ()).unwrap_or_default() }.boxed());
+            self.purge = Some(
+                async move { calls.produce(None, rounds).await.map(|_| ()).unwrap_or_default() }.boxed(),
+            );
         }
         self.frozen = Some(FrozenTxn {
             txn,
@@ -123,18 +137,32 @@ impl Session<'_> {
         }
         let metrics = &self.status.metrics;
         for round in &rounds {
-            WorkerMetrics::add(&metrics.records_out, round.record_counts.iter().sum::<usize>() as u64);
-            let bytes: usize = round.partitions.iter().map(|partition| partition.batches.len()).sum();
+            WorkerMetrics::add(
+                &metrics.records_out,
+                round.record_counts.iter().sum::<usize>() as u64,
+            );
+            let bytes: usize = round
+                .partitions
+                .iter()
+                .map(|partition| partition.batches.len())
+                .sum();
             WorkerMetrics::add(&metrics.bytes_out, bytes as u64);
         }
-        let id = self.app.config.exactly_once.then(|| self.app.transactional_id(self.worker));
+        let id = self
+            .app
+            .config
+            .exactly_once
+            .then(|| self.app.transactional_id(self.worker));
         let calls = self.app.calls.clone();
         self.fly(async move { Landed::Produced(calls.produce(id, rounds).await) });
     }
 
     fn send_offsets(&mut self, txn: TxnSeq) {
         let transactional = self.app.config.exactly_once;
-        let frozen = self.frozen.as_mut().expect("offsets are committed for a frozen transaction");
+        let frozen = self
+            .frozen
+            .as_mut()
+            .expect("offsets are committed for a frozen transaction");
         debug_assert_eq!(frozen.txn, txn);
         let tasks = frozen.tasks.iter();
         frozen.offsets = tasks
@@ -175,11 +203,15 @@ impl Session<'_> {
             let task = &mut self.tasks[index];
             let id = task.id;
             task.commit_frozen(txn, self.identity);
-            task.state.maybe_apply(now).map_err(|error| state_error(id, &error))?;
+            task.state
+                .maybe_apply(now)
+                .map_err(|error| state_error(id, &error))?;
             lag += task.state.metrics().applied_lag_bytes;
         }
         WorkerMetrics::set(&self.status.metrics.state_lag_bytes, lag as u64);
-        self.status.metrics.committed(now.saturating_sub(frozen.frozen_at));
+        self.status
+            .metrics
+            .committed(now.saturating_sub(frozen.frozen_at));
         self.app.faults.point("S5");
         self.maybe_purge(now);
         Ok(())
@@ -208,14 +240,25 @@ impl Session<'_> {
             self.fly(async move { Landed::Fenced(Ok(identity)) });
             return;
         }
-        let id = self.app.config.exactly_once.then(|| self.app.transactional_id(self.worker));
+        let id = self
+            .app
+            .config
+            .exactly_once
+            .then(|| self.app.transactional_id(self.worker));
         let calls = self.app.calls.clone();
         self.fly(async move { Landed::Fenced(calls.init_producer_id(id).await) });
     }
 
     fn read_committed(&mut self) {
-        let frozen = self.frozen.as_ref().expect("the fate of a frozen transaction is asked for");
-        let partitions = frozen.offsets.iter().map(|(partition, _)| partition.clone()).collect();
+        let frozen = self
+            .frozen
+            .as_ref()
+            .expect("the fate of a frozen transaction is asked for");
+        let partitions = frozen
+            .offsets
+            .iter()
+            .map(|(partition, _)| partition.clone())
+            .collect();
         let group = self.app.group();
         let calls = self.app.calls.clone();
         self.fly(async move { Landed::Read(calls.committed(group, partitions).await) });
@@ -268,12 +311,22 @@ impl Session<'_> {
     }
 
     fn verdict(&self, found: &BTreeMap<TopicPartition, OffsetAndMetadata>) -> Verdict {
-        let plain = |offset: &OffsetAndMetadata| -> CommittedOffset { (offset.offset, offset.metadata.clone()) };
-        let frozen = self.frozen.as_ref().expect("the fate of a frozen transaction was asked for");
-        let written: Vec<_> =
-            frozen.offsets.iter().map(|(partition, offset)| (partition.clone(), plain(offset))).collect();
+        let plain =
+            |offset: &OffsetAndMetadata| -> CommittedOffset { (offset.offset, offset.metadata.clone()) };
+        let frozen = self
+            .frozen
+            .as_ref()
+            .expect("the fate of a frozen transaction was asked for");
+        let written: Vec<_> = frozen
+            .offsets
+            .iter()
+            .map(|(partition, offset)| (partition.clone(), plain(offset)))
+            .collect();
         let before = |partition: &TopicPartition| {
-            self.tasks.iter().find_map(|task| task.committed.offsets.get(partition)).map(plain)
+            self.tasks
+                .iter()
+                .find_map(|task| task.committed.offsets.get(partition))
+                .map(plain)
         };
         verdict(&written, &before, &|partition| found.get(partition).map(plain))
     }

@@ -49,7 +49,8 @@ impl Session<'_> {
         let room = self.app.config.buffered_bytes_per_partition;
         let queues = || self.tasks.iter().flat_map(|task| task.group.queues());
         if let Some(fetch) = &self.fetch {
-            let starved = queues().any(|queue| queue.is_empty() && !fetch.asked.contains_key(queue.partition()));
+            let starved =
+                queues().any(|queue| queue.is_empty() && !fetch.asked.contains_key(queue.partition()));
             if !starved {
                 return;
             }
@@ -68,7 +69,10 @@ impl Session<'_> {
                 max_bytes: FETCH_PARTITION_BYTES,
             })
             .collect();
-        let asked = wanted.iter().map(|queue| (queue.partition().clone(), queue.fetch_position())).collect();
+        let asked = wanted
+            .iter()
+            .map(|queue| (queue.partition().clone(), queue.fetch_position()))
+            .collect();
         self.start_fetch(asked, partitions, Duration::ZERO);
     }
 
@@ -91,9 +95,15 @@ impl Session<'_> {
             if !pause.is_zero() {
                 calls.clock.sleep(pause).await;
             }
-            Fetched { asked: again, response: calls.log.fetch(request).await }
+            Fetched {
+                asked: again,
+                response: calls.log.fetch(request).await,
+            }
         };
-        self.fetch = Some(Fetch { asked, future: future.boxed() });
+        self.fetch = Some(Fetch {
+            asked,
+            future: future.boxed(),
+        });
     }
 
     /// Puts the answer into the queues.
@@ -114,14 +124,17 @@ impl Session<'_> {
                             else {
                                 continue;
                             };
-                            let aborted =
-                                data.aborted.iter().map(|txn| (txn.producer_id, txn.first_offset)).collect();
-                            queue.push(*at, data.batches, aborted, data.last_stable_offset).map_err(|error| {
-                                RuntimeError::Log {
+                            let aborted = data
+                                .aborted
+                                .iter()
+                                .map(|txn| (txn.producer_id, txn.first_offset))
+                                .collect();
+                            queue
+                                .push(*at, data.batches, aborted, data.last_stable_offset)
+                                .map_err(|error| RuntimeError::Log {
                                     operation: format!("reading {partition}"),
                                     message: with_causes(&error),
-                                }
-                            })?;
+                                })?;
                         }
                         Err(error) => {
                             let error = LogError::from(error);
@@ -146,7 +159,10 @@ impl Session<'_> {
                     max_bytes: FETCH_PARTITION_BYTES,
                 })
                 .collect();
-            let asked = partitions.iter().map(|asked| (asked.partition.clone(), asked.fetch_offset)).collect();
+            let asked = partitions
+                .iter()
+                .map(|asked| (asked.partition.clone(), asked.fetch_offset))
+                .collect();
             self.start_fetch(asked, partitions, FETCH_PAUSE);
         }
         Ok(())
@@ -160,8 +176,17 @@ impl Session<'_> {
         self.purged_at = now;
         let mut below = Vec::new();
         for task in &self.tasks {
-            for (partition, _) in self.app.inputs(task.id).into_iter().filter(|(_, repartition)| *repartition) {
-                let committed = task.committed.inputs.iter().find(|(input, _)| *input == partition);
+            for (partition, _) in self
+                .app
+                .inputs(task.id)
+                .into_iter()
+                .filter(|(_, repartition)| *repartition)
+            {
+                let committed = task
+                    .committed
+                    .inputs
+                    .iter()
+                    .find(|(input, _)| *input == partition);
                 below.extend(committed.map(|(_, offset)| (partition, *offset)));
             }
         }

@@ -29,8 +29,9 @@ use super::thread::WorkerThread;
 use super::worker::Worker;
 use super::worker_status::{Control, WorkerStatus};
 use crate::query::StoreRegistry;
+use crate::state::rocksdb::RocksHosts;
 use crate::state::{StoreHostFactory, TaskId};
-use crate::topology::{Plan, Topology, TopicRef};
+use crate::topology::{Plan, TopicRef, Topology};
 
 /// Entry point: `Streams::builder(topology)`.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ impl StreamsLauncher {
     /// Runs on a broker in this process, on its clock and with its kill points.
     pub fn embedded(mut self, broker: &Broker) -> Self {
         self.clock.get_or_insert_with(|| broker.clock().clone());
+        self.faults.get_or_insert_with(|| broker.faults().clone());
         self.log = Some(Arc::new(EmbeddedLog::new(broker.clone())));
         self
     }
@@ -154,16 +156,23 @@ impl StreamsLauncher {
 
     /// Prepares the application without starting anything: the caller awaits [`Worker::run`] of each worker, where and how it wants.
     pub async fn prepare(self) -> Result<(Vec<Worker>, StreamsHandle), RuntimeError> {
-        let needed = |setting, message: &str| RuntimeError::Config { setting, message: message.to_owned() };
-        let id = self.application_id.ok_or_else(|| needed("application_id", "is not set"))?;
-        let log = self.log.ok_or_else(|| needed("log", "is not set; call `embedded` or `log_client`"))?;
+        let needed = |setting, message: &str| RuntimeError::Config {
+            setting,
+            message: message.to_owned(),
+        };
+        let id = self
+            .application_id
+            .ok_or_else(|| needed("application_id", "is not set"))?;
+        let log = self
+            .log
+            .ok_or_else(|| needed("log", "is not set; call `embedded` or `log_client`"))?;
         let state_dir = self.state_dir.ok_or_else(|| needed("state_dir", "is not set"))?;
         if self.config.workers == 0 {
             return Err(needed("workers", "must be at least 1"));
         }
         let hosts = match self.hosts {
             Some(hosts) => hosts,
-            None => return Err(needed("state_hosts", "is not set")),
+            None => Arc::new(RocksHosts::process_wide()),
         };
         let calls = LogCalls {
             log,
@@ -177,7 +186,10 @@ impl StreamsLauncher {
         let (plan, partitions) = plan(&self.topology, &id, &calls).await?;
         let registry = Arc::new(StoreRegistry::default());
         for sub in self.topology.sub_topologies() {
-            let tasks: Vec<TaskId> = plan.tasks().filter(|task| task.sub_topology == sub.id()).collect();
+            let tasks: Vec<TaskId> = plan
+                .tasks()
+                .filter(|task| task.sub_topology == sub.id())
+                .collect();
             for spec in sub.stores() {
                 registry.announce(spec, tasks.clone());
             }
@@ -197,7 +209,10 @@ impl StreamsLauncher {
         });
         let (control, receiver) = watch::channel(Control::Run);
         let mut workers = Vec::new();
-        for (index, tasks) in assign(app.plan.tasks().collect(), app.config.workers).into_iter().enumerate() {
+        for (index, tasks) in assign(app.plan.tasks().collect(), app.config.workers)
+            .into_iter()
+            .enumerate()
+        {
             if tasks.is_empty() {
                 continue;
             }
@@ -240,10 +255,17 @@ async fn plan(
         let message = format!("topic {missing} does not exist; create it before the application starts");
         return Err(RuntimeError::Topology { message });
     }
-    let plan = Plan::new(topology, id, &|topic| partitions.get(topic).copied())
-        .map_err(|error| RuntimeError::Topology { message: super::task::with_causes(&error) })?;
+    let plan = Plan::new(topology, id, &|topic| partitions.get(topic).copied()).map_err(|error| {
+        RuntimeError::Topology {
+            message: super::task::with_causes(&error),
+        }
+    })?;
     internal_topics::ensure(&*calls.log, &plan).await?;
-    partitions.extend(plan.internal_topics.iter().map(|topic| (topic.name.clone(), topic.partitions)));
+    partitions.extend(
+        plan.internal_topics
+            .iter()
+            .map(|topic| (topic.name.clone(), topic.partitions)),
+    );
     Ok((plan, partitions))
 }
 
@@ -255,16 +277,32 @@ async fn fence_all(app: &Application, workers: &mut [Worker]) -> Result<(), Runt
     }
     for worker in workers.iter_mut() {
         let id = app.transactional_id(worker.index);
-        worker.identity = Some(app.calls.clone().init_producer_id(Some(id)).await.map_err(fencing)?);
+        worker.identity = Some(
+            app.calls
+                .clone()
+                .init_producer_id(Some(id))
+                .await
+                .map_err(fencing)?,
+        );
     }
     // An earlier run may have had more workers.
     let mut index = workers.iter().map(|worker| worker.index + 1).max().unwrap_or(0);
     loop {
         let id = app.transactional_id(index);
-        if !app.calls.log.knows_transactional_id(id.clone()).await.map_err(fencing)? {
+        if !app
+            .calls
+            .log
+            .knows_transactional_id(id.clone())
+            .await
+            .map_err(fencing)?
+        {
             return Ok(());
         }
-        app.calls.clone().init_producer_id(Some(id)).await.map_err(fencing)?;
+        app.calls
+            .clone()
+            .init_producer_id(Some(id))
+            .await
+            .map_err(fencing)?;
         index += 1;
     }
 }

@@ -125,7 +125,10 @@ impl Task {
         now_ms: Timestamp,
         collector: &mut RecordCollector,
     ) -> Result<Option<Processed>, RuntimeError> {
-        let choice = self.group.choose(bytes_max).map_err(|error| self.failed(&error))?;
+        let choice = self
+            .group
+            .choose(bytes_max)
+            .map_err(|error| self.failed(&error))?;
         let Choice::Run(run) = choice else { return Ok(None) };
         self.has_work = true;
         let before = self.graph.counters().read;
@@ -133,7 +136,9 @@ impl Task {
         self.graph
             .process(run.batch, now_ms, &mut self.state, &mut self.outputs)
             .map_err(|error| processing_error(self.id, &error))?;
-        collector.collect(&mut self.outputs).map_err(|error| self.failed(&error))?;
+        collector
+            .collect(&mut self.outputs)
+            .map_err(|error| self.failed(&error))?;
         let records = self.graph.counters().read.saturating_sub(before);
         Ok(Some(Processed { records, bytes }))
     }
@@ -150,12 +155,18 @@ impl Task {
         self.graph
             .prepare_commit(now_ms, &mut self.state, &mut self.outputs)
             .map_err(|error| processing_error(self.id, &error))?;
-        collector.collect(&mut self.outputs).map_err(|error| self.failed(&error))?;
+        collector
+            .collect(&mut self.outputs)
+            .map_err(|error| self.failed(&error))?;
         let stream_time = self.graph.clock().time();
         let changes = self.state.freeze();
         let collector = apart.unwrap_or(collector);
         for change in changes.iter() {
-            let Some(changelog) = self.changelogs.iter().find(|changelog| changelog.store == change.store) else {
+            let Some(changelog) = self
+                .changelogs
+                .iter()
+                .find(|changelog| changelog.store == change.store)
+            else {
                 continue;
             };
             // Wall-clock time: retention of a windowed changelog counts from when a value was written. By event time, replayed history
@@ -187,13 +198,25 @@ impl Task {
         transactional: bool,
         ends: &BTreeMap<TopicPartition, Offset>,
     ) -> Vec<(TopicPartition, OffsetAndMetadata)> {
-        let Some(frozen) = self.frozen.as_mut() else { return Vec::new() };
-        frozen.changelogs = self.changelogs.iter().map(|changelog| ends.get(&changelog.partition).copied()).collect();
-        let recorded = self.changelogs.iter().zip(&frozen.changelogs).map(|(known, new)| (known, new.or(known.next)));
+        let Some(frozen) = self.frozen.as_mut() else {
+            return Vec::new();
+        };
+        frozen.changelogs = self
+            .changelogs
+            .iter()
+            .map(|changelog| ends.get(&changelog.partition).copied())
+            .collect();
+        let recorded = self
+            .changelogs
+            .iter()
+            .zip(&frozen.changelogs)
+            .map(|(known, new)| (known, new.or(known.next)));
         let metadata = OffsetMetadata {
             txn,
             transactional,
-            changelogs: recorded.filter_map(|(changelog, next)| Some((changelog.name.clone(), next?))).collect(),
+            changelogs: recorded
+                .filter_map(|(changelog, next)| Some((changelog.name.clone(), next?)))
+                .collect(),
             clock: Bytes::copy_from_slice(frozen.clock.as_bytes()),
         }
         .encode();
@@ -201,7 +224,10 @@ impl Task {
             .inputs
             .iter()
             .map(|(partition, offset)| {
-                (partition.clone(), OffsetAndMetadata::new(*offset).with_metadata(metadata.clone()))
+                (
+                    partition.clone(),
+                    OffsetAndMetadata::new(*offset).with_metadata(metadata.clone()),
+                )
             })
             .collect();
         frozen.offsets.clone()
@@ -239,7 +265,9 @@ impl Task {
         self.outputs.clear();
         self.state.abort_all();
         self.graph.abort();
-        self.graph.restore_clock(&self.committed.clock).map_err(|error| self.failed(&error))?;
+        self.graph
+            .restore_clock(&self.committed.clock)
+            .map_err(|error| self.failed(&error))?;
         for (input, (_, position)) in self.committed.inputs.iter().enumerate() {
             self.group.queue_mut(input).rewind(*position);
         }
@@ -253,7 +281,10 @@ impl Task {
 
 /// An error with its causes in one sentence.
 pub(crate) fn processing_error(task: TaskId, error: &dyn std::error::Error) -> RuntimeError {
-    RuntimeError::Processing { task: task.to_string(), message: with_causes(error) }
+    RuntimeError::Processing {
+        task: task.to_string(),
+        message: with_causes(error),
+    }
 }
 
 /// The text of an error and of everything that caused it, outermost first.

@@ -22,8 +22,13 @@ impl WorkerThread {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()>,
     {
-        let failed = |error: std::io::Error| RuntimeError::Thread { message: error.to_string() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let failed = |error: std::io::Error| RuntimeError::Thread {
+            message: error.to_string(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(failed)?;
         let (done, ended) = oneshot::channel::<()>();
         std::thread::Builder::new()
             .name(name)

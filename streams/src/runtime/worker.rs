@@ -46,7 +46,10 @@ pub struct Worker {
 
 impl std::fmt::Debug for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Worker").field("index", &self.index).field("tasks", &self.tasks).finish_non_exhaustive()
+        f.debug_struct("Worker")
+            .field("index", &self.index)
+            .field("tasks", &self.tasks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -126,16 +129,27 @@ impl Worker {
     }
 
     fn commits(&self) -> u64 {
-        self.status.metrics.commits.load(std::sync::atomic::Ordering::Relaxed)
+        self.status
+            .metrics
+            .commits
+            .load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Waits out the pause and says whether to try again.
     async fn may_restart(&self, error: &RuntimeError, restarts: u32) -> bool {
-        let RestartPolicy::Restart { attempts_max, pause } = self.app.config.restart else { return false };
+        let RestartPolicy::Restart { attempts_max, pause } = self.app.config.restart else {
+            return false;
+        };
         // A newer instance owns the id, or state and inputs disagree: starting again would not help, or would hurt.
-        let hopeless = matches!(error, RuntimeError::Commit(_) | RuntimeError::StateMismatch { .. });
+        let hopeless = matches!(
+            error,
+            RuntimeError::Commit(_) | RuntimeError::StateMismatch { .. }
+        );
         let hopeless = hopeless
-            && !matches!(error, RuntimeError::Commit(super::commit::StopReason::TooManyRecoveries { .. }));
+            && !matches!(
+                error,
+                RuntimeError::Commit(super::commit::StopReason::TooManyRecoveries { .. })
+            );
         if hopeless || restarts >= attempts_max {
             return false;
         }
@@ -153,10 +167,17 @@ impl Worker {
             None => {
                 let id = app.config.exactly_once.then(|| app.transactional_id(self.index));
                 let calls = app.calls.clone();
-                calls.init_producer_id(id).await.map_err(|error| log_error("fencing older producers", &error))?
+                calls
+                    .init_producer_id(id)
+                    .await
+                    .map_err(|error| log_error("fencing older producers", &error))?
             }
         };
-        let inputs = self.tasks.iter().flat_map(|task| app.inputs(*task)).map(|(partition, _)| partition);
+        let inputs = self
+            .tasks
+            .iter()
+            .flat_map(|task| app.inputs(*task))
+            .map(|(partition, _)| partition);
         let calls = app.calls.clone();
         let committed = calls
             .committed(app.group(), inputs.collect())
@@ -187,7 +208,8 @@ impl Worker {
             transactional: app.config.exactly_once,
         };
         for task in &tasks {
-            app.registry.register(task.id, app.sub_topology(task.id).stores(), &task.state);
+            app.registry
+                .register(task.id, app.sub_topology(task.id).stores(), &task.state);
         }
         let session = Session {
             app,
@@ -227,7 +249,11 @@ impl Session<'_> {
                 return Ok(End::Aborted);
             }
             let progressed = control == Control::Run && self.process_some()?;
-            self.dispatch(if control == Control::Run { Event::Tick } else { Event::CommitNow })?;
+            self.dispatch(if control == Control::Run {
+                Event::Tick
+            } else {
+                Event::CommitNow
+            })?;
             if control == Control::Drain && self.machine.is_quiet() && self.flight.is_none() {
                 self.close_state()?;
                 return Ok(End::Drained);
@@ -259,7 +285,13 @@ impl Session<'_> {
     async fn wait(&mut self, more: bool) -> Wake {
         let clock = &self.app.calls.clock;
         let pause = self.pause();
-        let Session { control, flight, fetch, purge, .. } = self;
+        let Session {
+            control,
+            flight,
+            fetch,
+            purge,
+            ..
+        } = self;
         tokio::select! {
             biased;
             changed = control.changed() => if changed.is_ok() { Wake::Control } else { Wake::ControlGone },
@@ -294,7 +326,9 @@ impl Session<'_> {
         for step in 0..self.tasks.len() {
             let index = (self.next_task + step) % self.tasks.len();
             let task = &mut self.tasks[index];
-            let Some(processed) = task.process_next(self.app.config.run_bytes, now_ms, &mut self.collector)? else {
+            let Some(processed) =
+                task.process_next(self.app.config.run_bytes, now_ms, &mut self.collector)?
+            else {
                 continue;
             };
             self.next_task = index + 1;
@@ -325,10 +359,14 @@ impl Session<'_> {
         if !progressed
             && self.machine.is_quiet()
             && self.flight.is_none()
-            && self.tasks.iter().all(|task| task.group.queues().iter().all(|queue| queue.is_empty()))
+            && self
+                .tasks
+                .iter()
+                .all(|task| task.group.queues().iter().all(|queue| queue.is_empty()))
         {
             let positions = self.tasks.iter().flat_map(|task| task.group.positions());
-            self.status.quiet(positions.map(|(queue, position)| (queue.partition().clone(), position)));
+            self.status
+                .quiet(positions.map(|(queue, position)| (queue.partition().clone(), position)));
         } else {
             self.status.busy();
         }
@@ -339,7 +377,9 @@ impl Session<'_> {
         let now = self.app.calls.clock.monotonic();
         for task in &mut self.tasks {
             let id = task.id;
-            task.state.maybe_apply(now).map_err(|error| state_error(id, &error))?;
+            task.state
+                .maybe_apply(now)
+                .map_err(|error| state_error(id, &error))?;
         }
         Ok(())
     }

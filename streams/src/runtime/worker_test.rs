@@ -46,11 +46,19 @@ impl World {
         let log = FakeLog::new(clock.clone());
         log.add_topic("lines", 2);
         log.add_topic("counts", 1);
-        World { log, hosts: MemoryHosts::new(), clock }
+        World {
+            log,
+            hosts: MemoryHosts::new(),
+            clock,
+        }
     }
 
     async fn start(&self, workers: usize) -> Running {
-        self.start_with(StreamsConfig { workers, ..StreamsConfig::default() }).await
+        self.start_with(StreamsConfig {
+            workers,
+            ..StreamsConfig::default()
+        })
+        .await
     }
 
     async fn start_with(&self, config: StreamsConfig) -> Running {
@@ -65,14 +73,20 @@ impl World {
             .prepare()
             .await
             .expect("the application starts");
-        let workers = workers.into_iter().map(|worker| tokio::spawn(worker.run())).collect();
+        let workers = workers
+            .into_iter()
+            .map(|worker| tokio::spawn(worker.run()))
+            .collect();
         Running { handle, workers }
     }
 
     /// The last count per word that was written, and how many updates there were per word.
     fn counts(&self) -> BTreeMap<String, i64> {
         let updates = self.log.committed("counts");
-        updates.into_iter().map(|(word, count)| (word, count.expect("a count").parse().expect("a number"))).collect()
+        updates
+            .into_iter()
+            .map(|(word, count)| (word, count.expect("a count").parse().expect("a number")))
+            .collect()
     }
 }
 
@@ -86,30 +100,57 @@ impl Running {
 }
 
 fn counts<const N: usize>(pairs: [(&str, i64); N]) -> BTreeMap<String, i64> {
-    pairs.into_iter().map(|(word, count)| (word.to_owned(), count)).collect()
+    pairs
+        .into_iter()
+        .map(|(word, count)| (word.to_owned(), count))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn counts_words_through_a_repartition_topic() {
     let world = World::new();
-    world.log.send("lines", 0, &[("", "to be or", 1), ("", "not to be", 2)]);
+    world
+        .log
+        .send("lines", 0, &[("", "to be or", 1), ("", "not to be", 2)]);
     world.log.send("lines", 1, &[("", "that is", 3)]);
     let running = world.start(2).await;
-    running.handle.wait_until_caught_up().await.expect("it catches up");
-    let expected = counts([("to", 2), ("be", 2), ("or", 1), ("not", 1), ("that", 1), ("is", 1)]);
+    running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect("it catches up");
+    let expected = counts([
+        ("to", 2),
+        ("be", 2),
+        ("or", 1),
+        ("not", 1),
+        ("that", 1),
+        ("is", 1),
+    ]);
     assert_eq!(world.counts(), expected);
-    let store = running.handle.store::<String, u64>("word-counts").expect("the store exists");
+    let store = running
+        .handle
+        .store::<String, u64>("word-counts")
+        .expect("the store exists");
     assert_eq!(store.get(&"be".to_owned()).expect("readable"), Some(2));
     assert_eq!(store.all().expect("readable").len(), 6);
     assert!(running.handle.metrics().commits >= 2);
-    running.handle.shutdown(Duration::from_secs(5)).await.expect("it ends");
+    running
+        .handle
+        .shutdown(Duration::from_secs(5))
+        .await
+        .expect("it ends");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_application_commits_nothing() {
     let world = World::new();
     let running = world.start(1).await;
-    running.handle.wait_until_caught_up().await.expect("it catches up");
+    running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect("it catches up");
     world.clock.sleep(Duration::from_secs(60)).await;
     assert_eq!(world.log.end_txns(), 0);
     assert_eq!(running.handle.metrics().commits, 0);
@@ -120,18 +161,36 @@ async fn a_restart_resumes_from_the_last_commit() {
     let world = World::new();
     world.log.send("lines", 0, &[("", "a b a", 1)]);
     let running = world.start(1).await;
-    running.handle.wait_until_caught_up().await.expect("it catches up");
-    running.handle.shutdown(Duration::from_secs(5)).await.expect("it ends");
+    running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect("it catches up");
+    running
+        .handle
+        .shutdown(Duration::from_secs(5))
+        .await
+        .expect("it ends");
     world.log.send("lines", 0, &[("", "a c", 2)]);
     let running = world.start(1).await;
-    running.handle.wait_until_caught_up().await.expect("it catches up");
+    running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect("it catches up");
     assert_eq!(world.counts(), counts([("a", 3), ("b", 1), ("c", 1)]));
-    assert_eq!(running.handle.metrics().restored_records, 0, "an orderly end leaves nothing to replay");
+    assert_eq!(
+        running.handle.metrics().restored_records,
+        0,
+        "an orderly end leaves nothing to replay"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_at_any_moment_changes_nothing() {
-    for after_ms in [0, 1, 3, 50, 100, 101, 102, 103, 104, 105, 150, 201, 202, 203, 204, 205, 206, 250] {
+    for after_ms in [
+        0, 1, 3, 50, 100, 101, 102, 103, 104, 105, 150, 201, 202, 203, 204, 205, 206, 250,
+    ] {
         let world = World::new();
         world.log.send("lines", 0, &[("", "a b a", 1)]);
         world.log.send("lines", 1, &[("", "b c", 1)]);
@@ -141,11 +200,22 @@ async fn a_crash_at_any_moment_changes_nothing() {
         world.hosts.crash(Survivors::None);
         world.log.send("lines", 0, &[("", "a d", 2)]);
         let running = world.start(1).await;
-        running.handle.wait_until_caught_up().await.expect("it catches up");
+        running
+            .handle
+            .wait_until_caught_up()
+            .await
+            .expect("it catches up");
         let expected = counts([("a", 3), ("b", 2), ("c", 1), ("d", 1)]);
         assert_eq!(world.counts(), expected, "crashed after {after_ms} ms");
-        let store = running.handle.store::<String, u64>("word-counts").expect("the store exists");
-        assert_eq!(store.get(&"a".to_owned()).expect("readable"), Some(3), "crashed after {after_ms} ms");
+        let store = running
+            .handle
+            .store::<String, u64>("word-counts")
+            .expect("the store exists");
+        assert_eq!(
+            store.get(&"a".to_owned()).expect("readable"),
+            Some(3),
+            "crashed after {after_ms} ms"
+        );
     }
 }
 
@@ -163,16 +233,33 @@ async fn a_lost_commit_answer_is_resolved_whether_or_not_it_happened() {
         world.log.set_luck(luck.clone());
         let running = world.start(1).await;
         for round in 0..6 {
-            world.log.send("lines", round % 2, &[("", "x y x", i64::from(round))]);
+            world
+                .log
+                .send("lines", round % 2, &[("", "x y x", i64::from(round))]);
             world.clock.sleep(Duration::from_millis(70)).await;
         }
-        running.handle.wait_until_caught_up().await.expect("it catches up");
+        running
+            .handle
+            .wait_until_caught_up()
+            .await
+            .expect("it catches up");
         assert_eq!(world.counts(), counts([("x", 12), ("y", 6)]), "{luck:?}");
-        let store = running.handle.store::<String, u64>("word-counts").expect("the store exists");
-        assert_eq!(store.get(&"x".to_owned()).expect("readable"), Some(12), "{luck:?}");
+        let store = running
+            .handle
+            .store::<String, u64>("word-counts")
+            .expect("the store exists");
+        assert_eq!(
+            store.get(&"x".to_owned()).expect("readable"),
+            Some(12),
+            "{luck:?}"
+        );
         let lost = luck.iter().filter(|luck| **luck != Answered).count() as u64;
         assert_eq!(running.handle.metrics().recoveries, lost, "{luck:?}");
-        assert_eq!(running.handle.metrics().restored_records, 0, "state was kept, not rebuilt");
+        assert_eq!(
+            running.handle.metrics().restored_records,
+            0,
+            "state was kept, not rebuilt"
+        );
     }
 }
 
@@ -183,14 +270,24 @@ async fn a_zombie_is_fenced_and_writes_nothing_more() {
     let zombie = world.start(1).await;
     zombie.handle.wait_until_caught_up().await.expect("it catches up");
     // The same application somewhere else: its own state, the same ids.
-    let elsewhere = World { log: world.log.clone(), hosts: MemoryHosts::new(), clock: world.clock.clone() };
+    let elsewhere = World {
+        log: world.log.clone(),
+        hosts: MemoryHosts::new(),
+        clock: world.clock.clone(),
+    };
     let newer = elsewhere.start(1).await;
     world.log.send("lines", 0, &[("", "a b", 2)]);
     newer.handle.wait_until_caught_up().await.expect("it catches up");
     world.clock.sleep(Duration::from_secs(1)).await;
     assert_eq!(world.counts(), counts([("a", 2), ("b", 1)]));
     let state = zombie.handle.state();
-    assert!(matches!(state, StreamsState::Error(RuntimeError::Commit(StopReason::Fenced(_)))), "{state:?}");
+    assert!(
+        matches!(
+            state,
+            StreamsState::Error(RuntimeError::Commit(StopReason::Fenced(_)))
+        ),
+        "{state:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,7 +299,11 @@ async fn fewer_workers_than_before_abort_what_the_others_left_open() {
     world.clock.sleep(Duration::from_millis(102)).await;
     running.crash().await;
     let running = world.start(1).await;
-    running.handle.wait_until_caught_up().await.expect("nothing holds the last stable offset");
+    running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect("nothing holds the last stable offset");
     assert_eq!(world.counts(), counts([("a", 1), ("b", 1)]));
 }
 
@@ -218,8 +319,14 @@ async fn an_internal_topic_of_another_shape_is_refused_by_name() {
         .prepare()
         .await
         .expect_err("7 partitions are not 2");
-    assert!(matches!(error, RuntimeError::InternalTopicMismatch { .. }), "{error}");
-    assert!(error.to_string().contains("words-word-counts-changelog"), "{error}");
+    assert!(
+        matches!(error, RuntimeError::InternalTopicMismatch { .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("words-word-counts-changelog"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,13 +334,27 @@ async fn state_that_is_ahead_of_the_committed_inputs_is_an_error_and_is_kept() {
     let world = World::new();
     world.log.send("lines", 0, &[("", "a b", 1)]);
     let running = world.start(1).await;
-    running.handle.wait_until_caught_up().await.expect("it catches up");
-    running.handle.shutdown(Duration::from_secs(5)).await.expect("it ends");
+    running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect("it catches up");
+    running
+        .handle
+        .shutdown(Duration::from_secs(5))
+        .await
+        .expect("it ends");
     // A foreign record at the end of the changelog: the state would count something twice.
     for partition in 0..2 {
-        world.log.send("words-word-counts-changelog", partition, &[("a", "9", 1)]);
+        world
+            .log
+            .send("words-word-counts-changelog", partition, &[("a", "9", 1)]);
     }
     let running = world.start(1).await;
-    let error = running.handle.wait_until_caught_up().await.expect_err("the state does not match");
+    let error = running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect_err("the state does not match");
     assert!(matches!(error, RuntimeError::StateMismatch { .. }), "{error}");
 }
