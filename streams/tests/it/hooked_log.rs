@@ -1,0 +1,98 @@
+//! A log whose `end_txn` is in the hands of a test; everything else goes to the broker as it is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use millpond_log::broker::{
+    Broker, FetchRequest, FetchResponse, NewTopic, OffsetAndMetadata, OffsetSpec, ProduceAck, ProduceRequest,
+    ProducerIdentity, TopicDescription, TxnOffsetCommit, TxnResult,
+};
+use millpond_log::types::{GroupId, Offset, TopicName, TopicPartition, TransactionalId};
+use millpond_streams::runtime::{EmbeddedLog, LogClient, LogError};
+
+/// Decides what becomes of the end of a transaction.
+#[async_trait]
+pub(crate) trait EndTxn: Send + Sync + std::fmt::Debug {
+    async fn end_txn(
+        &self,
+        log: &EmbeddedLog,
+        id: TransactionalId,
+        identity: ProducerIdentity,
+        result: TxnResult,
+    ) -> Result<ProducerIdentity, LogError>;
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(crate) struct HookedLog<H> {
+    log: EmbeddedLog,
+    hook: H,
+}
+
+impl<H: EndTxn> HookedLog<H> {
+    pub(crate) fn new(broker: &Broker, hook: H) -> Self {
+        HookedLog {
+            log: EmbeddedLog::new(broker.clone()),
+            hook,
+        }
+    }
+}
+
+#[async_trait]
+impl<H: EndTxn> LogClient for HookedLog<H> {
+    async fn end_txn(
+        &self,
+        id: TransactionalId,
+        identity: ProducerIdentity,
+        result: TxnResult,
+    ) -> Result<ProducerIdentity, LogError> {
+        self.hook.end_txn(&self.log, id, identity, result).await
+    }
+
+    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, LogError> {
+        self.log.fetch(request).await
+    }
+    async fn produce(&self, request: ProduceRequest) -> Vec<Result<ProduceAck, LogError>> {
+        self.log.produce(request).await
+    }
+    async fn init_producer_id(
+        &self,
+        id: Option<TransactionalId>,
+        timeout: Duration,
+    ) -> Result<ProducerIdentity, LogError> {
+        self.log.init_producer_id(id, timeout).await
+    }
+    async fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> Result<(), LogError> {
+        self.log.txn_offset_commit(commit).await
+    }
+    async fn offset_commit(
+        &self,
+        group: GroupId,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) -> Result<(), LogError> {
+        self.log.offset_commit(group, offsets).await
+    }
+    async fn offset_fetch(
+        &self,
+        group: GroupId,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, LogError> {
+        self.log.offset_fetch(group, partitions).await
+    }
+    async fn list_offsets(&self, asked: Vec<(TopicPartition, OffsetSpec)>) -> Result<Vec<Offset>, LogError> {
+        self.log.list_offsets(asked).await
+    }
+    async fn describe_topics(&self, names: Vec<TopicName>) -> Result<Vec<TopicDescription>, LogError> {
+        self.log.describe_topics(names).await
+    }
+    async fn create_topics(&self, topics: Vec<NewTopic>) -> Result<(), LogError> {
+        self.log.create_topics(topics).await
+    }
+    async fn delete_records(&self, below: Vec<(TopicPartition, Offset)>) -> Result<(), LogError> {
+        self.log.delete_records(below).await
+    }
+    async fn knows_transactional_id(&self, id: TransactionalId) -> Result<bool, LogError> {
+        self.log.knows_transactional_id(id).await
+    }
+}

@@ -1,0 +1,8 @@
+//! The runtime on a real broker in a temporary directory, with RocksDB state, on threads of its own.
+
+mod exactly_once;
+mod hooked_log;
+mod lost_answers;
+mod queries;
+mod support;
+mod word_count;
