@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::Stream;
 use futures::future::{BoxFuture, FutureExt};
@@ -20,6 +21,8 @@ use crate::types::{GroupId, Offset, TopicName, TopicPartition};
 
 use super::committed::CommittedFilter;
 use super::consumer_options::{ConsumerOptions, OffsetReset};
+
+const FETCH_WAIT_MIN: Duration = Duration::from_millis(1);
 
 /// A record and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,10 +169,7 @@ impl Consumer {
         loop {
             match self.broker.offset_fetch(group, Some(partitions.to_vec())).await {
                 Err(error) if error.is_retriable() => {
-                    self.broker
-                        .clock()
-                        .sleep(std::time::Duration::from_millis(10))
-                        .await;
+                    self.broker.clock().sleep(Duration::from_millis(10)).await;
                 }
                 answer => return answer,
             }
@@ -341,7 +341,8 @@ impl Consumer {
         asked.rotate_left(turn);
         self.turn = turn + 1;
         let request = FetchRequest {
-            max_wait: self.options.fetch_wait,
+            // Never zero: an empty answer at once would be asked for again at once.
+            max_wait: self.options.fetch_wait.max(FETCH_WAIT_MIN),
             min_bytes: 1,
             max_bytes: self.options.fetch_bytes,
             isolation: self.options.isolation,
@@ -447,7 +448,7 @@ async fn refetch(
         None => Offset::ZERO,
     };
     let request = FetchRequest {
-        max_wait: std::time::Duration::ZERO,
+        max_wait: Duration::ZERO,
         min_bytes: 0,
         max_bytes,
         isolation,

@@ -1,0 +1,11 @@
+//! The broker and its clients, end to end, in one process: on a real disk in a temporary directory, and on a simulated one that loses power.
+//!
+//! One module a subject; `support.rs` has what they share. Simulations run on a paused clock and print their seed.
+
+mod idempotence;
+mod offsets;
+mod produce_fetch;
+mod restart;
+mod support;
+mod topics;
+mod transactions;
