@@ -154,8 +154,11 @@ impl Task {
     }
 }
 
+/// Key (and value), timestamp, upstream time.
+type TestRow<'a> = (Option<&'a str>, i64, Option<(i32, i64)>);
+
 /// Records with these timestamps; a time adds the header of that (upstream task, stream time), `None` as key means a time-only record.
-fn raw(topic: &str, records: &[(Option<&str>, i64, Option<(i32, i64)>)]) -> RawBatch {
+fn raw(topic: &str, records: &[TestRow<'_>]) -> RawBatch {
     let mut builder = BatchBuilder::new(BatchOptions::default());
     for (key, timestamp, time) in records {
         let headers: Vec<Header> = time
