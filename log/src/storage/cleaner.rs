@@ -117,6 +117,10 @@ pub(super) async fn clean(handle: &PartitionHandle, force: bool) -> Result<Optio
             old,
             tombstones_removed_below: pass.pass.tombstones_removed_below(),
         };
+        // Stored before the tombstones are gone: a store that missed them must be able to tell. From here on the log counts as compacted.
+        partition.raise_tombstone_horizon(group.tombstones_removed_below);
+        partition.raise_cleaned_to(start.next().min(cleaned_to));
+        store_cleaner_offsets(&partition).await?;
         handle
             .ask(|reply| Command::Swap {
                 key: partition.key,
@@ -126,17 +130,21 @@ pub(super) async fn clean(handle: &PartitionHandle, force: bool) -> Result<Optio
             .await??;
     }
     partition.raise_cleaned_to(cleaned_to);
+    store_cleaner_offsets(&partition).await?;
+    Ok(Some(stats))
+}
+
+async fn store_cleaner_offsets(partition: &Arc<Partition>) -> Result<(), StorageError> {
     let dir = Arc::clone(&partition.dir);
     let stored = partition
         .dir
         .disk
         .blocking(move || super::checkpoints::write_cleaner_offsets(&dir))
         .await;
-    if let Err(error) = stored {
+    stored.map_err(|error| {
         partition.dir.fail(&error);
-        return Err(error.into());
-    }
-    Ok(Some(stats))
+        error.into()
+    })
 }
 
 struct PassState {

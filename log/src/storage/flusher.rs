@@ -17,7 +17,7 @@ use super::checkpoints::{self, Points};
 use super::disk::{DiskExt, DiskResult};
 use super::flush_plan::{DirtySummary, FlushPlan, choose};
 use super::flush_queue::{Chore, Dirty, FlushQueue};
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::journal_format::piece_overhead;
 use super::log_dir::LogDir;
 use super::partition::Partition;
@@ -283,7 +283,12 @@ impl Flusher {
         }
         let points = checkpoints::recovery_points(&self.dir);
         let (items, chores) = self.queue.take_unhurried();
-        if let Err(error) = catch_up(&self.dir, &items, chores, Some(points)).await {
+        let stopped = match catch_up(&self.dir, &items, chores, Some(points)).await {
+            // Every segment is synced: the journal has nothing left to say.
+            Ok(()) => journal::remove_files(&self.dir.path, &*self.dir.disk),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stopped {
             self.dir.fail(&error);
         }
     }

@@ -52,7 +52,8 @@ pub(super) struct Loaded {
 pub(super) fn load(dir: &LogDir, request: &LoadRequest) -> Result<Loaded, StorageError> {
     let path = &request.path;
     clean_up(&*dir.disk, &dir.faults, path)?;
-    replay_journal(dir, request)?;
+    let keep_from = drop_segments_below_start(dir, request)?;
+    replay_journal(dir, request, keep_from)?;
     dir.faults.point("K22");
     let mut bases = segment_bases(&*dir.disk, path)?;
     if bases.is_empty() {
@@ -70,20 +71,38 @@ pub(super) fn load(dir: &LogDir, request: &LoadRequest) -> Result<Loaded, Storag
     load_unclean(dir, request, &bases)
 }
 
+/// Removes segments wholly below the log start: the removal by an earlier run may not have been durable, nor their bytes, and a torn tail in one of
+/// them must not cost the segments after it. Returns the base of the first segment that stays.
+fn drop_segments_below_start(dir: &LogDir, request: &LoadRequest) -> DiskResult<Offset> {
+    let Some(start) = request.log_start else {
+        return Ok(Offset::ZERO);
+    };
+    let stored = segment_bases(&*dir.disk, &request.path)?;
+    // A segment whose name was not durable yet is in the journal from its first byte on.
+    let journalled = request
+        .journal
+        .iter()
+        .filter(|p| p.position == 0)
+        .map(|p| p.segment_base);
+    let keep_from = stored
+        .iter()
+        .copied()
+        .chain(journalled)
+        .filter(|base| *base <= start)
+        .max()
+        .unwrap_or(Offset::ZERO);
+    for base in stored.into_iter().filter(|base| *base < keep_from) {
+        remove_files(&*dir.disk, &request.path, &Segment::paths(&request.path, base))?;
+    }
+    Ok(keep_from)
+}
+
 /// Brings the segments to what the journal says was durable.
-fn replay_journal(dir: &LogDir, request: &LoadRequest) -> DiskResult<()> {
+fn replay_journal(dir: &LogDir, request: &LoadRequest, keep_from: Offset) -> DiskResult<()> {
     let mut replayed = 0;
-    let bases = segment_bases(&*dir.disk, &request.path)?;
     for piece in &request.journal {
         // Below the recovery point the segment itself is durable, and may since have been compacted or deleted.
-        if piece.next_offset <= request.recovery_point {
-            continue;
-        }
-        // Below the log start its segment may have been deleted, but only if a later one follows. A segment that still holds the log's end needs all
-        // its pieces: without the first ones it would end in a hole, and offsets given out before would be given out again.
-        if request.log_start.is_some_and(|start| piece.next_offset <= start)
-            && bases.iter().any(|base| *base > piece.segment_base)
-        {
+        if piece.next_offset <= request.recovery_point || piece.segment_base < keep_from {
             continue;
         }
         let log = request.path.join(file_name(piece.segment_base, "log"));

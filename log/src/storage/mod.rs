@@ -31,6 +31,7 @@ mod batch_walk;
 mod checkpoints;
 mod cleaner;
 pub mod compaction;
+pub mod dump;
 mod epoch_log;
 pub mod flush_plan;
 mod flush_queue;
@@ -60,6 +61,7 @@ mod snapshots;
 mod storage_error;
 mod tail_cache;
 mod upkeep;
+pub mod verify;
 mod waiters;
 pub mod watermarks;
 
@@ -71,6 +73,8 @@ pub use partition_handle::PartitionHandle;
 pub use settings::{CleanupPolicy, Durability, StorageConfig, TimestampSource, TopicConfig};
 pub use storage_error::StorageError;
 
+#[cfg(test)]
+mod compaction_test;
 #[cfg(test)]
 mod disk_contract_test;
 #[cfg(test)]

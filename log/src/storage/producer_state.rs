@@ -58,8 +58,6 @@ pub struct RememberedBatch {
     pub last_offset: Offset,
     /// Last minus first offset.
     pub offset_delta: i32,
-    /// Largest timestamp.
-    pub timestamp: Timestamp,
 }
 
 impl RememberedBatch {
@@ -338,7 +336,6 @@ impl ProducerState {
                 last_sequence: batch.last_sequence,
                 last_offset: batch.last_offset,
                 offset_delta: (batch.last_offset.get() - batch.base_offset.get()) as i32,
-                timestamp: batch.max_timestamp,
             });
         }
         if batch.is_transactional && entry.open_txn.is_none() {

@@ -29,6 +29,11 @@ impl SegmentSet {
         &self.segments[self.segments.len() - 1]
     }
 
+    /// Base offset of the oldest segment.
+    pub(super) fn first_base(&self) -> Offset {
+        self.segments[0].base_offset()
+    }
+
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Segment>> + ExactSizeIterator {
         self.segments.iter()
     }

@@ -112,7 +112,6 @@ fn to_entry(e: &ProducerSnapshotEntry, now: Timestamp) -> (crate::types::Produce
             last_sequence: e.last_sequence,
             last_offset: e.last_offset,
             offset_delta: e.offset_delta,
-            timestamp: e.timestamp,
         });
     }
     let entry = ProducerEntry {

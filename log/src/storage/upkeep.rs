@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::checkpoints;
 use super::cleaner::CleanedGroup;
 use super::disk::{DiskExt, DiskResult};
-use super::leftovers::SWAP;
+use super::leftovers::{SWAP, snapshot_offsets};
 use super::loader::open_closed;
 use super::log_dir::LogDir;
 use super::partition_log::PartitionLog;
@@ -120,13 +120,15 @@ impl PartitionLog {
                 self.shared.config().file_delete_delay_ms,
             )
             .map_err(|e| self.failed(&e, false))?;
-            // The snapshot at the segment's base went with it; the one at the new start stays.
-            self.remove_snapshot(segment.base_offset())?;
             self.shared.dir.faults.point("K11");
         }
         let start = self.shared.offsets().log_start_offset;
+        // Up to the first batch that is still there, not up to the log start: recovery compares every batch with the epochs.
+        let first_base = self.shared.segments().first_base();
+        // The snapshot at the new start stays: it is all that is left of the producers before it.
+        self.remove_snapshots_between(Offset::new(-1), first_base)?;
         self.epochs
-            .on_log_start(&dir, start)
+            .on_log_start(&dir, first_base)
             .map_err(|e| self.failed(&e, false))?;
         tracing::info!(partition = %self.shared.id, segments = count, log_start_offset = %start, "deleted old segments");
         Ok(count)
@@ -143,16 +145,19 @@ impl PartitionLog {
         stored.map_err(|e| self.failed(&e, false))
     }
 
-    fn remove_snapshot(&self, at: Offset) -> Result<(), StorageError> {
-        match self
-            .shared
-            .dir
-            .disk
-            .remove_file(&snapshots::path_of(&self.shared.path, at))
-        {
-            Err(error) if !error.is_not_found() => Err(self.failed(&error, false)),
-            _ => Ok(()),
-        }
+    /// Removes the snapshots above `from` and below `to`, both exclusive.
+    fn remove_snapshots_between(&self, from: Offset, to: Offset) -> Result<(), StorageError> {
+        let dir = &self.shared.dir;
+        let remove = || -> DiskResult<()> {
+            for at in snapshot_offsets(&*dir.disk, &self.shared.path)?
+                .into_iter()
+                .filter(|at| *at > from && *at < to)
+            {
+                dir.disk.remove_file(&snapshots::path_of(&self.shared.path, at))?;
+            }
+            Ok(())
+        };
+        remove().map_err(|e| self.failed(&e, false))
     }
 
     /// Puts a cleaned segment in the place of the segments it was made from.
@@ -174,9 +179,16 @@ impl PartitionLog {
         result.map_err(|e| self.failed(&e, false))?;
         self.shared
             .raise_tombstone_horizon(group.tombstones_removed_below);
-        for old in group.old.iter().skip(1) {
-            self.remove_snapshot(old.base_offset())?;
-        }
+        let (first, last) = (
+            group.old[0].base_offset(),
+            group.old[group.old.len() - 1].base_offset(),
+        );
+        let end = current
+            .iter()
+            .map(|s| s.base_offset())
+            .find(|base| *base > last)
+            .unwrap_or(last);
+        self.remove_snapshots_between(first, end)?;
         Ok(())
     }
 

@@ -1,0 +1,519 @@
+//! Rebuilds everything derived from the `.log` files of a stopped node and compares it with what is stored.
+//!
+//! A *problem* is a difference no crash can explain: bad bytes below the recovery point, an index entry that points beside a batch, a snapshot that says
+//! what the log does not. A *note* is what the next start mends by itself: a torn tail, an index that lags, half-done work, a journal to replay.
+//! Nothing is changed. `millpond log verify` prints the report; every crash test ends with it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::batch_facts::facts_of;
+use super::checkpoint::read_offsets;
+use super::checkpoints::{CLEANER_OFFSETS, LOG_STARTS, Offsets, RECOVERY_POINTS};
+use super::disk::{Disk, LockError};
+use super::dump::{SegmentBatches, partition_dirs, segment_files};
+use super::epoch_log::EpochLog;
+use super::file_cache::FileCache;
+use super::journal;
+use super::leftovers::snapshot_offsets;
+use super::offset_index::OffsetIndex;
+use super::partition_metadata;
+use super::producer_state::{ProducerState, TxnChange};
+use super::snapshots;
+use super::storage_error::StorageError;
+use super::time_index::TimeIndex;
+use super::txn_index::{AbortedTxnEntry, TxnIndex};
+use crate::types::{Offset, ProducerId, Timestamp, TopicPartition};
+
+/// Something worth telling about a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The file.
+    pub file: PathBuf,
+    /// What is the matter.
+    pub what: String,
+}
+
+/// What was found in one partition.
+#[derive(Clone, Debug)]
+pub struct PartitionReport {
+    /// Which.
+    pub partition: TopicPartition,
+    /// Segments.
+    pub segments: usize,
+    /// Batches, all of them decoded.
+    pub batches: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of the log files.
+    pub bytes: u64,
+    /// First offset clients may see.
+    pub log_start_offset: Offset,
+    /// Offset the next record would get.
+    pub log_end_offset: Offset,
+    /// Differences no crash explains.
+    pub problems: Vec<Finding>,
+    /// What the next start mends.
+    pub notes: Vec<Finding>,
+}
+
+/// What was found in a data directory.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyReport {
+    /// One per partition, in order.
+    pub partitions: Vec<PartitionReport>,
+    /// Problems of the directory itself.
+    pub problems: Vec<Finding>,
+    /// Notes about the directory itself.
+    pub notes: Vec<Finding>,
+}
+
+impl VerifyReport {
+    /// True without problems; notes are fine.
+    pub fn is_clean(&self) -> bool {
+        self.all_problems().next().is_none()
+    }
+
+    /// Every problem.
+    pub fn all_problems(&self) -> impl Iterator<Item = &Finding> {
+        self.problems
+            .iter()
+            .chain(self.partitions.iter().flat_map(|p| &p.problems))
+    }
+
+    /// Every note.
+    pub fn all_notes(&self) -> impl Iterator<Item = &Finding> {
+        self.notes
+            .iter()
+            .chain(self.partitions.iter().flat_map(|p| &p.notes))
+    }
+}
+
+/// Verifies a data directory nobody uses; errs if it is in use or cannot be read. Blocking.
+pub fn verify(disk: &Arc<dyn Disk>, data_dir: &Path) -> Result<VerifyReport, StorageError> {
+    let _lock = disk.lock(data_dir).map_err(|e| match e {
+        LockError::Locked { .. } => StorageError::Locked {
+            dir: data_dir.to_path_buf(),
+            reason: e.to_string(),
+        },
+        LockError::Disk(error) => error.into(),
+    })?;
+    let mut report = VerifyReport::default();
+    let mut offsets = |name: &str| {
+        let path = data_dir.join(name);
+        read_offsets(&**disk, &path).unwrap_or_else(|e| {
+            report.problems.push(Finding {
+                file: path,
+                what: e.to_string(),
+            });
+            Offsets::new()
+        })
+    };
+    let (points, starts, cleaned) = (
+        offsets(RECOVERY_POINTS),
+        offsets(LOG_STARTS),
+        offsets(CLEANER_OFFSETS),
+    );
+    let pieces = journal::read_pieces(data_dir, &**disk)?;
+    if !pieces.is_empty() {
+        let journalled = pieces.len();
+        report.notes.push(Finding {
+            file: data_dir.to_path_buf(),
+            what: format!("the journal holds {journalled} pieces to replay"),
+        });
+    }
+    for (id, path) in partition_dirs(&**disk, data_dir)? {
+        let get = |offsets: &Offsets| offsets.get(&id).copied().unwrap_or(Offset::ZERO);
+        let mut check = Check {
+            disk: Arc::clone(disk),
+            files: Arc::new(FileCache::new(Arc::clone(disk), 8)),
+            recovery_point: get(&points),
+            journalled: pieces
+                .iter()
+                .any(|p| p.directory == id.to_string() && p.next_offset > get(&points)),
+            cleaned_to: get(&cleaned),
+            producers: ProducerState::default(),
+            touched: BTreeMap::new(),
+            report: PartitionReport {
+                partition: id.clone(),
+                segments: 0,
+                batches: 0,
+                records: 0,
+                bytes: 0,
+                log_start_offset: get(&starts),
+                log_end_offset: Offset::ZERO,
+                problems: Vec::new(),
+                notes: Vec::new(),
+            },
+            path,
+        };
+        check.run()?;
+        if check.journalled {
+            // Until the journal is replayed the log itself is incomplete, and nothing derived from it can be judged.
+            let undecided = std::mem::take(&mut check.report.problems);
+            check.report.notes.extend(undecided);
+        }
+        report.partitions.push(check.report);
+    }
+    Ok(report)
+}
+
+/// The check of one partition under way.
+struct Check {
+    disk: Arc<dyn Disk>,
+    files: Arc<FileCache>,
+    path: PathBuf,
+    recovery_point: Offset,
+    /// The next start replays part of the journal into this partition.
+    journalled: bool,
+    cleaned_to: Offset,
+    producers: ProducerState,
+    /// Producers met since the last snapshot, and their newest offset.
+    touched: BTreeMap<ProducerId, Offset>,
+    report: PartitionReport,
+}
+
+/// What a walk of one segment says its indexes should hold.
+#[derive(Default)]
+struct Derived {
+    /// Last offset of each batch → position.
+    positions: BTreeMap<Offset, u64>,
+    /// Last offset of each batch → largest timestamp up to there.
+    newest: BTreeMap<Offset, Timestamp>,
+    aborted: Vec<AbortedTxnEntry>,
+    torn: bool,
+}
+
+impl Check {
+    fn problem(&mut self, file: impl Into<PathBuf>, what: impl Into<String>) {
+        self.report.problems.push(Finding {
+            file: file.into(),
+            what: what.into(),
+        });
+    }
+
+    fn note(&mut self, file: impl Into<PathBuf>, what: impl Into<String>) {
+        self.report.notes.push(Finding {
+            file: file.into(),
+            what: what.into(),
+        });
+    }
+
+    fn run(&mut self) -> Result<(), StorageError> {
+        for entry in self.disk.list(&self.path)? {
+            if [".tmp", ".cleaned", ".swap", ".deleted"]
+                .iter()
+                .any(|suffix| entry.name.ends_with(suffix))
+            {
+                self.note(self.path.join(&entry.name), "left by work that was cut off");
+            }
+        }
+        match partition_metadata::read(&*self.disk, &self.path) {
+            Ok(Some(_)) => {}
+            Ok(None) => self.problem(
+                self.path.join(partition_metadata::PARTITION_METADATA_FILE),
+                "is missing",
+            ),
+            Err(error) => self.problem(
+                self.path.join(partition_metadata::PARTITION_METADATA_FILE),
+                error.to_string(),
+            ),
+        }
+        let segments = segment_files(&*self.disk, &self.path)?;
+        let mut snapshots = snapshot_offsets(&*self.disk, &self.path)?;
+        let Some((first, _)) = segments.first() else {
+            self.note(self.path.clone(), "holds no segment yet");
+            return Ok(());
+        };
+        self.anchor(*first, &mut snapshots)?;
+        let epochs = EpochLog::load(&*self.disk, &self.path)?;
+        if epochs.is_none() {
+            self.problem(self.path.join(super::epoch_log::EPOCH_FILE), "is malformed");
+        }
+        // What a start after a crash checks and rebuilds anyway.
+        let scanned_from = segments
+            .partition_point(|(base, _)| *base <= self.recovery_point)
+            .saturating_sub(1);
+        let mut next = *first;
+        for (i, (base, log)) in segments.iter().enumerate() {
+            let rebuilt_at_start = i >= scanned_from;
+            if *base < next {
+                self.problem(
+                    log.clone(),
+                    format!("begins at {base}, below the end {next} of the segment before"),
+                );
+            }
+            let derived = self.walk(*base, log, &mut next, &mut snapshots, epochs.as_ref())?;
+            // A log that ends elsewhere than at its recovery point is checked, and its indexes rebuilt, by the next start.
+            let rebuilt = rebuilt_at_start && (next != self.recovery_point || self.is_unclean());
+            self.compare_indexes(*base, log, &derived, rebuilt_at_start, rebuilt);
+            if derived.torn {
+                break;
+            }
+        }
+        self.pass_snapshots(Offset::MAX, next, &mut snapshots)?;
+        self.report.segments = segments.len();
+        self.report.log_end_offset = next;
+        self.report.log_start_offset = self.report.log_start_offset.max(*first);
+        if next < self.recovery_point {
+            self.problem(
+                self.path.clone(),
+                format!(
+                    "the log ends at {next}, below its recovery point {}",
+                    self.recovery_point
+                ),
+            );
+        }
+        if self.report.log_start_offset > next {
+            let what = format!(
+                "the log starts at {}, above its end {next}",
+                self.report.log_start_offset
+            );
+            self.problem(self.path.clone(), what);
+        }
+        Ok(())
+    }
+
+    /// Where the log no longer begins at zero, the first snapshot is the only witness of what came before.
+    fn anchor(&mut self, first: Offset, snapshots: &mut Vec<Offset>) -> Result<(), StorageError> {
+        // Older ones belong to segments that were deleted.
+        snapshots.retain(|at| *at >= first);
+        if first > Offset::ZERO
+            && snapshots.first() == Some(&first)
+            && let Some(state) = snapshots::load(&*self.disk, &self.path, first, 0)?
+        {
+            self.producers = state;
+            snapshots.remove(0);
+        }
+        Ok(())
+    }
+
+    fn walk(
+        &mut self,
+        base: Offset,
+        log: &Path,
+        next: &mut Offset,
+        snapshots: &mut Vec<Offset>,
+        epochs: Option<&EpochLog>,
+    ) -> Result<Derived, StorageError> {
+        let mut derived = Derived::default();
+        let mut newest = Timestamp::MIN;
+        *next = (*next).max(base);
+        for found in SegmentBatches::open(&*self.disk, log)? {
+            let bad = match found {
+                Err(error) => Some(error.to_string()),
+                Ok(found) => {
+                    let sound = found
+                        .batch
+                        .check_crc()
+                        .and_then(|()| facts_of(&found.batch))
+                        .and_then(|facts| {
+                            let mut records = 0;
+                            for record in found.batch.decode()?.iter() {
+                                record?;
+                                records += 1;
+                            }
+                            Ok((facts, records))
+                        });
+                    match sound {
+                        Err(error) => Some(format!("at byte {}: {error}", found.position)),
+                        Ok((facts, _)) if facts.base_offset < *next => Some(format!(
+                            "at byte {}: offset {} where at least {next} belongs",
+                            found.position, facts.base_offset
+                        )),
+                        Ok((facts, records)) => {
+                            self.pass_snapshots(facts.base_offset, facts.base_offset, snapshots)?;
+                            if epochs.is_some_and(|e| {
+                                e.cache().epoch_at(facts.base_offset) != Some(facts.leader_epoch)
+                            }) {
+                                self.problem(
+                                    log,
+                                    format!(
+                                        "offset {} has leader epoch {}, which the checkpoint does not know",
+                                        facts.base_offset, facts.leader_epoch
+                                    ),
+                                );
+                            }
+                            if let TxnChange::Closed(closed) = self.producers.apply(&facts, 0)
+                                && !closed.committed
+                            {
+                                derived.aborted.push(AbortedTxnEntry {
+                                    producer_id: closed.producer_id,
+                                    first_offset: closed.first_offset,
+                                    last_offset: closed.marker_offset,
+                                    last_stable_offset: closed.last_stable_offset,
+                                });
+                            }
+                            if facts.producer_id.is_some() {
+                                self.touched.insert(facts.producer_id, facts.last_offset);
+                            }
+                            newest = newest.max(facts.max_timestamp);
+                            derived.positions.insert(facts.last_offset, found.position);
+                            derived.newest.insert(facts.last_offset, newest);
+                            *next = facts.last_offset.next();
+                            self.report.batches += 1;
+                            self.report.records += records;
+                            self.report.bytes += facts.size_bytes as u64;
+                            None
+                        }
+                    }
+                }
+            };
+            if let Some(bad) = bad {
+                derived.torn = true;
+                if *next < self.recovery_point {
+                    self.problem(
+                        log,
+                        format!("{bad}, below the recovery point {}", self.recovery_point),
+                    );
+                } else {
+                    self.note(log, format!("torn tail: {bad}"));
+                }
+                break;
+            }
+        }
+        Ok(derived)
+    }
+
+    /// Compares the snapshots up to `to` (inclusive), which the fold has reached.
+    fn pass_snapshots(
+        &mut self,
+        to: Offset,
+        reached: Offset,
+        snapshots: &mut Vec<Offset>,
+    ) -> Result<(), StorageError> {
+        while snapshots.first().is_some_and(|at| *at <= to) {
+            let at = snapshots.remove(0);
+            let file = snapshots::path_of(&self.path, at);
+            if at > reached {
+                self.note(file, format!("is of offset {at}, above the end of the log"));
+                continue;
+            }
+            let Some(stored) = snapshots::load(&*self.disk, &self.path, at, 0)? else {
+                self.note(file, "is damaged; the log replaces it");
+                continue;
+            };
+            for difference in self.snapshot_differences(&stored) {
+                self.problem(file.clone(), difference);
+            }
+            // Each snapshot is judged by the log since the one before it.
+            self.producers = stored;
+            self.touched.clear();
+        }
+        Ok(())
+    }
+
+    fn snapshot_differences(&self, stored: &ProducerState) -> Vec<String> {
+        let mut differences = Vec::new();
+        let folded = self.producers.as_snapshotted();
+        let stored = stored.as_snapshotted();
+        for (id, entry) in folded.entries() {
+            match stored.entry(id) {
+                // Compaction drops batches a later one of the producer replaced: the snapshot may know more, never less.
+                Some(found) if self.was_compacted() => {
+                    let behind = found.producer_epoch < entry.producer_epoch
+                        || (found.producer_epoch == entry.producer_epoch
+                            && found.last_batch().map(|b| b.last_offset)
+                                < entry.last_batch().map(|b| b.last_offset));
+                    if behind {
+                        differences.push(format!(
+                            "producer {id}: the log has {entry:?}, the snapshot {found:?}"
+                        ));
+                    }
+                }
+                Some(found) if found == entry => {}
+                Some(found) => differences.push(format!(
+                    "producer {id}: the log says {entry:?}, the snapshot {found:?}"
+                )),
+                // An idle producer may have expired.
+                None if entry.open_txn.is_none() && !self.touched.contains_key(&id) => {}
+                None => differences.push(format!("producer {id} is missing, the log says {entry:?}")),
+            }
+        }
+        if !self.was_compacted() {
+            let unknown = stored.entries().filter(|(id, _)| folded.entry(*id).is_none());
+            differences.extend(unknown.map(|(id, _)| format!("producer {id} is not in the log")));
+        }
+        differences
+    }
+
+    fn compare_indexes(&mut self, base: Offset, log: &Path, derived: &Derived, scanned: bool, rebuilt: bool) {
+        let path = |extension: &str| log.with_extension(extension);
+        let mut findings: Vec<(PathBuf, String)> = Vec::new();
+        match OffsetIndex::new(Arc::clone(&self.files), path("index"), base).entries() {
+            Ok(entries) => {
+                for e in entries
+                    .iter()
+                    .filter(|e| derived.positions.get(&e.offset) != Some(&u64::from(e.position)))
+                {
+                    findings.push((
+                        path("index"),
+                        format!(
+                            "no batch ends at offset {} and begins at byte {}",
+                            e.offset, e.position
+                        ),
+                    ));
+                }
+            }
+            Err(error) => findings.push((path("index"), error.to_string())),
+        }
+        match TimeIndex::new(Arc::clone(&self.files), path("timeindex"), base).entries() {
+            Ok(entries) => {
+                for e in entries
+                    .iter()
+                    .filter(|e| derived.newest.get(&e.offset) != Some(&e.timestamp))
+                {
+                    findings.push((
+                        path("timeindex"),
+                        format!(
+                            "the largest timestamp up to offset {} is not {}",
+                            e.offset, e.timestamp
+                        ),
+                    ));
+                }
+            }
+            Err(error) => findings.push((path("timeindex"), error.to_string())),
+        }
+        match TxnIndex::new(Arc::clone(&self.files), path("txnindex")).entries() {
+            Ok(entries) if self.was_compacted() => {
+                let covered = |a: &AbortedTxnEntry| {
+                    entries.iter().any(|e| {
+                        e.producer_id == a.producer_id
+                            && e.last_offset == a.last_offset
+                            && e.first_offset <= a.first_offset
+                    })
+                };
+                for missing in derived.aborted.iter().filter(|a| !covered(a)) {
+                    findings.push((path("txnindex"), format!("does not list {missing:?}")));
+                }
+            }
+            Ok(entries) if entries == derived.aborted => {}
+            Ok(entries) => findings.push((
+                path("txnindex"),
+                format!("lists {entries:?}, the log says {:?}", derived.aborted),
+            )),
+            Err(error) => findings.push((path("txnindex"), error.to_string())),
+        }
+        for (file, what) in findings {
+            if rebuilt || (scanned && what.contains("not a whole number")) {
+                self.note(file, format!("{what}; the next start rebuilds it"));
+            } else {
+                self.problem(file, what);
+            }
+        }
+    }
+
+    /// True if compaction was here: then the log no longer says everything its derived files once took from it.
+    fn was_compacted(&self) -> bool {
+        self.cleaned_to > Offset::ZERO
+    }
+
+    /// True if the next start checks the log: no snapshot stands at the recovery point.
+    fn is_unclean(&self) -> bool {
+        !matches!(
+            snapshots::load(&*self.disk, &self.path, self.recovery_point, 0),
+            Ok(Some(_))
+        )
+    }
+}
