@@ -121,6 +121,7 @@ impl Session<'_> {
             tasks,
             frozen_at: self.app.calls.clock.monotonic(),
         });
+        WorkerMetrics::set(&self.status.metrics.uncommitted_bytes, 0);
         self.app.faults.point("S1");
         Ok(())
     }

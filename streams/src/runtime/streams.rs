@@ -39,7 +39,6 @@ pub struct Streams;
 
 impl Streams {
     /// Begins to describe how `topology` is run.
-    #[must_use]
     pub fn builder(topology: Topology) -> StreamsLauncher {
         StreamsLauncher {
             topology,

@@ -32,7 +32,7 @@ impl EndTxn for Forgetful {
             return log.end_txn(id, identity, result).await;
         }
         self.lost.fetch_add(1, Ordering::Relaxed);
-        if call % 2 == 0 {
+        if call.is_multiple_of(2) {
             log.end_txn(id, identity, result).await?;
         }
         Err(LogError::Unknown("connection lost".into()))
