@@ -86,8 +86,21 @@ pub(super) struct Departure {
     pub(super) first_sequence: Sequence,
 }
 
-/// What the partitions of a topic are, as the producer last saw it.
-pub(super) type PartitionCount<'a> = &'a dyn Fn(&TopicName) -> Option<i32>;
+/// What goes with a record that arrives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    pub(super) timestamp: Timestamp,
+    /// Bytes of the budget it holds.
+    pub(super) reserved: usize,
+    pub(super) now: Duration,
+}
+
+/// The broker's topics at this moment.
+pub(super) struct TopicsNow<'a> {
+    /// Changes whenever one of them does.
+    pub(super) version: Offset,
+    pub(super) partition_count: &'a dyn Fn(&TopicName) -> Option<i32>,
+}
 
 /// All records not yet acknowledged.
 #[derive(Debug)]
@@ -127,22 +140,24 @@ impl Accumulator {
         }
     }
 
-    /// Adds a record that holds `reserved` bytes of the budget. The flag tells whether the sender has something new to do.
+    /// Adds a record. The flag tells whether the sender has something new to do.
     pub(super) fn append(
         &mut self,
         record: &ProducerRecord,
-        timestamp: Timestamp,
-        reserved: usize,
-        now: Duration,
-        metadata_version: Offset,
-        partition_count: PartitionCount<'_>,
+        arrival: Arrival,
+        topics: &TopicsNow<'_>,
         random: impl FnOnce() -> u64,
     ) -> Result<(Delivery, bool), BrokerError> {
-        if self.metadata_version != metadata_version {
-            self.forget_idle_topics(metadata_version, partition_count);
+        let Arrival {
+            timestamp,
+            reserved,
+            now,
+        } = arrival;
+        if self.metadata_version != topics.version {
+            self.forget_idle_topics(topics);
         }
         if !self.topics.contains_key(&record.topic) {
-            self.open_topic(&record.topic, partition_count)?;
+            self.open_topic(&record.topic, topics)?;
         }
         let options = BatchOptions {
             compression: self.compression,
@@ -204,12 +219,8 @@ impl Accumulator {
         Ok((delivery, news && !queue.in_flight))
     }
 
-    fn open_topic(
-        &mut self,
-        topic: &TopicName,
-        partition_count: PartitionCount<'_>,
-    ) -> Result<(), BrokerError> {
-        let Some(count) = partition_count(topic) else {
+    fn open_topic(&mut self, topic: &TopicName, topics: &TopicsNow<'_>) -> Result<(), BrokerError> {
+        let Some(count) = (topics.partition_count)(topic) else {
             return Err(BrokerError::new(
                 ErrorCode::UnknownTopicOrPartition,
                 format!("unknown topic {topic}"),
@@ -233,11 +244,11 @@ impl Accumulator {
     }
 
     /// Metadata changed: a topic may have been deleted and made again with other partitions.
-    fn forget_idle_topics(&mut self, version: Offset, partition_count: PartitionCount<'_>) {
-        self.metadata_version = version;
+    fn forget_idle_topics(&mut self, topics: &TopicsNow<'_>) {
+        self.metadata_version = topics.version;
         self.topics.retain(|name, topic| {
             let busy = |queue: &Queue| queue.in_flight || queue.filling.is_some() || !queue.full.is_empty();
-            topic.queues.iter().any(busy) || partition_count(name) == Some(topic.queues.len() as i32)
+            topic.queues.iter().any(busy) || (topics.partition_count)(name) == Some(topic.queues.len() as i32)
         });
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::broker::{Broker, BrokerError, ErrorCode};
 
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, Arrival, TopicsNow};
 use super::delivery::{Delivery, producer_gone};
 use super::producer_options::ProducerOptions;
 use super::producer_record::ProducerRecord;
@@ -96,16 +96,20 @@ impl Producer {
         };
         let clock = shared.broker.clock();
         let timestamp = record.timestamp.unwrap_or_else(|| clock.now_ms());
-        let partition_count = |topic: &_| shared.broker.partition_count(topic);
-        let (delivery, news) = shared.accumulator.lock().append(
-            &record,
+        let topics = TopicsNow {
+            version: shared.broker.metadata_version(),
+            partition_count: &|topic| shared.broker.partition_count(topic),
+        };
+        let arrival = Arrival {
             timestamp,
-            size,
-            clock.monotonic(),
-            shared.broker.metadata_version(),
-            &partition_count,
-            || shared.broker.rng().next_u64(),
-        )?;
+            reserved: size,
+            now: clock.monotonic(),
+        };
+        let random = || shared.broker.rng().next_u64();
+        let (delivery, news) = shared
+            .accumulator
+            .lock()
+            .append(&record, arrival, &topics, random)?;
         // The batch gives the room back when it is done.
         room.forget();
         if news {

@@ -5,6 +5,7 @@ use millpond_log::broker::{ErrorCode, ErrorKind, Isolation, NewTopic, OffsetSpec
 use millpond_log::client::{
     Admin, Consumer, ConsumerOptions, OffsetReset, Producer, ProducerOptions, ProducerRecord,
 };
+use millpond_log::clock::Clock;
 use millpond_log::record::{BatchIter, Compression};
 use millpond_log::types::Offset;
 
@@ -99,26 +100,26 @@ fn a_fetch_parks_until_a_record_comes_and_no_longer() {
         let broker = machine.start().await;
         create(&broker, "orders", 1).await;
         let orders = partition("orders", 0);
-        let started = tokio::time::Instant::now();
+        let started = machine.clock.monotonic();
         let parked = broker.fetch(fetch_request(&orders, 0, Isolation::ReadUncommitted, LONG));
         let write = async {
-            millpond_log::clock::Clock::sleep(&*machine.clock, Duration::from_secs(7)).await;
+            machine.clock.sleep(Duration::from_secs(7)).await;
             produce(&broker, None, &orders, batch(&["late"], None, false))
                 .await
                 .unwrap();
         };
         let (response, ()) = futures::join!(parked, write);
-        let waited = started.elapsed();
+        let waited = machine.clock.monotonic() - started;
         assert!(
             (Duration::from_secs(7)..Duration::from_secs(8)).contains(&waited),
             "{waited:?}"
         );
         assert_eq!(response.partitions[0].1.as_ref().unwrap().batches.len(), 1);
-        let started = tokio::time::Instant::now();
+        let started = machine.clock.monotonic();
         let nothing = broker
             .fetch(fetch_request(&orders, 1, Isolation::ReadUncommitted, LONG))
             .await;
-        assert_eq!(started.elapsed().as_secs(), LONG.as_secs());
+        assert_eq!((machine.clock.monotonic() - started).as_secs(), LONG.as_secs());
         assert!(nothing.partitions[0].1.as_ref().unwrap().batches.is_empty());
     });
 }
@@ -135,13 +136,13 @@ fn a_fetch_waits_for_min_bytes() {
         request.min_bytes = one.len() * 3;
         let write = async {
             for _ in 0..3 {
-                millpond_log::clock::Clock::sleep(&*machine.clock, Duration::from_secs(1)).await;
+                machine.clock.sleep(Duration::from_secs(1)).await;
                 produce(&broker, None, &orders, one.clone()).await.unwrap();
             }
         };
-        let started = tokio::time::Instant::now();
+        let started = machine.clock.monotonic();
         let (response, ()) = futures::join!(broker.fetch(request), write);
-        assert_eq!(started.elapsed().as_secs(), 3);
+        assert_eq!((machine.clock.monotonic() - started).as_secs(), 3);
         let bytes: usize = response.partitions[0]
             .1
             .as_ref()
@@ -281,7 +282,7 @@ fn lingering_fills_a_batch() {
             ..ProducerOptions::default()
         };
         let producer = Producer::new(&broker, options).await.unwrap();
-        let started = tokio::time::Instant::now();
+        let started = machine.clock.monotonic();
         let mut deliveries = Vec::new();
         for _ in 0..10 {
             deliveries.push(
@@ -293,7 +294,7 @@ fn lingering_fills_a_batch() {
             tokio::task::yield_now().await;
         }
         futures::future::try_join_all(deliveries).await.unwrap();
-        assert!(started.elapsed() >= Duration::from_millis(50));
+        assert!((machine.clock.monotonic() - started) >= Duration::from_millis(50));
         let data = fetch(&broker, &partition("orders", 0), 0, Isolation::ReadUncommitted)
             .await
             .unwrap();
