@@ -4,6 +4,7 @@
 //! they had flushed (or a little more, as RocksDB may). A kill point stops the task that hit it on the spot and the power at the same instant.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use millpond_log::config::BrokerConfig;
 use millpond_log::faults::{Faults, Sabotage};
 use millpond_log::rng::{Rng, SeededRng};
 use millpond_log::storage::disk_sim::{CrashMode, SimDisk};
+use millpond_log::storage::verify::verify;
 use millpond_streams::dsl::StreamsBuilder;
 use millpond_streams::runtime::{Streams, StreamsConfig};
 use millpond_streams::state::{MemoryHosts, StateLimits, Survivors};
@@ -78,6 +80,11 @@ pub(crate) fn simulate(seed: u64, sabotage: Option<Sabotage>) -> Result<Report, 
         world.hosts.crash(survivors);
     }
     world.live(None)?;
+    let verified =
+        verify(&world.disk.shared(), Path::new("/log")).map_err(|error| format!("verify: {error}"))?;
+    if let Some(problem) = verified.all_problems().next() {
+        return Err(format!("a derived file does not match its log: {problem:?}"));
+    }
     world.report.digest = world.disk.digest();
     world.report.written = world.written.lock().next_id;
     Ok(world.report)
