@@ -1,0 +1,245 @@
+//! `CREATE STREAM`, `CREATE VIEW`, `CREATE MATERIALIZED VIEW`.
+
+use std::sync::Arc;
+
+use super::{Inner, State, tables};
+use crate::catalog::{
+    CATALOG_TOPIC, CatalogRecord, Emit, Format, MaterializedViewDefinition, StreamDefinition, ViewDefinition,
+};
+use crate::error::{Result, SqlError};
+use crate::parser::{CreateMaterializedView, CreateStream, CreateView, Statement, WithOptions};
+use crate::result::StatementResult;
+use crate::runtime::{ViewJob, ViewPlan, ensure_topic, topic_partitions};
+use crate::suggest;
+
+/// Whether `name` is free; a message if it is taken and that is fine.
+fn taken(
+    state: &State,
+    statement: &Statement,
+    name: &str,
+    if_not_exists: bool,
+) -> Result<Option<StatementResult>> {
+    let Some(entry) = state.catalog.get(name) else {
+        return Ok(None);
+    };
+    if if_not_exists {
+        return Ok(Some(StatementResult::Message(format!(
+            "{} {name} exists already",
+            entry.kind()
+        ))));
+    }
+    let drop = entry.kind().to_uppercase();
+    let error = SqlError::name(format!("{} \"{name}\" exists already", entry.kind()))
+        .with_hint(format!("DROP {drop} {name} first, or write IF NOT EXISTS"));
+    Err(statement.locate(error, name))
+}
+
+/// Names become parts of topic names, so that two names never make the same topic they are kept plain.
+fn check_name(statement: &Statement, name: &str) -> Result<()> {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if plain && !name.is_empty() && name.len() <= 100 {
+        return Ok(());
+    }
+    let error = SqlError::name(format!("\"{name}\" cannot be a name"))
+        .with_hint("use at most 100 letters, digits and underscores");
+    Err(statement.locate(error, name))
+}
+
+pub(super) async fn stream(
+    inner: &Inner,
+    statement: &Statement,
+    create: &CreateStream,
+) -> Result<StatementResult> {
+    let mut state = inner.state.lock().await;
+    check_name(statement, &create.name)?;
+    if let Some(message) = taken(&state, statement, &create.name, create.if_not_exists)? {
+        return Ok(message);
+    }
+    let options = &create.options;
+    options.check_known(&["topic", "format", "partitions", "csv.delimiter"])?;
+    let format = match options.text("format").map(str::to_lowercase).as_deref() {
+        Some("json") => Format::Json,
+        Some("csv") => Format::Csv,
+        Some(other) => {
+            return Err(options
+                .wrong("format", format!("unknown format `{other}`"))
+                .with_hint(suggest::hint(other, ["json", "csv"], "formats")));
+        }
+        None => {
+            let error = SqlError::invalid(format!("stream \"{}\" needs a format", create.name))
+                .with_hint("add WITH (format = 'json') or 'csv'");
+            return Err(statement.locate(error, &create.name));
+        }
+    };
+    let csv_delimiter = match options.text("csv.delimiter") {
+        None => None,
+        Some(text) => {
+            let mut chars = text.chars();
+            match (chars.next(), chars.next(), format) {
+                (Some(delimiter), None, Format::Csv) if delimiter.is_ascii() => Some(delimiter),
+                (_, _, Format::Json) => {
+                    return Err(options.wrong("csv.delimiter", "csv.delimiter needs format = 'csv'".into()));
+                }
+                _ => {
+                    let message = format!("csv.delimiter must be one ASCII character, not `{text}`");
+                    return Err(options.wrong("csv.delimiter", message));
+                }
+            }
+        }
+    };
+    let topic = options.text("topic").unwrap_or(&create.name).to_owned();
+    if topic == CATALOG_TOPIC {
+        return Err(options.wrong("topic", format!("topic \"{topic}\" belongs to the engine")));
+    }
+    let asked = options.count("partitions")?;
+    let partitions = match (topic_partitions(&inner.broker, &topic).await?, asked) {
+        (Some(found), Some(asked)) if found != asked => {
+            return Err(options
+                .wrong(
+                    "partitions",
+                    format!("topic \"{topic}\" exists with {found} partitions, not {asked}"),
+                )
+                .with_hint("leave partitions out to take the topic as it is"));
+        }
+        (Some(found), _) => found,
+        (None, Some(asked)) => {
+            ensure_topic(&inner.broker, &topic, asked, false).await?;
+            asked
+        }
+        (None, None) => {
+            let error = SqlError::name(format!("topic \"{topic}\" does not exist"))
+                .with_hint("add partitions = 4 to WITH (…) to make it");
+            return Err(statement.locate(error, &topic));
+        }
+    };
+    let definition = StreamDefinition {
+        name: create.name.clone(),
+        columns: create.columns.clone(),
+        watermark: create.watermark.clone(),
+        topic: topic.clone(),
+        format,
+        csv_delimiter,
+        partitions,
+        sequence: state.catalog.next_sequence(),
+        sql: statement.text().to_owned(),
+    };
+    let State {
+        topic: log, catalog, ..
+    } = &mut *state;
+    log.write(catalog, &create.name, Some(CatalogRecord::Stream(definition)))
+        .await?;
+    let name = &create.name;
+    Ok(StatementResult::Message(format!(
+        "created stream {name} over topic {topic} ({partitions} partitions)"
+    )))
+}
+
+pub(super) async fn view(
+    inner: &Inner,
+    statement: &Statement,
+    create: &CreateView,
+) -> Result<StatementResult> {
+    let mut state = inner.state.lock().await;
+    check_name(statement, &create.name)?;
+    if let Some(message) = taken(&state, statement, &create.name, create.if_not_exists)? {
+        return Ok(message);
+    }
+    if create.query.emit.is_some() {
+        let error = SqlError::unsupported("EMIT belongs to CREATE MATERIALIZED VIEW: a view has no job")
+            .with_hint("write CREATE MATERIALIZED VIEW, or leave EMIT out");
+        return Err(statement.locate(error, "EMIT"));
+    }
+    inner.planner.logical_plan(
+        &create.query,
+        &tables::tables(&inner.broker, &inner.planner, &state)?,
+    )?;
+    let definition = ViewDefinition {
+        name: create.name.clone(),
+        query: create.query.text().to_owned(),
+        sequence: state.catalog.next_sequence(),
+        sql: statement.text().to_owned(),
+    };
+    let State { topic, catalog, .. } = &mut *state;
+    topic
+        .write(catalog, &create.name, Some(CatalogRecord::View(definition)))
+        .await?;
+    Ok(StatementResult::Message(format!("created view {}", create.name)))
+}
+
+pub(super) async fn materialized_view(
+    inner: &Inner,
+    statement: &Statement,
+    create: &CreateMaterializedView,
+) -> Result<StatementResult> {
+    let mut state = inner.state.lock().await;
+    check_name(statement, &create.name)?;
+    if let Some(message) = taken(&state, statement, &create.name, create.if_not_exists)? {
+        return Ok(message);
+    }
+    let view = plan_view(inner, &state, statement, create)?;
+    let definition = Arc::clone(&view.definition);
+    if topic_partitions(&inner.broker, &definition.topic)
+        .await?
+        .is_some()
+    {
+        let error = SqlError::name(format!("topic \"{}\" exists already", definition.topic))
+            .with_hint("name another one for the view: WITH (topic = '…')");
+        return Err(statement.locate(error, &definition.topic));
+    }
+    let record = CatalogRecord::MaterializedView((*definition).clone());
+    let State { topic, catalog, jobs } = &mut *state;
+    topic.write(catalog, &create.name, Some(record)).await?;
+    let job = ViewJob::start(&inner.jobs, view).await?;
+    jobs.insert(create.name.clone(), job);
+    Ok(StatementResult::Message(format!(
+        "created materialized view {}; its changes go to topic {}",
+        create.name, definition.topic
+    )))
+}
+
+/// Plans and checks a view without making anything.
+pub(super) fn plan_view(
+    inner: &Inner,
+    state: &State,
+    statement: &Statement,
+    create: &CreateMaterializedView,
+) -> Result<ViewPlan> {
+    let options: &WithOptions = &create.options;
+    options.check_known(&["topic", "format", "partitions"])?;
+    if let Some(other) = options.text("format").filter(|f| !f.eq_ignore_ascii_case("json")) {
+        return Err(options
+            .wrong("format", format!("views are written as json, not `{other}`"))
+            .with_hint("leave format out"));
+    }
+    if create.query.limit_after_emit.is_some() {
+        let error = SqlError::unsupported("LIMIT in a continuous query would depend on the order of arrival")
+            .with_hint("put LIMIT into the query that reads the view");
+        return Err(statement.locate(error, "LIMIT"));
+    }
+    let available = tables::tables(&inner.broker, &inner.planner, state)?;
+    let plan = Arc::new(inner.planner.stream_plan(&create.query, &available)?);
+    let emit = create.query.emit.unwrap_or(Emit::Changes);
+    ViewPlan::check_emit(emit, &plan, &create.query)?;
+    let asked = options.count("partitions")?;
+    if let (Some(asked), true) = (
+        asked,
+        plan.is_append_only() && asked != Some(plan.source.partitions),
+    ) {
+        let message = format!(
+            "a view without GROUP BY keeps the {} partitions of its stream, it cannot have {asked}",
+            plan.source.partitions
+        );
+        return Err(options.wrong("partitions", message));
+    }
+    let definition = MaterializedViewDefinition {
+        name: create.name.clone(),
+        query: create.query.text().to_owned(),
+        emit,
+        topic: options.text("topic").unwrap_or(&create.name).to_owned(),
+        partitions: asked.unwrap_or(plan.source.partitions),
+        generation: state.catalog.generation_of(&create.name),
+        sequence: state.catalog.next_sequence(),
+        sql: statement.text().to_owned(),
+    };
+    ViewPlan::new(Arc::new(definition), plan)
+}

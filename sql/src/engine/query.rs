@@ -1,0 +1,91 @@
+//! `SELECT`: bounded over committed data, or with `EMIT CHANGES` for as long as it is read.
+
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt;
+
+use super::{Inner, tables};
+use crate::catalog::Emit;
+use crate::error::{Result, SqlError};
+use crate::parser::{ParsedQuery, place_of_word};
+use crate::planner::{PlaceFinder, plan_error};
+use crate::result::StatementResult;
+use crate::serving::ChangeStream;
+
+pub(super) async fn run(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> {
+    match query.emit {
+        None => rows(inner, query).await,
+        Some(Emit::Changes) => changes(inner, query).await,
+        Some(Emit::Final) => Err(
+            SqlError::unsupported("EMIT FINAL belongs to CREATE MATERIALIZED VIEW")
+                .with_hint("create a view with EMIT FINAL and read it, or use EMIT CHANGES")
+                .with_place(place_of_word(&query.source, &query.tokens, "FINAL")),
+        ),
+    }
+}
+
+async fn rows(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> {
+    let tables = {
+        let state = inner.state.lock().await;
+        for job in state.jobs.values() {
+            job.handle().wait_until_running().await.map_err(|e| {
+                SqlError::runtime(
+                    format!("waiting for the job of view {}", job.view.definition.name),
+                    e,
+                )
+            })?;
+        }
+        tables::tables(&inner.broker, &inner.planner, &state)?
+    };
+    let finder = PlaceFinder {
+        source: &query.source,
+        tokens: &query.tokens,
+    };
+    let plan = inner.planner.logical_plan(query, &tables)?;
+    let physical = inner.planner.physical_plan(&plan, &finder).await?;
+    let schema = physical.schema();
+    let mut stream =
+        execute_stream(physical, inner.planner.state().task_ctx()).map_err(|e| plan_error(e, &finder))?;
+    let mut batches = Vec::new();
+    while let Some(batch) = stream.next().await {
+        batches.push(batch.map_err(|e| plan_error(e, &finder))?);
+    }
+    Ok(StatementResult::Rows { schema, batches })
+}
+
+async fn changes(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> {
+    let tables = {
+        let state = inner.state.lock().await;
+        tables::change_tables(&inner.broker, &inner.planner, &state)?
+    };
+    let (query, limit) = take_limit(query)?;
+    let plan = inner.planner.stream_plan(&query, &tables)?;
+    if !plan.is_append_only() {
+        return Err(
+            SqlError::unsupported("SELECT … GROUP BY … EMIT CHANGES needs a job to keep its groups")
+                .with_hint("CREATE MATERIALIZED VIEW v AS …, then SELECT * FROM v EMIT CHANGES")
+                .with_place(place_of_word(&query.source, &query.tokens, "GROUP")),
+        );
+    }
+    Ok(StatementResult::Stream(
+        ChangeStream::open(&inner.broker, &plan, limit).await?,
+    ))
+}
+
+/// `LIMIT n` in front of `EMIT CHANGES` or behind it: the stream ends there, so it is no part of the plan.
+fn take_limit(query: &ParsedQuery) -> Result<(ParsedQuery, Option<u64>)> {
+    use datafusion::sql::sqlparser::ast::{Expr, LimitClause, Value};
+    let mut query = query.clone();
+    let mut limit = query.limit_after_emit;
+    if let Some(LimitClause::LimitOffset {
+        limit: Some(Expr::Value(value)),
+        offset: None,
+        ..
+    }) = &query.query.limit_clause
+        && let Value::Number(number, _) = &value.value
+        && let Ok(number) = number.parse::<u64>()
+    {
+        limit = Some(limit.map_or(number, |other| other.min(number)));
+        query.query.limit_clause = None;
+    }
+    Ok((query, limit))
+}

@@ -1,0 +1,149 @@
+//! `SHOW …` and `DESCRIBE …`.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+
+use super::{Inner, State, unknown};
+use crate::catalog::{Entry, SqlType};
+use crate::error::{Result, SqlError};
+use crate::logical::Micros;
+use crate::parser::{self, ObjectKind, Statement};
+use crate::result::StatementResult;
+
+pub(super) async fn run(inner: &Inner, kind: ObjectKind) -> Result<StatementResult> {
+    let state = inner.state.lock().await;
+    let mut rows: Vec<Vec<Option<String>>> = Vec::new();
+    for (name, entry) in state.catalog.entries() {
+        let wanted = match kind {
+            ObjectKind::Stream => matches!(entry, Entry::Stream(_)),
+            ObjectKind::View | ObjectKind::MaterializedView => !matches!(entry, Entry::Stream(_)),
+            ObjectKind::Table => true,
+        };
+        if !wanted {
+            continue;
+        }
+        let (topic, detail) = match entry {
+            Entry::Stream(stream) => (
+                Some(stream.topic.clone()),
+                format!("format {}, {} partitions", stream.format, stream.partitions),
+            ),
+            Entry::MaterializedView(view) => {
+                let job = state.jobs.get(name).map_or("not running".to_owned(), |job| {
+                    format!("{:?}", job.handle().state()).to_lowercase()
+                });
+                (Some(view.topic.clone()), format!("{}, job {job}", view.emit))
+            }
+            Entry::View(_) => (None, "expanded where it is used".to_owned()),
+        };
+        rows.push(vec![
+            Some(name.to_owned()),
+            Some(entry.kind().to_owned()),
+            topic,
+            Some(detail),
+        ]);
+    }
+    text_rows(&["name", "kind", "topic", "detail"], &rows)
+}
+
+pub(super) async fn describe(inner: &Inner, statement: &Statement, name: &str) -> Result<StatementResult> {
+    let state = inner.state.lock().await;
+    let Some(entry) = state.catalog.get(name) else {
+        return Err(unknown(&state.catalog, statement, "stream or view", name));
+    };
+    let mut rows = Vec::new();
+    let row = |column: &str, kind: String, note: String| {
+        vec![
+            Some(column.to_owned()),
+            Some(kind),
+            Some(note).filter(|n| !n.is_empty()),
+        ]
+    };
+    match entry {
+        Entry::Stream(stream) => {
+            for column in &stream.columns {
+                let mut note = Vec::new();
+                if column.not_null {
+                    note.push("not null".to_owned());
+                }
+                if let Some(watermark) = stream.watermark.as_ref().filter(|w| w.column == column.name) {
+                    note.push(format!(
+                        "event time, watermark {} behind",
+                        Micros(watermark.delay_micros)
+                    ));
+                }
+                rows.push(row(&column.name, column.sql_type.to_string(), note.join(", ")));
+            }
+        }
+        Entry::MaterializedView(_) => {
+            let Some(job) = state.jobs.get(name) else {
+                return Err(SqlError::invalid(format!(
+                    "the job of view \"{name}\" does not run"
+                )));
+            };
+            let plan = &job.view.plan;
+            let keys: Vec<&str> = plan.aggregate.as_ref().map_or(Vec::new(), |aggregate| {
+                aggregate.schema.fields()[..aggregate.group_columns.len()]
+                    .iter()
+                    .map(|f| f.name().as_str())
+                    .collect()
+            });
+            for field in plan.schema.fields() {
+                let note = if keys.contains(&field.name().as_str()) {
+                    "key"
+                } else {
+                    ""
+                };
+                rows.push(row(
+                    field.name(),
+                    SqlType::display_arrow(field.data_type()),
+                    note.to_owned(),
+                ));
+            }
+        }
+        Entry::View(view) => {
+            let query = parser::parse_query(&view.query)?;
+            for field in view_schema(inner, &state, &query)?.fields() {
+                rows.push(row(
+                    field.name(),
+                    SqlType::display_arrow(field.data_type()),
+                    String::new(),
+                ));
+            }
+        }
+    }
+    text_rows(&["column", "type", "note"], &rows)
+}
+
+fn view_schema(inner: &Inner, state: &State, query: &parser::ParsedQuery) -> Result<Schema> {
+    let tables = super::tables::tables(&inner.broker, &inner.planner, state)?;
+    Ok(inner
+        .planner
+        .logical_plan(query, &tables)?
+        .schema()
+        .as_arrow()
+        .clone())
+}
+
+/// A table of texts.
+pub(super) fn text_rows(columns: &[&str], rows: &[Vec<Option<String>>]) -> Result<StatementResult> {
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|name| Field::new(*name, DataType::Utf8, true))
+        .collect();
+    let schema = Arc::new(Schema::new(fields));
+    let arrays: Vec<ArrayRef> = (0..columns.len())
+        .map(|index| {
+            Arc::new(StringArray::from_iter(
+                rows.iter().map(|row| row[index].as_deref()),
+            )) as ArrayRef
+        })
+        .collect();
+    let batch =
+        RecordBatch::try_new(schema.clone(), arrays).map_err(|e| SqlError::runtime("making a table", e))?;
+    Ok(StatementResult::Rows {
+        schema,
+        batches: vec![batch],
+    })
+}

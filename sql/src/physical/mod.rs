@@ -1,0 +1,34 @@
+//! Our operators over Arrow batches, and the accumulators and layouts they share.
+//!
+//! Always true: an operator belongs to one task; what it holds in memory is either a cache of the store or belongs to the open
+//! transaction, and `on_abort` drops it. The path of a row: `topic_source.rs` (decode, event time, `calc.rs` for filters and
+//! projections, `windows.rs`) → `local_aggregate.rs` → repartition topic (`exchange.rs`, `exchange_sink.rs`) →
+//! `final_aggregate.rs` (`state_rows.rs` in the store) → `group_results.rs` → `results.rs` writes the view's topic.
+
+mod accumulators;
+mod calc;
+mod column_batch;
+mod exchange;
+mod exchange_sink;
+mod final_aggregate;
+mod group_results;
+mod group_table;
+mod local_aggregate;
+mod pre_aggregation;
+mod results;
+mod state_rows;
+mod topic_source;
+mod windows;
+
+pub use accumulators::Accumulator;
+pub use calc::run_steps;
+pub use column_batch::ColumnBatch;
+pub use exchange_sink::ExchangeSink;
+pub use final_aggregate::{EMITTED_KEY, EmitMode, FinalAggregate};
+pub use group_results::GroupResults;
+pub use local_aggregate::LocalAggregate;
+pub use pre_aggregation::PreAggregation;
+pub use results::TopicSink;
+pub use state_rows::{FLAG_FINAL, GroupLayout, parse_store_key};
+pub use topic_source::TopicSource;
+pub use windows::assign_windows;

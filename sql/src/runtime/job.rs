@@ -1,0 +1,99 @@
+//! A running view.
+//!
+//! Always true: a job that stops leaves everything it made; only [`JobSettings::remove_remains`], which DROP calls for a view that is no more in
+//! the catalogue, removes topics and state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millpond_log::broker::Broker;
+use millpond_streams::runtime::{Streams, StreamsConfig, StreamsHandle};
+use millpond_streams::state::StoreHostFactory;
+
+use super::topics::{ensure_topic, remove_topics};
+use super::{ViewPlan, view_topology};
+use crate::catalog::MaterializedViewDefinition;
+use crate::error::{Result, SqlError};
+
+/// How long a job may take to commit and close.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// The job of one materialised view.
+#[derive(Debug)]
+pub struct ViewJob {
+    /// What it runs.
+    pub view: ViewPlan,
+    handle: StreamsHandle,
+}
+
+/// Where and how jobs run.
+#[derive(Clone)]
+pub struct JobSettings {
+    /// The log.
+    pub broker: Broker,
+    /// State lies below this directory.
+    pub state_dir: PathBuf,
+    /// Settings of the applications.
+    pub streams: StreamsConfig,
+    /// Where state is kept.
+    pub state_hosts: Arc<dyn StoreHostFactory>,
+}
+
+impl JobSettings {
+    /// Removes what a dropped view left: its topic, its internal topics, its state directory. Safe to repeat.
+    pub async fn remove_remains(&self, definition: &MaterializedViewDefinition) -> Result<()> {
+        let application = definition.application_id();
+        let internal = format!("{application}-");
+        remove_topics(&self.broker, |topic| {
+            topic == definition.topic || topic.starts_with(&internal)
+        })
+        .await?;
+        match std::fs::remove_dir_all(self.state_dir.join(&application)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(SqlError::runtime(
+                format!("removing the state of view {}", definition.name),
+                e,
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ViewJob {
+    /// Makes the output topic if it is missing, and starts the job where it stopped.
+    pub async fn start(settings: &JobSettings, view: ViewPlan) -> Result<ViewJob> {
+        let definition = &view.definition;
+        let compacted = !view.plan.is_append_only();
+        ensure_topic(
+            &settings.broker,
+            &definition.topic,
+            definition.partitions,
+            compacted,
+        )
+        .await?;
+        let handle = Streams::builder(view_topology(&view)?)
+            .application_id(definition.application_id())
+            .embedded(&settings.broker)
+            .state_dir(&settings.state_dir)
+            .config(settings.streams.clone())
+            .state_hosts(Arc::clone(&settings.state_hosts))
+            .run()
+            .await
+            .map_err(|e| SqlError::runtime(format!("starting the job of view {}", definition.name), e))?;
+        Ok(ViewJob { view, handle })
+    }
+
+    /// The running application.
+    pub fn handle(&self) -> &StreamsHandle {
+        &self.handle
+    }
+
+    /// Commits and stops.
+    pub async fn stop(self) -> Result<()> {
+        let stopping = format!("stopping the job of view {}", self.view.definition.name);
+        self.handle
+            .shutdown(SHUTDOWN)
+            .await
+            .map_err(|e| SqlError::runtime(stopping, e))
+    }
+}

@@ -1,0 +1,175 @@
+//! The groups of a materialised view as a table: committed state of all tasks, one consistent snapshot per task.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use millpond_streams::query::{StorePart, StoreRegistry};
+use millpond_streams::state::KeyRange;
+
+use crate::catalog::Emit;
+use crate::error::SqlError;
+use crate::logical::StreamPlan;
+use crate::physical::{EMITTED_KEY, FLAG_FINAL, GroupLayout, GroupResults, parse_store_key};
+use crate::planner::RowSource;
+
+/// Groups turned into rows at once.
+const CHUNK: usize = 8192;
+
+/// The rows of a materialised view with GROUP BY.
+pub struct ViewRows {
+    view: String,
+    plan: Arc<StreamPlan>,
+    emit: Emit,
+    store: String,
+    registry: Arc<StoreRegistry>,
+}
+
+impl std::fmt::Debug for ViewRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ViewRows")
+            .field("view", &self.view)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ViewRows {
+    /// The rows of `view`, whose groups lie in `store`.
+    pub fn new(
+        view: String,
+        plan: Arc<StreamPlan>,
+        emit: Emit,
+        store: String,
+        registry: Arc<StoreRegistry>,
+    ) -> ViewRows {
+        ViewRows {
+            view,
+            plan,
+            emit,
+            store,
+            registry,
+        }
+    }
+
+    /// All rows as of now, task by task.
+    pub fn snapshot(&self) -> crate::error::Result<Vec<Vec<RecordBatch>>> {
+        let reading = format!("reading view {}", self.view);
+        let parts = self
+            .registry
+            .readers(&self.store)
+            .map_err(|e| SqlError::runtime(&reading, e))?;
+        parts.iter().map(|part| self.part(part)).collect()
+    }
+
+    fn part(&self, part: &StorePart) -> crate::error::Result<Vec<RecordBatch>> {
+        let Some(aggregate) = &self.plan.aggregate else {
+            return Err(SqlError::invalid(format!("view \"{}\" has no groups", self.view)));
+        };
+        let reading = format!("reading view {}", self.view);
+        let layout = GroupLayout::new(aggregate)?;
+        let results = GroupResults::new(aggregate, self.plan.result_steps.clone());
+        let pinned = part.reader.pin().map_err(|e| SqlError::runtime(&reading, e))?;
+        let snapshot = pinned.snapshot().map_err(|e| SqlError::runtime(&reading, e))?;
+        let all = KeyRange::prefix(b"");
+        let mut entries = snapshot
+            .scan(part.index, &all)
+            .map_err(|e| SqlError::runtime(&reading, e))?;
+        let mut batches = Vec::new();
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            for entry in entries.by_ref() {
+                let (key, value) = entry.map_err(|e| SqlError::runtime(&reading, e))?;
+                let hidden = key == EMITTED_KEY
+                    || self.emit == Emit::Final && GroupLayout::flags(&value)? & FLAG_FINAL == 0;
+                if !hidden {
+                    chunk.push((key, value));
+                }
+                if chunk.len() == CHUNK {
+                    break;
+                }
+            }
+            if chunk.is_empty() {
+                return Ok(batches);
+            }
+            let mut accumulators = layout.accumulators()?;
+            accumulators.iter_mut().for_each(|a| a.resize(chunk.len()));
+            let mut panes = Vec::with_capacity(chunk.len());
+            let mut keys = Vec::with_capacity(chunk.len());
+            for (slot, (key, value)) in chunk.iter().enumerate() {
+                let (pane, key) = parse_store_key(key)?;
+                panes.push(pane);
+                keys.push(key);
+                layout.decode(value, &mut accumulators, slot)?;
+            }
+            let slots: Vec<u32> = (0..chunk.len() as u32).collect();
+            batches.push(results.rows(layout.rows(&panes, keys, &accumulators, &slots)?)?);
+        }
+    }
+}
+
+#[async_trait]
+impl RowSource for ViewRows {
+    async fn scan(
+        &self,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = self.plan.schema.clone();
+        let parts = self
+            .snapshot()
+            .map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let partitions = parts
+            .into_iter()
+            .map(|batches| {
+                Arc::new(ReadyRows {
+                    schema: schema.clone(),
+                    batches,
+                }) as Arc<dyn PartitionStream>
+            })
+            .collect();
+        Ok(Arc::new(StreamingTableExec::try_new(
+            schema,
+            partitions,
+            projection,
+            [],
+            false,
+            limit,
+        )?))
+    }
+}
+
+/// Rows that are there already.
+#[derive(Debug)]
+struct ReadyRows {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl PartitionStream for ReadyRows {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let batches: Vec<Result<RecordBatch>> = self
+            .batches
+            .iter()
+            .map(|batch| {
+                batch
+                    .clone()
+                    .with_schema(self.schema.clone())
+                    .map_err(DataFusionError::from)
+            })
+            .collect();
+        Box::pin(RecordBatchStreamAdapter::new(
+            self.schema.clone(),
+            futures::stream::iter(batches),
+        ))
+    }
+}
