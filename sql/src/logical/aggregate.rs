@@ -11,6 +11,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::WindowSpec;
+use crate::catalog::SqlType;
 
 /// The aggregates our operators know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub struct AggregateSpec {
     pub filter: Option<Arc<dyn PhysicalExpr>>,
     /// Type of the result.
     pub output_type: DataType,
-    /// As written, for EXPLAIN and the identity.
+    /// As written, for EXPLAIN.
     pub text: String,
 }
 
@@ -111,17 +112,18 @@ pub struct AggregatePlan {
 }
 
 impl AggregatePlan {
-    /// What decides the layout of the state: window, keys and aggregates with their types.
+    /// What decides the layout of the state: window, types of the keys, aggregates with the types of their arguments. In words of ours
+    /// only: DataFusion's may change with its version, and this names stores.
     pub fn identity(&self) -> String {
         let keys: Vec<String> = self
             .keys
             .iter()
-            .map(|(_, name, kind)| format!("{name}:{kind}"))
+            .map(|(_, _, kind)| SqlType::display_arrow(kind))
             .collect();
         let aggregates: Vec<String> = self
             .aggregates
             .iter()
-            .map(|a| format!("{}:{}", a.text, a.argument_type))
+            .map(|a| format!("{}({})", a.function, SqlType::display_arrow(&a.argument_type)))
             .collect();
         let window = self.window.map_or("none".into(), |pane| pane.spec.to_string());
         format!(

@@ -62,11 +62,25 @@ pub fn plan_error(error: DataFusionError, finder: &PlaceFinder<'_>) -> SqlError 
                 .and_then(|m| m.split('\'').next())
             {
                 let mut error = SqlError::name(format!("unknown function \"{name}\"")).with_place(place);
-                if let Some(near) = message
+                // DataFusion knows hundreds of functions; a slip is likeliest in one of the common ones.
+                let common = [
+                    "count",
+                    "sum",
+                    "min",
+                    "max",
+                    "avg",
+                    "tumble",
+                    "hop",
+                    "upper",
+                    "lower",
+                    "coalesce",
+                    "date_trunc",
+                ];
+                let theirs = message
                     .split("Did you mean '")
                     .nth(1)
-                    .and_then(|m| m.split('\'').next())
-                {
+                    .and_then(|m| m.split('\'').next());
+                if let Some(near) = suggest::near(name, common).or(theirs) {
                     error = error.with_hint(format!("did you mean \"{near}\"?"));
                 }
                 return finder.at(error, name);

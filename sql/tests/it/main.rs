@@ -1,4 +1,9 @@
 //! The crate from outside: statements on an embedded broker, compared with plain batch queries.
 
+mod dead_letters;
+mod errors;
 mod node;
+mod plans;
+mod random;
 mod script;
+mod windows;

@@ -1,0 +1,92 @@
+//! EMIT FINAL, late rows, and windows in bounded queries.
+
+use crate::node::Node;
+
+fn row(k: &str, minute: i64) -> (i32, i64, String) {
+    let value = format!(
+        r#"{{"k":"{k}","t":"2013-01-01T{:02}:{:02}:00Z"}}"#,
+        minute / 60,
+        minute % 60
+    );
+    (0, minute * 60_000, value)
+}
+
+async fn stream(node: &Node) {
+    node.run(
+        "CREATE STREAM s (k VARCHAR, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '10' MINUTE) WITH (format = 'json', partitions = 1)",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_final_window_leaves_once_when_the_watermark_passes_its_end() {
+    let mut node = Node::start().await;
+    stream(&node).await;
+    node.run(
+        "CREATE MATERIALIZED VIEW v AS SELECT k, window_start, COUNT(*) AS n
+         FROM TUMBLE(s, t, INTERVAL '1' HOUR) GROUP BY k, window_start EMIT FINAL",
+    )
+    .await;
+    node.produce("s", [row("a", 5), row("a", 30), row("b", 59)]).await;
+    node.engine.wait_until_caught_up().await.unwrap();
+    assert!(
+        node.sorted("SELECT k, n FROM v").await.is_empty(),
+        "the window is open"
+    );
+    // 01:05 is behind the end, but the watermark is 00:55; the next row still belongs to the first hour.
+    node.produce("s", [row("a", 65), row("a", 58)]).await;
+    node.engine.wait_until_caught_up().await.unwrap();
+    assert!(
+        node.sorted("SELECT k, n FROM v").await.is_empty(),
+        "the watermark has not passed the end"
+    );
+    node = node.restart().await;
+    node.produce("s", [row("a", 70)]).await;
+    node.engine.wait_until_caught_up().await.unwrap();
+    assert_eq!(node.sorted("SELECT k, n FROM v").await, ["|a|3|", "|b|1|"]);
+    // The first hour is closed: this row is late, and the closed window does not change.
+    node.produce("s", [row("a", 59), row("c", 135)]).await;
+    node = node.restart().await;
+    node.engine.wait_until_caught_up().await.unwrap();
+    assert_eq!(
+        node.sorted("SELECT k, n FROM v").await,
+        ["|a|2|", "|a|3|", "|b|1|"]
+    );
+    let records = node.consume("v", 3).await;
+    let values: Vec<&str> = records.iter().filter_map(|r| r.value.as_deref()).collect();
+    assert_eq!(
+        values,
+        [
+            r#"{"k":"a","window_start":"2013-01-01T00:00:00Z","n":3}"#,
+            r#"{"k":"b","window_start":"2013-01-01T00:00:00Z","n":1}"#,
+            r#"{"k":"a","window_start":"2013-01-01T01:00:00Z","n":2}"#,
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_row_is_left_out_of_closed_windows_only() {
+    let node = Node::start().await;
+    stream(&node).await;
+    node.run(
+        "CREATE MATERIALIZED VIEW v AS SELECT window_start, COUNT(*) AS n
+         FROM HOP(s, t, INTERVAL '30' MINUTE, INTERVAL '1' HOUR) GROUP BY window_start",
+    )
+    .await;
+    // The watermark is 01:05 when 00:40 comes: [00:00, 01:00) is closed, [00:30, 01:30) is open.
+    node.produce("s", [row("a", 75), row("a", 40)]).await;
+    node.engine.wait_until_caught_up().await.unwrap();
+    let counts = node
+        .sorted("SELECT to_char(window_start, '%H:%M'), n FROM v")
+        .await;
+    assert_eq!(counts, ["|00:30|2|", "|01:00|1|"]);
+    assert_eq!(node.engine.metrics().await["v"].late_records, 1);
+    // A bounded query sees all rows.
+    let all = node
+        .sorted(
+            "SELECT to_char(window_start, '%H:%M'), COUNT(*) FROM HOP(s, t, INTERVAL '30' MINUTE, INTERVAL '1' HOUR)
+             GROUP BY window_start",
+        )
+        .await;
+    assert_eq!(all, ["|00:00|1|", "|00:30|2|", "|01:00|1|"]);
+}
