@@ -342,8 +342,12 @@ async fn sync_all(dir: &Arc<LogDir>, items: &[Dirty]) -> DiskResult<()> {
             jobs.push(Box::new(move || file.sync_data()));
         }
         if item.directory {
-            let (disk, path) = (Arc::clone(&dir.disk), item.partition.path.clone());
-            jobs.push(Box::new(move || disk.sync_dir(&path)));
+            let (disk, partition) = (Arc::clone(&dir.disk), Arc::clone(&item.partition));
+            jobs.push(Box::new(move || match disk.sync_dir(&partition.path) {
+                // Its topic was deleted after this cycle began, and took the directory along: nothing is left to make durable.
+                Err(error) if partition.is_gone() && error.is_not_found() => Ok(()),
+                synced => synced,
+            }));
         }
     }
     let mut lanes: Vec<Vec<_>> = Vec::new();
