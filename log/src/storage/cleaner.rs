@@ -156,10 +156,9 @@ struct PassState {
 /// Closed segments that may be touched, oldest first.
 fn cleanable(partition: &Partition, config: &TopicConfig) -> Vec<Arc<Segment>> {
     let segments = partition.segments();
-    let bound = partition
-        .offsets()
-        .last_stable_offset
-        .min(partition.stored_recovery_point());
+    let stable = partition.offsets().last_stable_offset;
+    // Strictly below: a point at the very end of a segment may be older than the roll, and recovery would check that segment once more.
+    let durable = partition.stored_recovery_point();
     let young = partition
         .dir
         .clock
@@ -171,7 +170,8 @@ fn cleanable(partition: &Partition, config: &TopicConfig) -> Vec<Arc<Segment>> {
         .iter()
         .zip(ends)
         .take_while(|(segment, end)| {
-            *end <= bound
+            *end <= stable
+                && *end < durable
                 && (config.min_compaction_lag_ms == 0 || segment.max_timestamp().is_none_or(|t| t <= young))
         })
         .map(|(segment, _)| Arc::clone(segment))

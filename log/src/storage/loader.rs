@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::batch_facts::{facts_of, facts_of_header};
 use super::batch_walk::{BatchWalk, Step};
 use super::compaction::AbortedRange;
-use super::disk::{DiskResult, OpenMode};
+use super::disk::{Disk, DiskResult, OpenMode};
 use super::epoch_log::EpochLog;
 use super::journal_format::JournalPiece;
 use super::leftovers::{clean_up, remove_files, segment_bases, snapshot_offsets};
@@ -84,13 +84,21 @@ fn drop_segments_below_start(dir: &LogDir, request: &LoadRequest) -> DiskResult<
         .iter()
         .filter(|p| p.position == 0)
         .map(|p| p.segment_base);
-    let keep_from = stored
+    let mut candidates: Vec<Offset> = stored
         .iter()
         .copied()
         .chain(journalled)
         .filter(|base| *base <= start)
-        .max()
-        .unwrap_or(Offset::ZERO);
+        .collect();
+    candidates.sort_unstable();
+    let mut keep_from = Offset::ZERO;
+    for base in candidates.into_iter().rev() {
+        // Retention deletes only up to a snapshot; without one here the older segments still hold what producers did.
+        if snapshots::load(&*dir.disk, &request.path, base, 0)?.is_some() {
+            keep_from = base;
+            break;
+        }
+    }
     for base in stored.into_iter().filter(|base| *base < keep_from) {
         remove_files(&*dir.disk, &request.path, &Segment::paths(&request.path, base))?;
     }
@@ -204,9 +212,7 @@ pub(super) fn open_closed(dir: &LogDir, path: &Path, base: Offset) -> DiskResult
 fn load_unclean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result<Loaded, StorageError> {
     let path = &request.path;
     let now = dir.clock.now_ms();
-    let first_scanned = bases
-        .partition_point(|b| *b <= request.recovery_point)
-        .saturating_sub(1);
+    let first_scanned = first_scanned(&*dir.disk, path, bases, request.recovery_point);
     let mut producers = producers_at(dir, request, &bases[..=first_scanned])?;
     let stored_epochs = EpochLog::load(&*dir.disk, path)?;
     let rebuild_epochs = stored_epochs.is_none();
@@ -300,6 +306,15 @@ fn load_unclean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result
         log_end,
         damage,
     })
+}
+
+/// Index of the first segment a start after a crash checks: the one that holds the recovery point. A point right at a segment's base may have been
+/// stored while the segment before was still active, its indexes not durable; the snapshot at that base is written after those are.
+pub(super) fn first_scanned(disk: &dyn Disk, path: &Path, bases: &[Offset], recovery_point: Offset) -> usize {
+    let holding = bases.partition_point(|b| *b <= recovery_point).saturating_sub(1);
+    let sure = bases.get(holding) != Some(&recovery_point)
+        || matches!(snapshots::load(disk, path, recovery_point, 0), Ok(Some(_)));
+    if sure { holding } else { holding.saturating_sub(1) }
 }
 
 /// Producers as of the last of `bases`: the newest usable snapshot, and the log since.

@@ -76,6 +76,8 @@ pub use storage_error::StorageError;
 #[cfg(test)]
 mod compaction_test;
 #[cfg(test)]
+mod crash_test;
+#[cfg(test)]
 mod disk_contract_test;
 #[cfg(test)]
 mod flush_plan_test;

@@ -39,13 +39,14 @@ impl Partition {
                 offsets,
             });
         }
-        let batches = match self.tail.read(from, limit, max_bytes) {
-            Some(batches) if !batches.is_empty() => batches,
-            _ => self.retry(|| self.read_files(from, limit, max_bytes))?,
-        };
+        // The list first: a compaction in between may drop data and its entry, never the other way round.
         let aborted = match isolation {
             Isolation::ReadUncommitted => Vec::new(),
             Isolation::ReadCommitted => self.retry(|| self.aborted_within(from, limit))?,
+        };
+        let batches = match self.tail.read(from, limit, max_bytes) {
+            Some(batches) if !batches.is_empty() => batches,
+            _ => self.retry(|| self.read_files(from, limit, max_bytes))?,
         };
         Ok(ReadResult {
             batches,

@@ -98,11 +98,12 @@ impl PartitionLog {
             self.shared.dir.clock.now_ms(),
             &self.shared.config(),
         );
-        if count == 0 {
-            return Ok(0);
-        }
         if count == facts.len() {
             self.roll(RollReason::Time).map_err(|e| self.failed(&e, false))?;
+        }
+        let count = self.with_snapshot_at_end(&facts, count)?;
+        if count == 0 {
+            return Ok(0);
         }
         let doomed: Vec<Arc<Segment>> = segments.iter().take(count).cloned().collect();
         let start = facts[count - 1].next_offset;
@@ -132,6 +133,19 @@ impl PartitionLog {
             .map_err(|e| self.failed(&e, false))?;
         tracing::info!(partition = %self.shared.id, segments = count, log_start_offset = %start, "deleted old segments");
         Ok(count)
+    }
+
+    /// Of the oldest `count` segments those that may go now. The snapshot at the new start is all that will be left of the producers before it; the
+    /// roll has ordered it, and until it is there the segments have to wait for the next round.
+    fn with_snapshot_at_end(&self, facts: &[SegmentFacts], count: usize) -> Result<usize, StorageError> {
+        let dir = &self.shared.dir;
+        for count in (1..=count).rev() {
+            let snapshot = snapshots::path_of(&self.shared.path, facts[count - 1].next_offset);
+            if dir.disk.exists(&snapshot)? {
+                return Ok(count);
+            }
+        }
+        Ok(0)
     }
 
     async fn store_log_start(&self) -> Result<(), StorageError> {
@@ -221,6 +235,8 @@ impl PartitionLog {
         let new = Arc::new(open_closed(&dir, &path, base)?);
         self.shared
             .replace_segments(self.shared.segments().with_replaced(&group.old, Some(new)));
+        // The tail may hold batches whose aborted transactions are no longer listed, now that the files hold none of their data.
+        dir.tail_cache.clear(&self.shared.tail);
         dir.faults.point("K10");
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! what the log does not. A *note* is what the next start mends by itself: a torn tail, an index that lags, half-done work, a journal to replay.
 //! Nothing is changed. `millpond log verify` prints the report; every crash test ends with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use super::epoch_log::EpochLog;
 use super::file_cache::FileCache;
 use super::journal;
 use super::leftovers::snapshot_offsets;
+use super::loader::first_scanned;
 use super::offset_index::OffsetIndex;
 use super::partition_metadata;
 use super::producer_state::{ProducerState, TxnChange};
@@ -135,6 +136,7 @@ pub fn verify(disk: &Arc<dyn Disk>, data_dir: &Path) -> Result<VerifyReport, Sto
             cleaned_to: get(&cleaned),
             producers: ProducerState::default(),
             touched: BTreeMap::new(),
+            with_data: BTreeSet::new(),
             report: PartitionReport {
                 partition: id.clone(),
                 segments: 0,
@@ -171,6 +173,8 @@ struct Check {
     producers: ProducerState,
     /// Producers met since the last snapshot, and their newest offset.
     touched: BTreeMap<ProducerId, Offset>,
+    /// Producers with transactional data met since their last marker.
+    with_data: BTreeSet<ProducerId>,
     report: PartitionReport,
 }
 
@@ -232,9 +236,8 @@ impl Check {
             self.problem(self.path.join(super::epoch_log::EPOCH_FILE), "is malformed");
         }
         // What a start after a crash checks and rebuilds anyway.
-        let scanned_from = segments
-            .partition_point(|(base, _)| *base <= self.recovery_point)
-            .saturating_sub(1);
+        let bases: Vec<Offset> = segments.iter().map(|(base, _)| *base).collect();
+        let scanned_from = first_scanned(&*self.disk, &self.path, &bases, self.recovery_point);
         let mut next = *first;
         for (i, (base, log)) in segments.iter().enumerate() {
             let rebuilt_at_start = i >= scanned_from;
@@ -335,8 +338,15 @@ impl Check {
                                     ),
                                 );
                             }
+                            // A snapshot may know of a transaction whose data compaction has removed: then there is nothing left to list.
+                            let has_data = if facts.marker.is_some() {
+                                self.with_data.remove(&facts.producer_id) || !self.was_compacted()
+                            } else {
+                                facts.is_transactional && self.with_data.insert(facts.producer_id)
+                            };
                             if let TxnChange::Closed(closed) = self.producers.apply(&facts, 0)
                                 && !closed.committed
+                                && has_data
                             {
                                 derived.aborted.push(AbortedTxnEntry {
                                     producer_id: closed.producer_id,
