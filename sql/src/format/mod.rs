@@ -49,8 +49,8 @@ impl Decoded {
 pub struct RowDecoder(Inner);
 
 enum Inner {
-    Json(json::JsonRows),
-    Csv(csv::CsvRows),
+    Json(Box<json::JsonRows>),
+    Csv(Box<csv::CsvRows>),
 }
 
 impl RowDecoder {
@@ -67,13 +67,13 @@ impl RowDecoder {
                     ),
                     None => schema,
                 };
-                Inner::Json(json::JsonRows::new(schema)?)
+                Inner::Json(Box::new(json::JsonRows::new(schema)?))
             }
-            Format::Csv => Inner::Csv(csv::CsvRows::new(
+            Format::Csv => Inner::Csv(Box::new(csv::CsvRows::new(
                 schema,
                 table.csv_delimiter,
                 projection.map(<[usize]>::to_vec),
-            )?),
+            )?)),
         }))
     }
 
@@ -88,8 +88,8 @@ impl RowDecoder {
     /// Decodes values; a missing value (a tombstone) is no row and no error.
     pub fn decode(&mut self, values: &[Option<&[u8]>]) -> Result<Decoded> {
         match &mut self.0 {
-            Inner::Json(rows) => isolate::decode(rows, values),
-            Inner::Csv(rows) => isolate::decode(rows, values),
+            Inner::Json(rows) => isolate::decode(rows.as_mut(), values),
+            Inner::Csv(rows) => isolate::decode(rows.as_mut(), values),
         }
     }
 }

@@ -70,12 +70,12 @@ impl GroupResults {
                 .for_each(|(row, value)| values[row] = Some(value)),
             // One group cannot be computed: find it, and keep the others.
             Err(_) => {
-                for row in 0..groups.num_rows() {
+                for (row, key) in keys.iter().enumerate() {
                     match self.compute(&groups.slice(row, 1), row) {
                         Ok(computed) => computed
                             .into_iter()
                             .for_each(|(row, value)| values[row] = Some(value)),
-                        Err(e) => dead(keys[row].clone(), &e.message),
+                        Err(e) => dead(key.clone(), &e.message),
                     }
                 }
             }

@@ -19,8 +19,8 @@ macro_rules! sum {
 
         impl $name {
             fn add(&mut self, slot: usize, value: $native) {
-                let add: fn($native, $native) -> $native = $add;
-                self.sums[slot] = add(self.sums[slot], value);
+                const ADD: fn($native, $native) -> $native = $add;
+                self.sums[slot] = ADD(self.sums[slot], value);
                 self.seen[slot] = true;
             }
         }
