@@ -81,6 +81,7 @@ pub const BROKER_SETTINGS: &[&str] = &[
     "log.cleaner.min.cleanable.ratio",
     "log.cleaner.min.compaction.lag.ms",
     "log.cleanup.policy",
+    "log.dir.reserved.bytes",
     "log.durability",
     "log.index.interval.bytes",
     "log.index.size.max.bytes",
@@ -133,6 +134,7 @@ impl BrokerConfig {
                 self.offset_metadata_max_bytes = number(key, value, 0..=i16::MAX as usize)?
             }
             "fetch.max.bytes" => self.fetch_max_bytes = number(key, value, 1024..=i32::MAX as usize)?,
+            "log.dir.reserved.bytes" => self.storage.reserved_disk_bytes = number(key, value, 0..=u64::MAX)?,
             "log.retention.check.interval.ms" => {
                 self.storage.retention_check_interval = milliseconds(key, value)?
             }
@@ -163,6 +165,7 @@ impl BrokerConfig {
             }
             "offset.metadata.max.bytes" => self.offset_metadata_max_bytes.to_string(),
             "fetch.max.bytes" => self.fetch_max_bytes.to_string(),
+            "log.dir.reserved.bytes" => self.storage.reserved_disk_bytes.to_string(),
             "log.retention.check.interval.ms" => {
                 self.storage.retention_check_interval.as_millis().to_string()
             }
