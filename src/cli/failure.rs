@@ -1,0 +1,97 @@
+//! How a command fails: exit code, `error:` line and `hint:` line.
+//!
+//! What is always true: 0 success (also when the reader of stdout went away), 1 failure, 2 wrong usage (clap uses the
+//! same), 3 cannot connect. The first [`Failure`] in the chain of causes decides; an error without one is a plain 1.
+//! Where to look next: `hint_for` names what to do about errors of the library.
+
+use std::fmt;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Why the process ends, in the words of the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// The command was understood and did not succeed, or one of its items did not.
+    Failed = 1,
+    /// The command line, or a statement in it, is wrong.
+    Usage = 2,
+}
+
+/// An error whose exit code and hint are known where it arises.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with exit code 1.
+    pub(crate) fn failed(message: impl Into<String>) -> Failure {
+        Failure {
+            exit: Exit::Failed,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Wrong usage: exit code 2.
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
+        Failure {
+            exit: Exit::Usage,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds what the user can do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Reports `outcome` on `stderr` and turns it into the exit code of the process.
+pub(crate) fn exit_code(outcome: anyhow::Result<()>, stderr: &mut dyn Write) -> ExitCode {
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    if is_broken_pipe(&error) {
+        return ExitCode::SUCCESS;
+    }
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    // Nobody is left to tell when stderr is gone too; the exit code still says it.
+    let _unreported = report(
+        &error,
+        failure.and_then(|failure| failure.hint.as_deref()),
+        stderr,
+    );
+    ExitCode::from(failure.map_or(Exit::Failed, |failure| failure.exit) as u8)
+}
+
+fn report(error: &anyhow::Error, hint: Option<&str>, stderr: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(stderr, "error: {error:#}")?;
+    match hint {
+        Some(hint) => writeln!(stderr, "hint: {hint}"),
+        None => Ok(()),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|io| io.kind() == ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+#[path = "failure_test.rs"]
+mod failure_test;

@@ -1,0 +1,39 @@
+//! Exit codes and the two lines on stderr.
+
+use anyhow::Context;
+
+use super::*;
+
+fn ended(outcome: anyhow::Result<()>) -> (ExitCode, String) {
+    let mut stderr = Vec::new();
+    let code = exit_code(outcome, &mut stderr);
+    (code, String::from_utf8(stderr).expect("messages are UTF-8"))
+}
+
+#[test]
+fn a_reader_that_went_away_is_success_and_says_nothing() {
+    let gone = std::io::Error::from(ErrorKind::BrokenPipe);
+    let (code, stderr) = ended(Err(gone).context("cannot write the table"));
+    assert_eq!(
+        (format!("{code:?}"), stderr.as_str()),
+        (format!("{:?}", ExitCode::SUCCESS), "")
+    );
+}
+
+#[test]
+fn hint_and_exit_code_survive_added_context() {
+    let failure = Failure::usage("no such column `orign`").hint("did you mean `origin`?");
+    let (code, stderr) = ended(Err(failure).context("statement 2"));
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
+    assert_eq!(
+        stderr,
+        "error: statement 2: no such column `orign`\nhint: did you mean `origin`?\n"
+    );
+}
+
+#[test]
+fn an_error_without_a_failure_in_its_chain_ends_with_1() {
+    let (code, stderr) = ended(Err(anyhow::anyhow!("disk on fire")));
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(1)));
+    assert_eq!(stderr, "error: disk on fire\n");
+}
