@@ -200,7 +200,7 @@ fn build_map(
         aborted.extend(segment.aborted()?);
     }
     let mut map = KeyMap::new(partition.dir.config.cleaner_map_bytes, start);
-    let mut walk = TxnWalk::new(aborted.clone());
+    let mut walk = TxnWalk::starting_at(start, aborted.clone());
     let mut full = false;
     for segment in segments {
         let mut batches = BatchWalk::new(segment.log_file(&partition.dir)?, 0, segment.size_bytes());

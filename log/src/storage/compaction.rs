@@ -50,6 +50,13 @@ impl TxnWalk {
         }
     }
 
+    /// A walk that begins at `start`. A transaction whose marker lies before it is over: the walk would never meet the end of it, and would take
+    /// whatever its producer commits later for aborted.
+    pub fn starting_at(start: Offset, mut aborted: Vec<AbortedRange>) -> Self {
+        aborted.retain(|range| range.last_offset >= start);
+        Self::new(aborted)
+    }
+
     fn enter(&mut self, offset: Offset) {
         while let Some(range) = self.ahead.pop_front_if(|r| r.first_offset <= offset) {
             self.aborted.insert(range.producer_id, (range, false));

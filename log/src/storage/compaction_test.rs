@@ -149,7 +149,7 @@ fn compact(
     now: i64,
 ) -> (Vec<RecordBatch>, Vec<AbortedRange>, Offset, Offset) {
     let mut map = KeyMap::new(map_bytes, dirty_from);
-    let mut walk = TxnWalk::new(aborted.to_vec());
+    let mut walk = TxnWalk::starting_at(dirty_from, aborted.to_vec());
     for batch in log
         .iter()
         .filter(|b| b.next_offset() <= upper && b.next_offset() > dirty_from)

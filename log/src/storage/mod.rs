@@ -74,6 +74,8 @@ pub use settings::{CleanupPolicy, Durability, StorageConfig, TimestampSource, To
 pub use storage_error::StorageError;
 
 #[cfg(test)]
+mod cleaner_test;
+#[cfg(test)]
 mod compaction_test;
 #[cfg(test)]
 mod crash_test;
