@@ -117,9 +117,10 @@ pub(super) async fn clean(handle: &PartitionHandle, force: bool) -> Result<Optio
             old,
             tombstones_removed_below: pass.pass.tombstones_removed_below(),
         };
-        // Stored before the tombstones are gone: a store that missed them must be able to tell. From here on the log counts as compacted.
+        // Stored before the tombstones are gone: a store that missed them must be able to tell. From here on the log counts as compacted. Never
+        // past `start` before the whole pass is done: a tombstone that the next pass does not see again would go before the values it deletes.
         partition.raise_tombstone_horizon(group.tombstones_removed_below);
-        partition.raise_cleaned_to(start.next().min(cleaned_to));
+        partition.raise_cleaned_to(Offset::ZERO.next().min(cleaned_to));
         store_cleaner_offsets(&partition).await?;
         handle
             .ask(|reply| Command::Swap {

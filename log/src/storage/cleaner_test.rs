@@ -1,7 +1,11 @@
-use super::disk_sim::SimDisk;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::disk_sim::{CrashMode, SimDisk};
 use super::store_testing::*;
 use super::{CleanupPolicy, Isolation, LogStore, PartitionHandle, TopicConfig};
 use crate::clock::{Clock, SimClock};
+use crate::faults::Faults;
 use crate::types::TopicPartition;
 
 fn compacted() -> TopicConfig {
@@ -52,6 +56,66 @@ async fn what_a_producer_commits_after_an_abort_is_compacted_too() {
         .await
         .expect("appended");
     marker(&handle, 7, 2, true).await.expect("committed");
+    compact(&store, &handle, &clock).await;
+    assert_eq!(
+        values_of(&handle, "k"),
+        [None],
+        "the tombstone replaces the old value"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_a_crash_cut_short_is_done_again_from_its_start() {
+    let (disk, clock) = (SimDisk::new(2), SimClock::new(0));
+    // The pass stops when it is about to swap in its first group: K10 was passed once with the files written, once with their names changed.
+    let (armed, failing, seen) = (
+        Arc::new(AtomicBool::new(false)),
+        disk.clone(),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let (arm, hits) = (Arc::clone(&armed), Arc::clone(&seen));
+    let faults = Faults::none().on_point(Arc::new(move |name: &str| {
+        if name == "K10" && arm.load(Ordering::SeqCst) && hits.fetch_add(1, Ordering::SeqCst) == 1 {
+            failing.fail_next_sync("orders-0");
+        }
+    }));
+    let store = LogStore::open(options(&disk, faults)).await.expect("opens");
+    let handle = create(&store, 0, compacted()).await;
+    append(&handle, batch(None, false, &[("k", Some("old"))]))
+        .await
+        .expect("appended");
+    compact(&store, &handle, &clock).await;
+    // The filler above is the last clean record; the tombstone is the first dirty one once the filler's segment is clean too.
+    compact(&store, &handle, &clock).await;
+    store
+        .compact(handle.topic_partition(), true)
+        .await
+        .expect("closed");
+    append(&handle, batch(None, false, &[("k", None)]))
+        .await
+        .expect("appended");
+    store
+        .compact(handle.topic_partition(), true)
+        .await
+        .expect("closed");
+    append(&handle, batch(None, false, &[("end", Some("x"))]))
+        .await
+        .expect("appended");
+    clock.sleep(std::time::Duration::from_secs(1)).await;
+    // Everything before the tombstone is clean now, and the tombstone is not.
+    armed.store(true, Ordering::SeqCst);
+    assert!(
+        store.compact(handle.topic_partition(), false).await.is_err(),
+        "the failed sync went unnoticed"
+    );
+    drop((store, handle));
+    disk.crash(CrashMode::LoseUnsynced);
+    let store = open(&disk).await;
+    store
+        .update_config(&partition(0), compacted())
+        .await
+        .expect("configured");
+    let handle = store.partition(&partition(0)).expect("recovered");
     compact(&store, &handle, &clock).await;
     assert_eq!(
         values_of(&handle, "k"),
