@@ -1,12 +1,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::disk_fs::FsDisk;
 use super::disk_sim::{CrashMode, SimDisk};
 use super::store_testing::*;
 use super::{CleanupPolicy, Isolation, LogStore, PartitionHandle, TopicConfig};
 use crate::clock::{Clock, SimClock};
 use crate::faults::Faults;
-use crate::types::TopicPartition;
+use crate::types::{Offset, TopicPartition};
 
 fn compacted() -> TopicConfig {
     TopicConfig {
@@ -122,4 +123,61 @@ async fn a_pass_that_a_crash_cut_short_is_done_again_from_its_start() {
         [None],
         "the tombstone replaces the old value"
     );
+}
+
+#[test]
+fn readers_see_whole_batches_while_segments_are_exchanged_under_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mut options = options_on(Arc::new(FsDisk), dir.path().to_path_buf(), Faults::none());
+        options.clock = Arc::new(crate::clock::SystemClock::new());
+        options.config.tail_cache_bytes = 0;
+        options.config.checkpoint_interval = std::time::Duration::from_millis(1);
+        let clock = Arc::clone(&options.clock);
+        let store = LogStore::open(options).await.expect("opens");
+        let handle = create(&store, 0, compacted()).await;
+        let done = Arc::new(AtomicBool::new(false));
+        let (reading, stop) = (handle.clone(), Arc::clone(&done));
+        let reader = tokio::task::spawn_blocking(move || {
+            let mut reads = 0;
+            while !stop.load(Ordering::SeqCst) {
+                let offsets = reading.offsets();
+                reading
+                    .read(Offset::ZERO, 1 << 20, Isolation::ReadCommitted)
+                    .unwrap_or_else(|e| panic!("read {reads} below {offsets:?} failed: {e}"));
+                reads += 1;
+            }
+            reads
+        });
+        for round in 0..15 {
+            for n in 0..20 {
+                append(
+                    &handle,
+                    batch(None, false, &[(&format!("k{}", n % 3), Some("value"))]),
+                )
+                .await
+                .expect("appended");
+            }
+            store.compact(&partition(0), true).await.expect("closed");
+            append(&handle, batch(None, false, &[("end", Some("x"))]))
+                .await
+                .expect("appended");
+            while store
+                .compact(&partition(0), false)
+                .await
+                .unwrap_or_else(|e| panic!("compaction {round} failed: {e}"))
+                .is_none()
+            {
+                clock.sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+        assert!(reader.await.expect("the reader ends") > 0);
+        store.shutdown().await.expect("clean");
+    });
 }

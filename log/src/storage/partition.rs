@@ -2,7 +2,7 @@
 //! touches, is `partition_log.rs`.
 //!
 //! Always: readers take one snapshot of the ends and bound everything by it; the segment list is replaced as a whole, so a reader keeps
-//! a consistent one. Locks here are held for a few loads and stores, never across I/O or an await.
+//! a consistent one. Locks here are held for a few loads and stores, never across an await, and but for `names` never across I/O.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,6 +34,8 @@ pub(super) struct Partition {
     pub(super) tail: Arc<PartitionTail>,
     ends: Mutex<Ends>,
     segments: RwLock<Arc<SegmentSet>>,
+    /// Held shared while files are read, alone while a compacted segment takes the name of an old one: a name then means another file.
+    pub(super) names: RwLock<()>,
     config: RwLock<Arc<TopicConfig>>,
     leases: Mutex<BTreeMap<String, Offset>>,
     tombstone_horizon: AtomicI64,
@@ -85,6 +87,7 @@ impl Partition {
                 waiters: Waiters::default(),
             }),
             segments: RwLock::new(Arc::new(parts.segments)),
+            names: RwLock::new(()),
             config: RwLock::new(Arc::new(parts.config)),
             leases: Mutex::default(),
             tombstone_horizon: AtomicI64::new(parts.tombstone_horizon.get()),

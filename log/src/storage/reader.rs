@@ -1,4 +1,5 @@
-//! Reads of one partition: one snapshot of the ends, then the tail cache or the files. Takes no lock across I/O.
+//! Reads of one partition: one snapshot of the ends, then the tail cache or the files. The only lock held across I/O is the shared one that keeps a
+//! compaction from exchanging files under a read.
 //!
 //! Always: whole batches, from the one that holds the offset asked for, never beyond the read limit of the snapshot; the first batch even if it is
 //! larger than asked for, or a consumer would be stuck before it. A segment that retention or compaction replaced under a reader is looked up
@@ -75,6 +76,7 @@ impl Partition {
     /// Runs `read` again while it fails on files of a segment list that has been replaced meanwhile.
     fn retry<T>(&self, mut read: impl FnMut() -> Result<T, StorageError>) -> Result<T, StorageError> {
         for _ in 0..RETRIES {
+            let _same_names = self.names.read();
             let before = self.segments();
             match read() {
                 Err(StorageError::Io { .. } | StorageError::Damaged { .. })
@@ -85,6 +87,7 @@ impl Partition {
                 other => return other,
             }
         }
+        let _same_names = self.names.read();
         read()
     }
 

@@ -219,25 +219,33 @@ impl PartitionLog {
         }
         dir.faults.point("K10");
         sync_dir(&dir, &path).await?;
+        self.exchange(group, &cleaned)?;
+        // Before the next group may count on this one being gone.
+        sync_dir(&dir, &path).await?;
+        dir.faults.point("K10");
+        Ok(())
+    }
+
+    /// The moment of a swap: files and list change together. A reader in between would read new files by the sizes and indexes of old ones.
+    fn exchange(&self, group: &CleanedGroup, cleaned: &[PathBuf]) -> DiskResult<()> {
+        let (dir, path) = (&self.shared.dir, &self.shared.path);
+        let _no_reader = self.shared.names.write();
+        // The tail may hold batches whose aborted transactions will no longer be listed.
+        dir.tail_cache.clear(&self.shared.tail);
         for old in &group.old {
-            retire(&dir, &path, old, self.shared.config().file_delete_delay_ms)?;
+            retire(dir, path, old, self.shared.config().file_delete_delay_ms)?;
         }
         dir.faults.point("K10");
-        for name in &cleaned {
+        for name in cleaned {
             let from = with_suffix(name, SWAP);
             if dir.disk.exists(&from)? {
                 dir.disk.rename(&from, name)?;
                 dir.files.forget(name);
             }
         }
-        // Before the next group may count on this one being gone.
-        sync_dir(&dir, &path).await?;
-        let new = Arc::new(open_closed(&dir, &path, base)?);
+        let new = Arc::new(open_closed(dir, path, group.old[0].base_offset())?);
         self.shared
             .replace_segments(self.shared.segments().with_replaced(&group.old, Some(new)));
-        // The tail may hold batches whose aborted transactions are no longer listed, now that the files hold none of their data.
-        dir.tail_cache.clear(&self.shared.tail);
-        dir.faults.point("K10");
         Ok(())
     }
 }
