@@ -86,8 +86,7 @@ impl Flusher {
     }
 
     fn next_tick(&self) -> futures::future::BoxFuture<'static, ()> {
-        let has_work = self.recovery_points_moved || !self.lagging.is_empty();
-        if !has_work || self.catch_up.is_some() {
+        if !self.is_behind() {
             return Box::pin(std::future::pending());
         }
         self.dir
@@ -97,6 +96,7 @@ impl Flusher {
 
     async fn drain(&mut self) {
         loop {
+            self.keep_up().await;
             let dirty = self.queue.take();
             if dirty.is_empty() {
                 break;
@@ -112,6 +112,23 @@ impl Flusher {
         if self.catch_up.is_none() && self.queue.has_unhurried() {
             self.spawn_catch_up(Vec::new(), None);
         }
+    }
+
+    /// What the main loop does between two drains. Under a load that never pauses a drain does not end, and what runs behind it would wait for
+    /// ever: recovery points, the other journal file, chores.
+    async fn keep_up(&mut self) {
+        if self.catch_up.as_ref().is_some_and(JoinHandle::is_finished) {
+            let caught_up = finished(&mut self.catch_up).await;
+            self.on_caught_up(caught_up);
+        }
+        if self.is_behind() && self.dir.clock.monotonic() >= self.next_checkpoint {
+            self.start_catch_up();
+        }
+    }
+
+    /// True if a catch-up has something to do and none is running.
+    fn is_behind(&self) -> bool {
+        self.catch_up.is_none() && (self.recovery_points_moved || !self.lagging.is_empty())
     }
 
     async fn cycle(&mut self, dirty: Vec<Dirty>) {
