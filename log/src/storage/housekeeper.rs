@@ -1,7 +1,7 @@
 //! What nobody asks for but time: retention, compaction, removal of `.deleted` files, forgetting of idle producers.
 //!
-//! One task per log directory; it asks the owner loops and never writes to a partition itself. An error stops the round, is logged, and the next round
-//! tries again, unless the directory failed.
+//! One task per log directory; it asks the owner loops and never writes to a partition itself. An error of one partition is logged and does not keep
+//! the others from their turn; the next round tries again, unless the directory failed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,22 +63,22 @@ impl Housekeeper {
     async fn round(&mut self) -> Result<(), StorageError> {
         let handles: Vec<PartitionHandle> = self.handles.read().values().cloned().collect();
         for handle in &handles {
-            if let Some(stats) = unless_gone(clean(handle, false).await)?.flatten() {
+            let cleaned = clean(handle, false).await;
+            if let Some(stats) = unless_stopped(handle, "compaction", cleaned)?.flatten() {
                 tracing::info!(partition = %handle.topic_partition(), ?stats, "compacted");
             }
         }
         if self.dir.clock.monotonic() >= self.next_retention {
             self.next_retention = self.dir.clock.monotonic() + self.dir.config.retention_check_interval;
             for handle in &handles {
-                unless_gone(
-                    handle
-                        .ask(|reply| Command::Retain {
-                            key: handle.shared().key,
-                            reply,
-                        })
-                        .await
-                        .and_then(|r| r),
-                )?;
+                let retained = handle
+                    .ask(|reply| Command::Retain {
+                        key: handle.shared().key,
+                        reply,
+                    })
+                    .await
+                    .and_then(|r| r);
+                unless_stopped(handle, "retention", retained)?;
             }
         }
         self.dir.remove_doomed();
@@ -94,11 +94,19 @@ impl Housekeeper {
     }
 }
 
-/// A partition deleted meanwhile is no error.
-fn unless_gone<T>(result: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
+/// Only what concerns the whole directory ends a round. A partition deleted meanwhile is no error.
+fn unless_stopped<T>(
+    handle: &PartitionHandle,
+    what: &str,
+    result: Result<T, StorageError>,
+) -> Result<Option<T>, StorageError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(StorageError::UnknownPartition { .. }) => Ok(None),
-        Err(error) => Err(error),
+        Err(error @ (StorageError::ShuttingDown | StorageError::LogDirOffline { .. })) => Err(error),
+        Err(error) => {
+            tracing::warn!(partition = %handle.topic_partition(), %error, "{what} stopped early");
+            Ok(None)
+        }
     }
 }

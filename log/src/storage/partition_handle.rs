@@ -109,7 +109,8 @@ impl PartitionHandle {
             .await
             .map_err(|_| StorageError::ShuttingDown)?;
         answer.await.map_err(|_| {
-            if self.shared.is_gone() {
+            // A loop that lives on but has let go of the partition: it is being deleted. That must not look like the end of the store.
+            if self.shared.is_gone() || !self.owner.is_closed() {
                 self.shared.unknown()
             } else {
                 StorageError::ShuttingDown
