@@ -85,7 +85,14 @@ pub struct Consumer {
 
 struct Fetching {
     asked: Vec<FetchPartition>,
-    response: BoxFuture<'static, FetchResponse>,
+    response: BoxFuture<'static, Fetched>,
+}
+
+/// What a fetch brought.
+struct Fetched {
+    response: FetchResponse,
+    /// Partitions whose position fell out of the log, and where their answer starts instead.
+    resets: BTreeMap<TopicPartition, Offset>,
 }
 
 impl std::fmt::Debug for Consumer {
@@ -295,7 +302,7 @@ impl Consumer {
                     self.fetching = Some(fetching);
                     return Poll::Pending;
                 }
-                Poll::Ready(response) => self.take_response(fetching.asked, response),
+                Poll::Ready(fetched) => self.take_response(fetching.asked, fetched),
             }
         }
     }
@@ -352,6 +359,7 @@ impl Consumer {
         let isolation = self.options.isolation;
         let response = async move {
             let mut response = broker.fetch(request).await;
+            let mut resets = BTreeMap::new();
             // A position that fell out of the log starts again where the options say.
             for (partition, result) in &mut response.partitions {
                 let spec = match reset {
@@ -363,10 +371,16 @@ impl Consumer {
                     .as_ref()
                     .is_err_and(|error| error.code() == ErrorCode::OffsetOutOfRange)
                 {
-                    *result = refetch(&broker, partition, spec, isolation, max_bytes).await;
+                    *result = match refetch(&broker, partition, spec, isolation, max_bytes).await {
+                        Ok((start, data)) => {
+                            resets.insert(partition.clone(), start);
+                            Ok(data)
+                        }
+                        Err(error) => Err(error),
+                    };
                 }
             }
-            response
+            Fetched { response, resets }
         };
         Fetching {
             asked,
@@ -374,7 +388,8 @@ impl Consumer {
         }
     }
 
-    fn take_response(&mut self, asked: Vec<FetchPartition>, response: FetchResponse) {
+    fn take_response(&mut self, asked: Vec<FetchPartition>, fetched: Fetched) {
+        let Fetched { response, resets } = fetched;
         for (asked, (partition, result)) in asked.into_iter().zip(response.partitions) {
             // A seek or a new assignment since then: the answer is for a place nobody is at.
             let current = self
@@ -384,7 +399,15 @@ impl Consumer {
             if !current {
                 continue;
             }
-            let taken = result.and_then(|data| self.take_data(&partition, asked.fetch_offset, data));
+            let mut from = asked.fetch_offset;
+            if let Some(start) = resets.get(&partition) {
+                from = *start;
+                self.buffered.push_back(Buffered::SkipTo(partition.clone(), from));
+                if let Some(place) = self.places.get_mut(&partition) {
+                    place.fetch_from = from;
+                }
+            }
+            let taken = result.and_then(|data| self.take_data(&partition, from, data));
             if let Err(error) = taken {
                 self.buffered.push_back(Buffered::Failed(error));
             }
@@ -397,8 +420,6 @@ impl Consumer {
         from: Offset,
         data: FetchedData,
     ) -> Result<(), BrokerError> {
-        // After a reset the answer starts at another place than was asked for.
-        let from = from.max(data.log_start_offset);
         let mut filter = CommittedFilter::new(data.aborted);
         let mut next = from;
         for run in data.batches {
@@ -432,14 +453,14 @@ impl Consumer {
     }
 }
 
-/// One look at a partition from where it starts (or ends).
+/// One look at a partition from where it starts (or ends), and that place.
 async fn refetch(
     broker: &Broker,
     partition: &TopicPartition,
     spec: OffsetSpec,
     isolation: Isolation,
     max_bytes: usize,
-) -> Result<FetchedData, BrokerError> {
+) -> Result<(Offset, FetchedData), BrokerError> {
     let listed = broker
         .list_offsets(vec![(partition.clone(), spec)], isolation)
         .await;
@@ -469,7 +490,7 @@ async fn refetch(
         .await
         .partitions
         .pop()
-        .map_or_else(|| Err(unknown()), |(_, result)| result)
+        .map_or_else(|| Err(unknown()), |(_, result)| Ok((fetch_offset, result?)))
 }
 
 impl Stream for Consumer {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use millpond_log::broker::{ErrorCode, ErrorKind, Isolation, NewTopic, OffsetSpec};
 use millpond_log::client::{
     Admin, Consumer, ConsumerOptions, OffsetReset, Producer, ProducerOptions, ProducerRecord,
@@ -377,6 +377,31 @@ async fn a_consumer_seeks_and_resets_as_it_was_told() {
         Offset::new(5),
         "reset to the earliest record"
     );
+
+    consumer.seek(&orders, Offset::new(50)).unwrap();
+    assert_eq!(
+        consumer.recv().await.unwrap().record.offset,
+        Offset::new(5),
+        "reset from beyond the end too"
+    );
+    let latest = ConsumerOptions {
+        offset_reset: OffsetReset::Latest,
+        ..ConsumerOptions::default()
+    };
+    let mut latest = Consumer::new(&broker, latest);
+    latest.assign([orders.clone()]).await.unwrap();
+    for lost in [2, 50] {
+        latest.seek(&orders, Offset::new(lost)).unwrap();
+        assert!(latest.recv().now_or_never().is_none(), "nothing is new");
+        let record = ProducerRecord::new(&orders.topic).value("new");
+        let sent = producer.send(record).await.unwrap();
+        let sent = sent.await.unwrap().offset;
+        assert_eq!(
+            latest.recv().await.unwrap().record.offset,
+            sent,
+            "reset from {lost}"
+        );
+    }
 
     let strict = ConsumerOptions {
         offset_reset: OffsetReset::Error,
