@@ -136,6 +136,9 @@ impl Broker {
             Some(codec) => (recompressed(batches, codec)?, Verification::Trusted),
             None => (batches, Verification::Checksum),
         };
+        if log.config().cleanup_policy.compact {
+            check_keys(partition, &batches)?;
+        }
         let acks_durable = acks != Acks::None;
         let request = AppendRequest {
             batches,
@@ -150,6 +153,23 @@ impl Broker {
             log_start_offset: ack.log_start_offset,
         })
     }
+}
+
+/// Refuses records without a key, as Kafka does on a compacted topic: compaction could only throw them away.
+fn check_keys(partition: &TopicPartition, batches: &Bytes) -> Result<(), BrokerError> {
+    for batch in BatchIter::new(batches.clone()) {
+        let batch = batch?;
+        if batch.is_control() {
+            continue;
+        }
+        for record in batch.decode()?.iter() {
+            if record?.key.is_none() {
+                let message = format!("compacted topic: record without a key for {partition}");
+                return Err(BrokerError::new(ErrorCode::InvalidRecord, message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The batches in the codec the topic asks for; those that have it already stay as they are.

@@ -435,3 +435,21 @@ async fn a_topic_may_ask_for_its_own_codec() {
     assert_eq!(committed_values(&broker, "packed").await, [value.clone(), value]);
     broker.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_compacted_topic_refuses_records_without_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_at(dir.path()).await;
+    let latest = NewTopic::new(topic("latest"), 1).config("cleanup.policy", "compact");
+    let latest = create_with(&broker, latest).await;
+    let producer = Producer::new(&broker, ProducerOptions::default()).await.unwrap();
+    let keyless = producer
+        .send(ProducerRecord::new(&latest).value("lost"))
+        .await
+        .unwrap();
+    assert_eq!(keyless.await.unwrap_err().code(), ErrorCode::InvalidRecord);
+    let keyed = ProducerRecord::new(&latest).key("k").value("kept");
+    producer.send(keyed).await.unwrap().await.unwrap();
+    assert_eq!(committed_values(&broker, "latest").await, ["kept"]);
+    broker.shutdown().await.unwrap();
+}
