@@ -122,7 +122,8 @@ impl OffsetsState {
         self.groups.get(group).map_or(0, BTreeMap::len)
     }
 
-    /// Every committed offset of a topic's partitions: what must be removed when the topic is.
+    /// Every offset of a topic's partitions, committed or pending: what must be removed when the topic is. A pending one is overruled by the
+    /// removal when its transaction commits, because the removal lies further in the log.
     pub fn offsets_on(&self, topic: &TopicName) -> Vec<(GroupId, TopicPartition)> {
         let mut found = Vec::new();
         for (group, offsets) in &self.groups {
@@ -131,6 +132,14 @@ impl OffsetsState {
                 .filter(|(partition, committed)| partition.topic == *topic && committed.offset.is_some());
             found.extend(on_topic.map(|(partition, _)| (group.clone(), partition.clone())));
         }
+        let pending = self.pending.values().flat_map(BTreeMap::keys);
+        found.extend(
+            pending
+                .filter(|(_, partition)| partition.topic == *topic)
+                .cloned(),
+        );
+        found.sort_unstable();
+        found.dedup();
         found
     }
 

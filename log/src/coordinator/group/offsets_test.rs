@@ -41,6 +41,20 @@ fn the_record_furthest_in_the_log_wins_whatever_order_they_are_taken_on() {
 }
 
 #[test]
+fn pending_offsets_of_a_deleted_topic_stay_removed_when_their_transaction_commits() {
+    let producer = ProducerId::new(3);
+    let mut state = OffsetsState::default();
+    state.on_record(group(), partition(0), Some(at(7)), Offset::new(1), Some(producer));
+    let doomed = state.offsets_on(&partition(0).topic);
+    assert_eq!(doomed, [(group(), partition(0))]);
+    for (group, partition) in doomed {
+        state.on_record(group, partition, None, Offset::new(2), None);
+    }
+    state.on_marker(producer, true);
+    assert_eq!(fetched(&state), []);
+}
+
+#[test]
 fn offsets_of_a_transaction_count_from_its_commit_marker_on() {
     let producer = ProducerId::new(3);
     let mut state = OffsetsState::default();
