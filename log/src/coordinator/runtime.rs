@@ -29,6 +29,8 @@ impl InternalTopic {
         let configs = [
             ("cleanup.policy", "compact"),
             ("compression.type", "producer"),
+            // Whatever the default of topics is: a decision that power loss takes back would tear the transaction it decided.
+            ("durability", "fsync"),
             ("segment.bytes", "104857600"),
         ];
         let configs = configs.map(|(key, value)| (key.to_owned(), value.to_owned()));

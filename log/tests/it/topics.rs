@@ -157,3 +157,32 @@ fn a_topic_that_was_answered_survives_power_loss() {
         );
     });
 }
+
+#[test]
+fn the_logs_own_topics_are_durable_whatever_the_default_is() {
+    simulate(async {
+        let mut machine = Machine::new(12);
+        machine
+            .config
+            .topic_defaults
+            .set("durability", "page-cache")
+            .unwrap();
+        let broker = machine.start().await;
+        create(&broker, "orders", 1).await;
+        let id = millpond_log::types::TransactionalId::new("job");
+        broker
+            .init_producer_id(Some(id), std::time::Duration::from_secs(1), None)
+            .await
+            .unwrap();
+        let durability = |name: &str| {
+            broker
+                .partition_log(&partition(name, 0))
+                .unwrap()
+                .config()
+                .durability
+        };
+        use millpond_log::storage::Durability;
+        assert_eq!(durability("orders"), Durability::PageCache);
+        assert_eq!(durability("__transaction_state"), Durability::Fsync);
+    });
+}
