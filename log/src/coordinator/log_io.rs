@@ -47,6 +47,10 @@ pub(crate) fn replay(
     log: &PartitionHandle,
     mut visit: impl FnMut(&RecordBatch) -> Result<(), BrokerError>,
 ) -> Result<(), BrokerError> {
+    if let Some(damage) = log.damage() {
+        // The log ends before the damage; what was decided after it would be taken for undecided.
+        return Err(damage.into());
+    }
     let offsets = log.offsets();
     if offsets.high_watermark < offsets.log_end_offset {
         // On one node recovery has made everything durable; replaying less than all would forget decisions.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use millpond_log::broker::{AlterConfigs, ConfigChange, ConfigResource, ErrorCode, ErrorKind, NewTopic};
 use millpond_log::client::Admin;
+use millpond_log::clock::Clock;
 
 use crate::support::{
     Machine, broker_at, committed_values, create, create_with, partition, produce, simulate, topic,
@@ -184,5 +185,24 @@ fn the_logs_own_topics_are_durable_whatever_the_default_is() {
         use millpond_log::storage::Durability;
         assert_eq!(durability("orders"), Durability::PageCache);
         assert_eq!(durability("__transaction_state"), Durability::Fsync);
+    });
+}
+
+#[test]
+fn a_broker_whose_own_log_is_damaged_does_not_start_with_half_of_it() {
+    simulate(async {
+        let mut machine = Machine::new(13);
+        let broker = machine.start().await;
+        create(&broker, "orders", 1).await;
+        create(&broker, "invoices", 1).await;
+        machine.clock.sleep(std::time::Duration::from_secs(5)).await;
+        machine
+            .disk
+            .crash(millpond_log::storage::disk_sim::CrashMode::KeepAll);
+        drop(broker);
+        let log = std::path::Path::new("/data/__cluster_metadata-0/00000000000000000000.log");
+        machine.disk.flip_bit(log, 200, 1).unwrap();
+        let refused = machine.try_start().await.unwrap_err();
+        assert!(refused.to_string().contains("__cluster_metadata"), "{refused}");
     });
 }
