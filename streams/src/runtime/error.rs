@@ -89,7 +89,7 @@ pub enum RuntimeError {
         /// What the system said.
         message: String,
     },
-    /// A worker panicked; its transaction was aborted by the next start.
+    /// A worker panicked, in an operator's closure for example. Nothing of its open transaction counts; the next start aborts it.
     #[error("worker {worker} panicked; see the log for the message")]
     Panicked {
         /// The worker.

@@ -53,6 +53,22 @@ impl std::fmt::Debug for Worker {
     }
 }
 
+/// Tells the outside that a worker panicked (an operator's closure, say): nobody else could, and who waits would wait for ever.
+struct Unwound {
+    worker: usize,
+    status: Arc<WorkerStatus>,
+}
+
+impl Drop for Unwound {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.status.set_state(WorkerState::Failed(RuntimeError::Panicked {
+                worker: self.worker,
+            }));
+        }
+    }
+}
+
 /// How a session ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -98,6 +114,10 @@ impl Worker {
     /// Runs until it is told to stop or fails for good; the outcome is in the handle's state. Dropping the future is a crash: nothing is
     /// committed or flushed any more.
     pub async fn run(mut self) {
+        let _unwound = Unwound {
+            worker: self.index,
+            status: self.status.clone(),
+        };
         let app = self.app.clone();
         let mut restarts = 0;
         let outcome = loop {

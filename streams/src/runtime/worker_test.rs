@@ -358,3 +358,31 @@ async fn state_that_is_ahead_of_the_committed_inputs_is_an_error_and_is_kept() {
         .expect_err("the state does not match");
     assert!(matches!(error, RuntimeError::StateMismatch { .. }), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_an_operator_fails_the_application_instead_of_hanging_it() {
+    let world = World::new();
+    world.log.send("lines", 0, &[("", "a", 1)]);
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, String>("lines")
+        .map_values(|line| line.strip_prefix("b").expect("lines begin with b").to_owned())
+        .to("counts");
+    let (workers, handle) = Streams::builder(builder.build().expect("a sound topology"))
+        .application_id("panics")
+        .log_client(Arc::new(world.log.clone()))
+        .state_dir("/state")
+        .state_hosts(Arc::new(world.hosts.clone()))
+        .clock(world.clock.clone())
+        .faults(Faults::none())
+        .prepare()
+        .await
+        .expect("the application starts");
+    for worker in workers {
+        tokio::spawn(worker.run());
+    }
+    let waited = tokio::time::timeout(Duration::from_secs(60), handle.wait_until_caught_up()).await;
+    assert_eq!(waited, Ok(Err(RuntimeError::Panicked { worker: 0 })));
+    let ended = handle.shutdown(Duration::from_secs(60)).await;
+    assert_eq!(ended, Err(RuntimeError::Panicked { worker: 0 }));
+}
