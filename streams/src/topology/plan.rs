@@ -98,7 +98,9 @@ impl Plan {
         internal_topics.push(InternalTopic {
             name: legal(topic_names::dead_letter_topic(application_id))?,
             partitions: 1,
-            configs: BTreeMap::new(),
+            // A dead letter is its record plus the reason, so it may be larger than any source topic allows; refusing it would stop the task
+            // for good. It keeps its record's timestamp, so retention by time would delete old history at once.
+            configs: configs([("max.message.bytes", "2147483647"), ("retention.ms", "-1")]),
         });
         Ok(Plan {
             application_id: application_id.to_owned(),

@@ -123,6 +123,13 @@ fn a_filter_more_renames_no_store_and_no_internal_topic() {
     let (_, changelog) = &internal(false)[1];
     assert_eq!(changelog["cleanup.policy"], "compact,delete");
     assert_eq!(changelog["retention.ms"], (1_000 + 86_400_000).to_string());
+    let (_, dead_letters) = &internal(false)[2];
+    assert_eq!(
+        dead_letters["max.message.bytes"],
+        i32::MAX.to_string(),
+        "a record as large as its topic allows fits with its reason"
+    );
+    assert_eq!(dead_letters["retention.ms"], "-1", "old records are not lost");
 }
 
 #[test]
