@@ -154,7 +154,7 @@ impl Outputs {
         self.byte_count = 0;
     }
 
-    /// Marks the last record per repartition partition since the previous call with the task's time. Returns the (topic, partition) pairs marked.
+    /// Marks the last record per repartition partition since the previous call with the task's time. Tells `marked` the (topic, partition) pairs.
     pub(crate) fn mark_time(&mut self, time: (i32, Timestamp), mut marked: impl FnMut(usize, usize)) {
         for (topic_index, topic) in self
             .topics
@@ -163,13 +163,21 @@ impl Outputs {
             .filter(|(_, topic)| topic.repartition)
         {
             for (partition_index, partition) in topic.partitions.iter_mut().enumerate() {
-                if partition.entries.len() > partition.batch_start {
-                    if let Some(last) = partition.entries.last_mut() {
-                        last.time = Some(time);
-                        marked(topic_index, partition_index);
-                    }
-                    partition.batch_start = partition.entries.len();
+                if partition.entries.len() <= partition.batch_start {
+                    continue;
                 }
+                if let Some(last) = partition.entries.last_mut() {
+                    if last.key_len.is_none() && last.value_len.is_none() {
+                        // With the header, a record of nulls would be taken for one that is there only for its time.
+                        let timestamp = last.timestamp;
+                        partition.push(None, None, timestamp, &Headers::NONE, Some(time));
+                        self.record_count += 1;
+                    } else {
+                        last.time = Some(time);
+                    }
+                    marked(topic_index, partition_index);
+                }
+                partition.batch_start = partition.entries.len();
             }
         }
     }

@@ -85,3 +85,15 @@ fn time_is_marked_on_the_last_record_per_partition_of_each_batch() {
     outputs.add_time_records((5, 30), 30, |_, partition| partition == 0);
     assert_eq!(dump(&outputs)[2], "out-0 null=null @30");
 }
+
+#[test]
+fn a_record_of_nulls_is_not_marked_lest_the_source_swallows_it() {
+    let (mut outputs, topic) = outputs(1, true);
+    send(&mut outputs, topic, Some(0), None, None);
+    let mut marked = Vec::new();
+    outputs.mark_time((5, 10), |topic, partition| marked.push((topic, partition)));
+    assert_eq!(dump(&outputs), ["out-0 null=null", "out-0 null=null @10"]);
+    assert_eq!(outputs.record_count(), 2);
+    assert_eq!(marked, [(0, 0)]);
+    outputs.mark_time((5, 20), |_, _| panic!("nothing was sent since"));
+}
