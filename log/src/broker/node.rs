@@ -156,13 +156,15 @@ impl Node {
         .await
     }
 
-    /// Creates a topic unless it exists.
+    /// Creates a topic unless it exists; returns when its partitions are open. The metadata names a topic a moment before that, so a second
+    /// caller who finds the name but not the partitions waits for the first one's work.
     pub(crate) async fn ensure_topic(
         self: &Arc<Self>,
         spec: TopicSpec,
     ) -> Result<MetadataImage, BrokerError> {
         let image = self.image();
-        if image.topic(&spec.name).is_some() {
+        let is_open = |topic: &TopicImage| topic.topic_partitions().all(|open| self.partition(&open).is_ok());
+        if image.topic(&spec.name).is_some_and(is_open) {
             return Ok(image);
         }
         let id = TopicId::random(&*self.rng);
