@@ -78,11 +78,24 @@ pub(crate) fn exit_code(outcome: anyhow::Result<()>, stderr: &mut dyn Write) -> 
 }
 
 fn report(error: &anyhow::Error, hint: Option<&str>, stderr: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(stderr, "error: {error:#}")?;
+    writeln!(stderr, "error: {}", sentence(error))?;
     match hint {
         Some(hint) => writeln!(stderr, "hint: {hint}"),
         None => Ok(()),
     }
+}
+
+/// The chain of causes as one sentence. Some errors repeat their cause in their own text; it is said once.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -37,3 +37,13 @@ fn an_error_without_a_failure_in_its_chain_ends_with_1() {
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(1)));
     assert_eq!(stderr, "error: disk on fire\n");
 }
+
+#[test]
+fn a_cause_that_its_error_repeats_is_said_once() {
+    let cause = std::io::Error::other("disk on fire");
+    let error = anyhow::Error::new(cause)
+        .context("cannot append: disk on fire")
+        .context("cannot load");
+    let (_, stderr) = ended(Err(error));
+    assert_eq!(stderr, "error: cannot load: cannot append: disk on fire\n");
+}

@@ -1,0 +1,14 @@
+//! End to end: the `millpond` binary as a user starts it, killed as the world kills it.
+//!
+//! What is always true: every test has a data directory of its own and starts the binary that cargo built beside it;
+//! nothing here calls the library. Where to look next: `crash.rs` (SIGKILL anywhere changes nothing), `bad_input.rs`
+//! (one clear sentence, nothing lost), `command_line.rs` (formats, exit codes), `tidy.rs` (rules about the source).
+
+#[cfg(feature = "sql")]
+mod bad_input;
+#[cfg(feature = "sql")]
+mod command_line;
+#[cfg(feature = "sql")]
+mod crash;
+mod process;
+mod tidy;
