@@ -20,6 +20,7 @@ fn a_reader_that_went_away_is_success_and_says_nothing() {
     );
 }
 
+#[cfg(feature = "sql")]
 #[test]
 fn hint_and_exit_code_survive_added_context() {
     let failure = Failure::usage("no such column `orign`").hint("did you mean `origin`?");

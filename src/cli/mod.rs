@@ -8,22 +8,22 @@
 mod arrow_grid;
 mod failure;
 mod log;
+#[cfg(feature = "sql")]
 mod node;
 mod output;
-mod progress;
 
 #[cfg(feature = "sql")]
 mod demo;
+#[cfg(feature = "sql")]
+mod progress;
 #[cfg(feature = "sql")]
 mod sql;
 #[cfg(feature = "sql")]
 mod sql_failure;
 
-use std::future::Future;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// A Kafka-compatible log, a streams DSL and streaming SQL in one binary.
@@ -68,12 +68,13 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 /// Drives an async command on a runtime of its own; there is no hidden runtime before or after it.
-fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+#[cfg(feature = "sql")]
+fn block_on<T>(command: impl std::future::Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("millpond")
         .build()
-        .context("cannot start the async runtime")?;
+        .map_err(|error| anyhow::anyhow!("cannot start the async runtime: {error}"))?;
     runtime.block_on(command)
 }
 

@@ -11,6 +11,7 @@ use millpond::log::broker::{Broker, BrokerOptions};
 use millpond::log::config::BrokerConfig;
 
 use super::failure::Failure;
+use super::log::LOG_FOLDER;
 
 /// Flags of every command that starts a node.
 #[derive(Debug, Args)]
@@ -18,11 +19,6 @@ pub(crate) struct NodeArgs {
     /// Override a broker setting by its Kafka name, e.g. -X log.segment.bytes=1048576
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
-}
-
-/// Where the log of a data directory lies.
-pub(crate) fn log_dir(data: &Path) -> PathBuf {
-    data.join("log")
 }
 
 /// Where the state of a data directory lies.
@@ -42,7 +38,7 @@ pub(crate) async fn start(data: &Path, args: &NodeArgs) -> anyhow::Result<Broker
             .set(key.trim(), value.trim())
             .map_err(|error| Failure::usage(format!("-X {setting}: {error}")))?;
     }
-    Broker::start(BrokerOptions::at(log_dir(data)).with_config(config))
+    Broker::start(BrokerOptions::at(data.join(LOG_FOLDER)).with_config(config))
         .await
         .with_context(|| format!("cannot open the data directory {}", data.display()))
 }

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::failure::Failure;
-use super::node;
+
+/// Where the log lies in a data directory.
+pub(crate) const LOG_FOLDER: &str = "log";
 
 /// Read the files of a log directory: dump their records, or verify everything derived from them
 #[derive(Debug, Args)]
@@ -45,6 +47,6 @@ fn log_dir(dir: &Path) -> anyhow::Result<PathBuf> {
             .hint("name a data directory of millpond, or the log in it")
             .into());
     }
-    let inner = node::log_dir(dir);
+    let inner = dir.join(LOG_FOLDER);
     Ok(if inner.is_dir() { inner } else { dir.to_path_buf() })
 }
