@@ -23,7 +23,7 @@ const KILL_POINTS: [(&str, &[u32]); 10] = [
     ("K1", &[3, 90]),
     ("K2", &[7, 60]),
     ("K3", &[1, 45]),
-    ("K4", &[2, 9]),
+    ("K4", &[2, 6]),
     ("K5", &[5, 70]),
     ("K12", &[1, 12]),
     ("K13", &[2, 9]),
@@ -57,6 +57,8 @@ impl Lives {
         command
             .arg(self.data())
             .args(["--state-lag-bytes", &STATE_LAG_BYTES.to_string()]);
+        // Small segments, so that a crash meets some that were just created.
+        command.args(["-X", "log.segment.bytes=131072"]);
         if let Some(point) = kill_point {
             command.env("MILLPOND_KILL_POINT", point);
         }
