@@ -147,6 +147,34 @@ fn extremes_keep_their_type() {
 }
 
 #[test]
+fn extremes_with_nan_do_not_depend_on_where_batches_end() {
+    let rows: ArrayRef = Arc::new(Float64Array::from(vec![5.0, f64::NAN, 3.0, -f64::NAN, -0.0, 0.0]));
+    for (function, wanted) in [
+        (AggregateFunctionKind::Max, f64::NAN),
+        (AggregateFunctionKind::Min, -0.0),
+    ] {
+        let spec = spec(function, DataType::Float64);
+        for cut in 0..=rows.len() {
+            let mut whole = accumulator_for(&spec).unwrap();
+            whole.resize(1);
+            for piece in [rows.slice(cut, rows.len() - cut), rows.slice(0, cut)] {
+                let mut part = accumulator_for(&spec).unwrap();
+                part.resize(1);
+                part.update(&vec![0; piece.len()], Some(&piece), None).unwrap();
+                whole.merge(&[0], &part.state(&[0])).unwrap();
+            }
+            let found = whole.evaluate(&[0]).unwrap();
+            let found = found.as_any().downcast_ref::<Float64Array>().unwrap().value(0);
+            let same = found == wanted && found.is_sign_negative() == wanted.is_sign_negative();
+            assert!(
+                same || found.is_nan() && wanted.is_nan(),
+                "{function}, cut at {cut}: {found}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_filter_skips_rows_where_it_is_not_true() {
     let mut count = accumulator_for(&spec(AggregateFunctionKind::Count, DataType::Int64)).unwrap();
     count.resize(1);

@@ -2,6 +2,7 @@
 //!
 //! Input is append-only, so the running extreme is enough.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -98,13 +99,16 @@ extreme!(
     |largest, old, new| if largest { new > old } else { new < old }
 );
 extreme!(
-    /// Extremes of floats. A NaN is replaced by whatever comes, and replaces whatever was there, as in DataFusion.
+    /// Extremes of floats. NaN is larger than every number, as in Postgres: a total order, so that the result does not depend on
+    /// where batches and commits happened to end.
     ExtremeFloat, f64, Float64Type, Float64Array, DataType::Float64,
-    |largest, old, new| match old.partial_cmp(&new) {
-        Some(std::cmp::Ordering::Less) => largest,
-        Some(std::cmp::Ordering::Greater) => !largest,
-        Some(std::cmp::Ordering::Equal) => false,
-        None => true,
+    |largest, old, new| {
+        let order = old.is_nan().cmp(&new.is_nan()).then(if old.is_nan() {
+            Ordering::Equal
+        } else {
+            old.total_cmp(&new)
+        });
+        if largest { order.is_lt() } else { order.is_gt() }
     }
 );
 
