@@ -52,7 +52,7 @@ pub(super) async fn run(inner: &Inner, statement: &Statement, drop: &Drop) -> Re
                 .write(catalog, name, Some(CatalogRecord::Dropping((*view).clone())))
                 .await?;
             if let Some(job) = jobs.remove(name) {
-                job.stop().await?;
+                job.end().await?;
             }
             inner.jobs.remove_remains(&view).await?;
             let gone = CatalogRecord::Dropped {

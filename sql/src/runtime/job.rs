@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millpond_log::broker::Broker;
-use millpond_streams::runtime::{Streams, StreamsConfig, StreamsHandle};
+use millpond_streams::runtime::{RuntimeError, Streams, StreamsConfig, StreamsHandle};
 use millpond_streams::state::StoreHostFactory;
 
 use super::topics::{ensure_topic, remove_topics};
@@ -95,5 +95,20 @@ impl ViewJob {
             .shutdown(SHUTDOWN)
             .await
             .map_err(|e| SqlError::runtime(stopping, e))
+    }
+
+    /// Stops the job of a view that is dropped. That it had failed before is no reason to keep it; that it still runs is.
+    pub async fn end(self) -> Result<()> {
+        let view = &self.view.definition.name;
+        match self.handle.shutdown(SHUTDOWN).await {
+            Err(e @ RuntimeError::Timeout { .. }) => {
+                Err(SqlError::runtime(format!("stopping the job of view {view}"), e))
+            }
+            Err(error) => {
+                tracing::warn!(view, %error, "the job of a dropped view had failed");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 }

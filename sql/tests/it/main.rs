@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod errors;
+mod failed_jobs;
 mod node;
 mod plans;
 mod random;
