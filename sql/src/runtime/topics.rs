@@ -19,13 +19,16 @@ pub async fn topic_partitions(broker: &Broker, topic: &str) -> Result<Option<i32
     }
 }
 
-/// Makes a topic unless it exists.
+/// Makes a topic unless it exists. One that is not compacted keeps everything until told otherwise: rows carry event time, and retention
+/// by time would delete history as soon as it is written.
 pub async fn ensure_topic(broker: &Broker, topic: &str, partitions: i32, compacted: bool) -> Result<()> {
     let name = TopicName::new(topic).map_err(|e| SqlError::invalid(e.to_string()))?;
-    let mut configs = BTreeMap::new();
-    if compacted {
-        configs.insert("cleanup.policy".to_owned(), "compact".to_owned());
-    }
+    let (setting, value) = if compacted {
+        ("cleanup.policy", "compact")
+    } else {
+        ("retention.ms", "-1")
+    };
+    let configs = BTreeMap::from([(setting.to_owned(), value.to_owned())]);
     for answer in broker
         .create_topics(vec![NewTopic {
             name,

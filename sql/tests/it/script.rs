@@ -155,3 +155,18 @@ async fn views_without_groups_append_and_feed_other_views() {
             .contains("is read by \"jfk\", \"late\"")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_that_the_engine_makes_do_not_expire_by_event_time() {
+    let node = Node::start().await;
+    node.run(FLIGHTS).await;
+    node.run("CREATE MATERIALIZED VIEW jfk AS SELECT carrier, scheduled FROM flights WHERE origin = 'JFK'")
+        .await;
+    for topic in node.broker.describe_topics(None).await {
+        let topic = topic.unwrap();
+        if ["flights", "jfk"].contains(&topic.name.as_str()) {
+            let retention = topic.configs.get("retention.ms").map(String::as_str);
+            assert_eq!(retention, Some("-1"), "{}", topic.name);
+        }
+    }
+}
