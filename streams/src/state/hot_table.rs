@@ -167,7 +167,7 @@ impl HotTable {
             .find(|id| self.is_entry_of(*id, hash, key))
     }
 
-    /// The first of the two steps of a lookup: reads the index only. [`NOTHING`] when the key surely has no entry.
+    /// The first of the two steps of a lookup: reads the index only. `NOTHING` when the key surely has no entry.
     pub(super) fn candidate(&self, hash: u64) -> EntryId {
         self.index.candidate(hash)
     }
