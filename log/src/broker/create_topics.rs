@@ -66,6 +66,10 @@ impl Broker {
         } else {
             partitions
         };
+        // Before the decision: the metadata record may use the reserve, a new topic may not.
+        self.node()
+            .store()?
+            .check_room(u64::try_from(partitions).unwrap_or_default())?;
         let id = TopicId::random(&**self.rng());
         let spec = TopicSpec {
             name,

@@ -2,7 +2,8 @@
 //!
 //! A full file system fails in the middle of a write, and a failed write stops the whole directory. Asking the file system costs a
 //! system call, so it is asked once per `RECHECK_BYTES` written or `RECHECK_AFTER`; in between what was written is counted as used.
-//! Reads and deletes never ask.
+//! Reads and deletes of files never ask. What the log itself has to write to delete a topic or to end a transaction may use the upper half of
+//! the reserve, or a full disk would keep out just what frees it; the lower half stays untouched.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +16,15 @@ use crate::clock::Clock;
 
 const RECHECK_BYTES: u64 = 8 << 20;
 const RECHECK_AFTER: Duration = Duration::from_secs(1);
+
+/// Who asks for space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Data of clients: stays out of the reserve.
+    Data,
+    /// Metadata, coordinator records and transaction markers: may use the upper half of the reserve.
+    Upkeep,
+}
 
 /// Free space of one log directory, as last seen.
 #[derive(Debug)]
@@ -38,10 +48,11 @@ impl Headroom {
         }
     }
 
-    /// Takes `bytes` out of the free space, or refuses if that would touch the reserve.
+    /// Takes `bytes` out of the free space, or refuses if that would touch the part of the reserve which is closed to this need.
     pub(super) fn take(
         &self,
         bytes: u64,
+        need: Need,
         dir: &Path,
         disk: &dyn Disk,
         clock: &dyn Clock,
@@ -70,7 +81,11 @@ impl Headroom {
             }
         };
         let left = current.free_bytes.saturating_sub(current.written_bytes);
-        let enough = left >= self.reserved_bytes.saturating_add(bytes);
+        let floor = match need {
+            Need::Data => self.reserved_bytes,
+            Need::Upkeep => self.reserved_bytes / 2,
+        };
+        let enough = left >= floor.saturating_add(bytes);
         if enough {
             current.written_bytes += bytes;
         }

@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::disk::{Disk, DiskError};
 use super::file_cache::FileCache;
-use super::headroom::Headroom;
+use super::headroom::{Headroom, Need};
 use super::partition::Partition;
 use super::settings::StorageConfig;
 use super::storage_error::StorageError;
@@ -128,8 +128,9 @@ impl LogDir {
         }
     }
 
-    /// Checks that `bytes` more fit without touching the reserve.
-    pub(super) fn check_headroom(&self, bytes: u64) -> Result<(), StorageError> {
-        self.headroom.take(bytes, &self.path, &*self.disk, &*self.clock)
+    /// Checks that `bytes` more fit without touching the reserve, or the half of it that `need` must leave alone.
+    pub(super) fn check_headroom(&self, bytes: u64, need: Need) -> Result<(), StorageError> {
+        self.headroom
+            .take(bytes, need, &self.path, &*self.disk, &*self.clock)
     }
 }

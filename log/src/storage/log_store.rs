@@ -18,6 +18,7 @@ use super::disk::{DirLock, Disk, DiskExt, DiskResult, LockError, parent_of};
 use super::epoch_log::EpochLog;
 use super::flush_queue::FlushQueue;
 use super::flusher::Flusher;
+use super::headroom::Need;
 use super::housekeeper::Housekeeper;
 use super::journal;
 use super::loader::{LoadRequest, Loaded, load};
@@ -40,6 +41,8 @@ use crate::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
 const CREATING: &str = "-create";
 /// Suffix of a directory under removal, as in Kafka; removed at the next start.
 const DELETING: &str = "-delete";
+/// Space counted for the files of a new partition.
+const PARTITION_BYTES: u64 = 4096;
 /// Partitions loaded at the same time.
 const PARALLEL_LOADS: usize = 8;
 
@@ -245,6 +248,13 @@ impl LogStore {
         Ok(handle)
     }
 
+    /// Checks that clients may add `partitions` now. Errs with `DiskFull`, or `LogDirOffline`.
+    pub(crate) fn check_room(&self, partitions: u64) -> Result<(), StorageError> {
+        self.dir.check_writable()?;
+        self.dir
+            .check_headroom(partitions.saturating_mul(PARTITION_BYTES), Need::Data)
+    }
+
     /// Creates the partition's directory, durably, or gives the existing one with the same topic id these settings. Errs with
     /// `TopicIdMismatch` if the directory belongs to another topic.
     pub async fn create_partition(
@@ -266,7 +276,8 @@ impl LogStore {
             return Ok(handle);
         }
         self.dir.check_writable()?;
-        self.dir.check_headroom(4096)?;
+        // Whether a topic may be created was decided before, see `check_room`; a decision is carried out.
+        self.dir.check_headroom(PARTITION_BYTES, Need::Upkeep)?;
         let (dir, id) = (Arc::clone(&self.dir), partition.clone());
         let made = self
             .dir

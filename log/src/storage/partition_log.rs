@@ -15,6 +15,7 @@ use super::compaction::AbortedRange;
 use super::disk::DiskResult;
 use super::epoch_log::EpochLog;
 use super::flush_queue::{Chore, DirtyFile, FlushQueue};
+use super::headroom::Need;
 use super::journal_format::JournalPiece;
 use super::partition::Partition;
 use super::producer_state::{BatchFacts, Marker, ProducerRefusal, ProducerState, TxnChange, Verdict};
@@ -88,7 +89,11 @@ impl PartitionLog {
             && request.origin != AppendOrigin::Replication)
             .then_some(now);
         let bytes = self.stamp(request.batches, &mut facts, request.origin, stamped)?;
-        self.write(bytes, &facts, now, &config)?;
+        let need = match request.origin {
+            AppendOrigin::Coordinator => Need::Upkeep,
+            AppendOrigin::Client | AppendOrigin::Replication => Need::Data,
+        };
+        self.write(bytes, &facts, need, now, &config)?;
         let last = facts.last().map_or(first, |f| f.last_offset);
         Ok(self.appended(first, last, stamped, false, request.acks_durable, &config))
     }
@@ -117,7 +122,7 @@ impl PartitionLog {
         drop(parsed);
         let offset = self.assign(&mut facts, AppendOrigin::Coordinator)?;
         let bytes = self.stamp(batch, &mut facts, AppendOrigin::Coordinator, None)?;
-        self.write(bytes, &facts, now, &config)?;
+        self.write(bytes, &facts, Need::Upkeep, now, &config)?;
         Ok(self.appended(offset, offset, None, false, true, &config))
     }
 
@@ -289,12 +294,13 @@ impl PartitionLog {
         &mut self,
         bytes: Bytes,
         facts: &[BatchFacts],
+        need: Need,
         now: Timestamp,
         config: &TopicConfig,
     ) -> Result<(), StorageError> {
         let dir = Arc::clone(&self.shared.dir);
         let last_offset = facts[facts.len() - 1].last_offset;
-        dir.check_headroom(bytes.len() as u64)?;
+        dir.check_headroom(bytes.len() as u64, need)?;
         let mut active = self.shared.active();
         let facts_about_active = ActiveSegment {
             base_offset: active.base_offset(),

@@ -105,7 +105,8 @@ pub struct StorageConfig {
     pub tail_cache_bytes: usize,
     /// Most segment files kept open at once.
     pub open_files_max: usize,
-    /// Appends are refused while the file system has less free space than this.
+    /// Appends of clients are refused while the file system has less free space than this; metadata, coordinator records and transaction
+    /// markers while it has less than half of it.
     pub reserved_disk_bytes: u64,
     /// Longest time the stored recovery points lag behind the flushed ends.
     pub checkpoint_interval: Duration,

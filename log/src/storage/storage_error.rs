@@ -123,7 +123,7 @@ pub enum StorageError {
         dir: PathBuf,
         /// Bytes free now.
         free_bytes: u64,
-        /// `reserved_disk_bytes`.
+        /// `reserved_disk_bytes`; half of it counts for the records of the log itself.
         reserved_bytes: u64,
     },
     /// An earlier write or sync failed; this directory takes no more writes until the node restarts.
