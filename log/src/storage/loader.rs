@@ -2,6 +2,7 @@
 //!
 //! After a clean stop nothing is scanned: the recovery point is the log end and a snapshot of it exists. Otherwise every segment from the one that
 //! holds the recovery point on is walked batch by batch, its indexes are rebuilt, and `recovery.rs` decides what the findings mean.
+//! Indexes of closed segments that are not usable are rebuilt by `index_rebuild.rs`.
 //! Always: loading twice gives the same bytes; when it returns, everything it left is durable. Blocking; runs off the reactor.
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use super::batch_walk::{BatchWalk, Step};
 use super::compaction::AbortedRange;
 use super::disk::{Disk, DiskResult, OpenMode};
 use super::epoch_log::EpochLog;
+use super::index_rebuild::mend_indexes;
 use super::journal_format::JournalPiece;
 use super::leftovers::{clean_up, remove_files, segment_bases, snapshot_offsets};
 use super::log_dir::LogDir;
@@ -24,7 +26,7 @@ use super::storage_error::StorageError;
 use crate::types::{Offset, TopicId, TopicPartition};
 
 /// Index interval of rebuilt indexes; the topic's own setting is not known yet.
-const REBUILD_INTERVAL_BYTES: u64 = 4096;
+pub(super) const REBUILD_INTERVAL_BYTES: u64 = 4096;
 
 /// What is known of a partition before its directory is read.
 #[derive(Clone, Debug)]
@@ -170,7 +172,9 @@ fn load_clean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result<O
         bytes_since_index: size_bytes - indexed,
         index_bytes: entries * 8,
     });
-    let mut segments = closed_segments(dir, &request.path, &bases[..bases.len() - 1])?;
+    let closed = &bases[..bases.len() - 1];
+    mend_indexes(dir, request, closed)?;
+    let mut segments = closed_segments(dir, &request.path, closed)?;
     segments.push(Arc::new(active));
     Ok(Some(Loaded {
         log_start: request.log_start.unwrap_or(bases[0]).max(bases[0]).min(end),
@@ -189,7 +193,7 @@ fn closed_segments(dir: &LogDir, path: &Path, bases: &[Offset]) -> DiskResult<Ve
         .collect()
 }
 
-/// A closed segment below the recovery point: its indexes were durable before the point passed it.
+/// A closed segment below the recovery point: its indexes were durable before the point passed it, or have been mended.
 pub(super) fn open_closed(dir: &LogDir, path: &Path, base: Offset) -> DiskResult<Segment> {
     let segment = Segment::at(dir, path, base, Numbers::default());
     let size_bytes = segment.log_file(dir)?.len()?;
@@ -213,6 +217,7 @@ fn load_unclean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result
     let path = &request.path;
     let now = dir.clock.now_ms();
     let first_scanned = first_scanned(&*dir.disk, path, bases, request.recovery_point);
+    mend_indexes(dir, request, &bases[..first_scanned])?;
     let mut producers = producers_at(dir, request, &bases[..=first_scanned])?;
     let stored_epochs = EpochLog::load(&*dir.disk, path)?;
     let rebuild_epochs = stored_epochs.is_none();
@@ -318,7 +323,7 @@ pub(super) fn first_scanned(disk: &dyn Disk, path: &Path, bases: &[Offset], reco
 }
 
 /// Producers as of the last of `bases`: the newest usable snapshot, and the log since.
-fn producers_at(
+pub(super) fn producers_at(
     dir: &LogDir,
     request: &LoadRequest,
     bases: &[Offset],

@@ -38,6 +38,7 @@ mod flush_queue;
 mod flusher;
 mod headroom;
 mod housekeeper;
+mod index_rebuild;
 mod journal;
 pub mod journal_format;
 mod leftovers;
@@ -85,6 +86,8 @@ mod disk_contract_test;
 mod flush_plan_test;
 #[cfg(test)]
 mod index_file_test;
+#[cfg(test)]
+mod index_rebuild_test;
 #[cfg(test)]
 mod journal_format_test;
 #[cfg(test)]

@@ -1,0 +1,148 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::{Disk, OpenMode};
+use super::disk_sim::SimDisk;
+use super::store_testing::*;
+use super::verify::verify;
+use super::{Isolation, LogStore, TopicConfig};
+
+const DIR: &str = "/data/orders-0";
+
+/// Transactions over several segments: one aborted far behind its data, others in between.
+async fn fill(store: &LogStore) {
+    let config = TopicConfig {
+        segment_bytes: 600,
+        index_interval_bytes: 100,
+        ..TopicConfig::default()
+    };
+    let handle = create(store, 0, config).await;
+    let data = |producer: i64, sequence: i32| {
+        let value = format!("{producer}-{sequence}");
+        batch(
+            Some((producer, 0, sequence)),
+            true,
+            &[("k", Some(value.as_str()))],
+        )
+    };
+    append(&handle, data(9, 0)).await.expect("ack");
+    for sequence in 0..12 {
+        append(&handle, data(1, sequence)).await.expect("ack");
+        append(&handle, data(2, sequence)).await.expect("ack");
+        marker(&handle, 1, 0, true).await.expect("ack");
+        marker(&handle, 2, 0, false).await.expect("ack");
+    }
+    marker(&handle, 9, 0, false).await.expect("ack");
+    append(&handle, batch(None, false, &[("k", Some("last"))]))
+        .await
+        .expect("ack");
+    for sequence in 12..20 {
+        append(&handle, data(1, sequence)).await.expect("ack");
+        marker(&handle, 1, 0, true).await.expect("ack");
+    }
+}
+
+/// Files of that kind that belong to closed segments, oldest first.
+fn closed(disk: &Arc<dyn Disk>, extension: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = disk
+        .list(Path::new(DIR))
+        .expect("listed")
+        .into_iter()
+        .map(|e| Path::new(DIR).join(e.name))
+        .filter(|p| p.extension().is_some_and(|e| e == "log"))
+        .collect();
+    files.sort();
+    files.pop();
+    files
+        .into_iter()
+        .map(|p| p.with_extension(extension))
+        .filter(|p| disk.exists(p).expect("looked up"))
+        .collect()
+}
+
+fn cut_a_byte(disk: &Arc<dyn Disk>, path: &Path) {
+    let file = disk.open(path, OpenMode::Write).expect("opens");
+    let length = file.len().expect("length");
+    assert!(length > 0, "{} has nothing to damage", path.display());
+    file.truncate(length - 1).expect("cut");
+    file.sync_all().expect("synced");
+}
+
+fn scribble(disk: &Arc<dyn Disk>, path: &Path) {
+    let file = disk.open(path, OpenMode::Write).expect("opens");
+    let length = file.len().expect("length") as usize;
+    assert!(length > 0, "{} has nothing to damage", path.display());
+    file.write_at(&vec![0xff; length], 0).expect("written");
+    file.sync_all().expect("synced");
+}
+
+fn remove(disk: &Arc<dyn Disk>, path: &Path) {
+    disk.remove_file(path).expect("removed");
+    disk.sync_dir(Path::new(DIR)).expect("synced");
+}
+
+async fn survives(extension: &str, damage: fn(&Arc<dyn Disk>, &Path), with_snapshots: bool) {
+    let sim = SimDisk::new(11);
+    let store = open(&sim).await;
+    fill(&store).await;
+    let handle = store.partition(&partition(0)).expect("there");
+    let committed = consume(&handle, 0, Isolation::ReadCommitted, 1 << 20).expect("read");
+    assert_eq!(committed.len(), 21);
+    store.shutdown().await.expect("clean");
+    let disk = sim.shared();
+    assert!(verify(&disk, Path::new("/data")).expect("verified").is_clean());
+
+    let files = closed(&disk, extension);
+    assert!(files.len() > 2, "{files:?}");
+    for file in &files {
+        damage(&disk, file);
+    }
+    if !with_snapshots {
+        for file in closed(&disk, "snapshot") {
+            remove(&disk, &file);
+        }
+    }
+    let store = LogStore::open(options(&sim, crate::faults::Faults::none()))
+        .await
+        .expect("a damaged index does not keep the node from starting");
+    let handle = store.partition(&partition(0)).expect("there");
+    for from in 0..committed.len() {
+        let offset = committed[from].0;
+        assert_eq!(
+            consume(&handle, offset, Isolation::ReadCommitted, 300).expect("read"),
+            committed[from..],
+            "from {offset}"
+        );
+    }
+    store.shutdown().await.expect("clean");
+    let report = verify(&disk, Path::new("/data")).expect("verified");
+    let problems: Vec<_> = report.all_problems().collect();
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn damaged_indexes_of_closed_segments_are_rebuilt_at_open() {
+    for with_snapshots in [true, false] {
+        for extension in ["index", "timeindex", "txnindex"] {
+            survives(extension, cut_a_byte, with_snapshots).await;
+        }
+        for extension in ["index", "timeindex", "txnindex"] {
+            survives(extension, scribble, with_snapshots).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn missing_indexes_of_closed_segments_are_rebuilt_at_open() {
+    survives("index", remove, true).await;
+    survives("timeindex", remove, false).await;
+    let all = |disk: &Arc<dyn Disk>, path: &Path| {
+        for extension in ["index", "timeindex", "txnindex"] {
+            let file = path.with_extension(extension);
+            if disk.exists(&file).expect("looked up") {
+                remove(disk, &file);
+            }
+        }
+    };
+    survives("index", all, true).await;
+}
