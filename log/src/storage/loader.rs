@@ -236,11 +236,15 @@ fn load_unclean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result
 
     let mut scans = Vec::new();
     let mut scanned = Vec::new();
-    for base in &bases[first_scanned..] {
+    for (base, next_base) in bases[first_scanned..]
+        .iter()
+        .zip(bases[first_scanned + 1..].iter().map(Some).chain([None]))
+    {
         let segment = Segment::at(dir, path, *base, Numbers::default());
         let scan = scan(dir, &segment, &mut producers, &mut epochs, rebuild_epochs, now)?;
         dir.faults.point("K22");
-        let torn = scan.bad.is_some();
+        // What lies beyond a gap must not be folded into the producers: it goes.
+        let torn = scan.bad.is_some() || next_base.is_some_and(|next| *next != scan.next_offset);
         scans.push(scan);
         scanned.push(segment);
         if torn {

@@ -53,21 +53,23 @@ pub enum RecoveryVerdict {
     },
 }
 
-/// Decides.
+/// Decides. Segments given here were never compacted (only what lies wholly below the stored recovery point is), so each must begin where the
+/// one before ends: a gap is a torn tail whose later part reached the medium first.
 ///
 /// # Panics
 /// If `segments` is empty: a partition has at least one.
 pub fn decide(recovery_point: Offset, segments: &[ScannedSegment]) -> RecoveryVerdict {
     assert!(!segments.is_empty(), "no segment to recover");
     for (i, segment) in segments.iter().enumerate() {
-        let overlap = segments
-            .get(i + 1)
-            .filter(|next| next.base_offset < segment.next_offset);
-        let reason = match (&segment.bad, overlap) {
+        let after = segments.get(i + 1);
+        let overlap = after.filter(|next| next.base_offset < segment.next_offset);
+        let reason = match (&segment.bad, after) {
             (Some(reason), _) => reason.clone(),
+            (None, Some(next)) if next.base_offset == segment.next_offset => continue,
+            // A name may outlive a power cut that its bytes, or those of the segment before it, did not.
             (None, Some(next)) => format!(
-                "the next segment begins at {}, below the end of this one",
-                next.base_offset
+                "the next segment begins at {}, not at the end {} of this one",
+                next.base_offset, segment.next_offset
             ),
             (None, None) => continue,
         };

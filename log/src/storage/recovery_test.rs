@@ -49,7 +49,7 @@ fn a_bad_batch_below_the_recovery_point_is_never_cut() {
 
 #[test]
 fn a_log_that_ends_below_its_recovery_point_is_damaged() {
-    let verdict = decide(Offset::new(31), &[sound(0, 10), sound(20, 30)]);
+    let verdict = decide(Offset::new(31), &[sound(0, 20), sound(20, 30)]);
     assert!(
         matches!(verdict, RecoveryVerdict::Damaged { offset, .. } if offset == Offset::new(30)),
         "{verdict:?}"
@@ -57,13 +57,37 @@ fn a_log_that_ends_below_its_recovery_point_is_damaged() {
 }
 
 #[test]
-fn gaps_left_by_compaction_are_sound_and_overlaps_are_not() {
+fn segments_that_join_are_sound() {
     assert_eq!(
-        decide(Offset::ZERO, &[sound(0, 10), sound(20, 30)]),
+        decide(Offset::ZERO, &[sound(0, 20), sound(20, 30)]),
         RecoveryVerdict::Sound {
             log_end: Offset::new(30)
         }
     );
+}
+
+#[test]
+fn segments_that_overlap_are_damage() {
     let verdict = decide(Offset::ZERO, &[sound(0, 21), sound(20, 30)]);
     assert!(matches!(verdict, RecoveryVerdict::Damaged { .. }), "{verdict:?}");
+}
+
+/// Seen on ext4 after a power cut: the names of rolled segments were on the medium, their bytes were not.
+#[test]
+fn a_gap_between_segments_ends_the_log_before_it() {
+    let verdict = decide(Offset::ZERO, &[sound(0, 0), sound(19, 19), sound(39, 50)]);
+    assert!(
+        matches!(&verdict, RecoveryVerdict::CutTail { segment, remove, log_end, .. }
+            if *segment == Offset::ZERO && remove.len() == 2 && *log_end == Offset::ZERO),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn a_gap_below_the_recovery_point_is_damage() {
+    let verdict = decide(Offset::new(19), &[sound(0, 10), sound(20, 30)]);
+    assert!(
+        matches!(verdict, RecoveryVerdict::Damaged { offset, .. } if offset == Offset::new(10)),
+        "{verdict:?}"
+    );
 }
