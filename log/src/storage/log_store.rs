@@ -436,6 +436,8 @@ impl LogStore {
             .await
             .map_err(|_| StorageError::ShuttingDown)?;
         finished.await.map_err(|_| StorageError::ShuttingDown)?;
+        // Everything is synced. Handles and partitions may be kept by callers; open files would keep the file system from being unmounted.
+        self.dir.files.forget_dir(&self.dir.path);
         match self.failure() {
             Some(failure) => Err(failure),
             None => Ok(()),
