@@ -17,12 +17,15 @@ use super::index_rebuild::mend_indexes;
 use super::journal_format::JournalPiece;
 use super::leftovers::{clean_up, remove_files, segment_bases, snapshot_offsets};
 use super::log_dir::LogDir;
+use super::offset_index::OffsetIndex;
 use super::producer_state::{ProducerState, TxnChange};
 use super::recovery::{RecoveryVerdict, ScannedSegment, decide};
 use super::segment::{Numbers, Segment, WrittenBatch, as_disk_error, file_name};
 use super::segment_set::SegmentSet;
 use super::snapshots;
 use super::storage_error::StorageError;
+use super::time_index::TimeIndex;
+use super::txn_index::TxnIndex;
 use crate::types::{Offset, TopicId, TopicPartition};
 
 /// Index interval of rebuilt indexes; the topic's own setting is not known yet.
@@ -150,7 +153,10 @@ fn load_clean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result<O
     let active = Segment::at(dir, &request.path, active_base, Numbers::default());
     let file = active.log_file(dir)?;
     let size_bytes = file.len()?;
-    let (offset_index, time_index, _) = active.indexes();
+    let (offset_index, time_index, txn_index) = active.indexes();
+    if !indexes_fit(offset_index, time_index, txn_index, active_base, end) {
+        return Ok(None);
+    }
     let (Ok(entries), Ok(last), Ok(newest)) = (offset_index.len(), offset_index.last(), time_index.last())
     else {
         return Ok(None);
@@ -184,6 +190,29 @@ fn load_clean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result<O
         log_end: end,
         damage: None,
     }))
+}
+
+/// False if an index of the active segment says something that a log ending at `end` does not: a power cut may take what was appended since the
+/// last clean stop and leave entries about it, or zeros in their place. A left-over aborted transaction would hide what comes to stand there.
+pub(super) fn indexes_fit(
+    offset_index: &OffsetIndex,
+    time_index: &TimeIndex,
+    txn_index: &TxnIndex,
+    base: Offset,
+    end: Offset,
+) -> bool {
+    let (Ok(offsets), Ok(times), Ok(aborted)) =
+        (offset_index.entries(), time_index.entries(), txn_index.entries())
+    else {
+        return false;
+    };
+    // Entries ascend, or they could not be read; so zeros can only be the first entry. Taking a true one for zeros costs a short scan.
+    let is_zeros = matches!(&offsets[..], [only] if only.offset == base && only.position == 0)
+        || matches!(&times[..], [only] if only.offset == base && only.timestamp == 0);
+    let is_beyond = offsets.last().is_some_and(|last| last.offset >= end)
+        || times.last().is_some_and(|last| last.offset >= end)
+        || aborted.iter().any(|aborted| aborted.last_offset >= end);
+    !is_zeros && !is_beyond
 }
 
 fn closed_segments(dir: &LogDir, path: &Path, bases: &[Offset]) -> DiskResult<Vec<Arc<Segment>>> {

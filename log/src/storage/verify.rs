@@ -18,6 +18,7 @@ use super::file_cache::FileCache;
 use super::journal;
 use super::leftovers::snapshot_offsets;
 use super::loader::first_scanned;
+use super::loader::indexes_fit;
 use super::offset_index::OffsetIndex;
 use super::partition_metadata;
 use super::producer_state::{ProducerState, TxnChange};
@@ -249,7 +250,10 @@ impl Check {
             }
             let derived = self.walk(*base, log, &mut next, &mut snapshots, epochs.as_ref())?;
             // A log that ends elsewhere than at its recovery point is checked, and its indexes rebuilt, by the next start.
-            let rebuilt = rebuilt_at_start && (next != self.recovery_point || self.is_unclean());
+            let rebuilt = rebuilt_at_start
+                && (next != self.recovery_point
+                    || self.is_unclean()
+                    || self.start_rejects_indexes(*base, log, next));
             self.compare_indexes(*base, log, &derived, rebuilt_at_start, rebuilt);
             if derived.torn {
                 break;
@@ -512,6 +516,15 @@ impl Check {
                 self.problem(file, what);
             }
         }
+    }
+
+    /// True if the next start finds the indexes of the active segment wanting and rebuilds them.
+    fn start_rejects_indexes(&self, base: Offset, log: &Path, end: Offset) -> bool {
+        let path = |extension: &str| log.with_extension(extension);
+        let offsets = OffsetIndex::new(Arc::clone(&self.files), path("index"), base);
+        let times = TimeIndex::new(Arc::clone(&self.files), path("timeindex"), base);
+        let aborted = TxnIndex::new(Arc::clone(&self.files), path("txnindex"));
+        !indexes_fit(&offsets, &times, &aborted, base, end)
     }
 
     /// True if compaction was here: then the log no longer says everything its derived files once took from it.
