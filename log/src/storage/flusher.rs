@@ -41,6 +41,23 @@ pub(super) struct Flusher {
     next_checkpoint: Duration,
 }
 
+/// Fails the directory when the flusher panics: nobody else could, and whoever waits for durability would wait for ever.
+struct Unwound(Arc<LogDir>);
+
+impl Drop for Unwound {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The failure first: who begins to wait from here on looks at it before parking.
+            self.0
+                .fail_because("the flusher panicked; see the log for the message".to_owned());
+            let partitions: Vec<_> = self.0.registry.read().values().cloned().collect();
+            for partition in partitions {
+                partition.release_durable_waiters();
+            }
+        }
+    }
+}
+
 /// What a catch-up did.
 struct CaughtUp {
     result: DiskResult<()>,
@@ -65,8 +82,9 @@ impl Flusher {
         }
     }
 
-    /// The loop. Dropping it is a crash: nothing more is published.
+    /// The loop. Dropping it is a crash: nothing more is published. A panic fails the directory.
     pub(super) async fn run(mut self, mut stop: mpsc::Receiver<oneshot::Sender<()>>) {
+        let _unwound = Unwound(Arc::clone(&self.dir));
         loop {
             let tick = self.next_tick();
             tokio::select! {

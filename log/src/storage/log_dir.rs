@@ -70,7 +70,11 @@ impl LogDir {
 
     /// Stops all writing for good; the first reason stays.
     pub(super) fn fail(&self, error: &DiskError) {
-        let reason = error.to_string();
+        self.fail_because(error.to_string());
+    }
+
+    /// The same for a reason that is not the disk's.
+    pub(super) fn fail_because(&self, reason: String) {
         let mut failure = self.failure.lock();
         if failure.is_none() {
             tracing::error!(dir = %self.path.display(), reason, "log directory stopped writing; restart the node after the disk is mended");

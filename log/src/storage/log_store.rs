@@ -431,11 +431,10 @@ impl LogStore {
             stopped.await.map_err(|_| StorageError::ShuttingDown)?;
         }
         let (done, finished) = oneshot::channel();
-        self.stop_flusher
-            .send(done)
-            .await
-            .map_err(|_| StorageError::ShuttingDown)?;
-        finished.await.map_err(|_| StorageError::ShuttingDown)?;
+        // A flusher that is gone has panicked, and has left its failure behind.
+        let lost = || self.failure().unwrap_or(StorageError::ShuttingDown);
+        self.stop_flusher.send(done).await.map_err(|_| lost())?;
+        finished.await.map_err(|_| lost())?;
         // Everything is synced. Handles and partitions may be kept by callers; open files would keep the file system from being unmounted.
         self.dir.files.forget_dir(&self.dir.path);
         match self.failure() {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk::OpenMode;
 use super::disk_fs::FsDisk;
@@ -292,6 +293,42 @@ async fn a_failed_sync_is_final_and_reads_go_on() {
         expect(2)
     );
     assert!(store.failure().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_flusher_stops_writing_and_leaves_nobody_waiting() {
+    let disk = SimDisk::new(6);
+    let armed = Arc::new(AtomicBool::new(false));
+    let panics = Arc::clone(&armed);
+    let faults = Faults::none().on_point(Arc::new(move |name: &str| {
+        assert!(
+            !(name == "K2" && panics.load(Ordering::SeqCst)),
+            "planted in the flusher"
+        );
+    }));
+    let store = LogStore::open(options(&disk, faults)).await.expect("opens");
+    let handle = create(&store, 0, TopicConfig::default()).await;
+    append_n(&handle, 0, 2).await;
+    armed.store(true, Ordering::SeqCst);
+    let late = std::time::Duration::from_secs(60);
+    let lost = || append(&handle, batch(None, false, &[("k", Some("lost"))]));
+    let (first, second) = tokio::join!(
+        tokio::time::timeout(late, lost()),
+        tokio::time::timeout(late, lost())
+    );
+    for failed in [first, second] {
+        let failed = failed.expect("answered");
+        assert!(failed.as_ref().is_err_and(StorageError::maybe_done), "{failed:?}");
+    }
+    let refused = tokio::time::timeout(late, lost()).await.expect("answered");
+    assert!(refused.as_ref().is_err_and(|e| !e.maybe_done()), "{refused:?}");
+    let read = consume(&handle, 0, Isolation::ReadUncommitted, 1 << 20).expect("read");
+    assert_eq!(read, expect(2));
+    let stopped = store.shutdown().await;
+    assert!(
+        matches!(stopped, Err(StorageError::LogDirOffline { .. })),
+        "{stopped:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
