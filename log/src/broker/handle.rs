@@ -83,6 +83,7 @@ impl Broker {
         let node = Arc::new(Node::open(store, config, clock, rng, faults).await?);
         let producer_ids = Arc::new(ProducerIds::new(node.clone()));
         let offsets = Arc::new(OffsetsCoordinator::load(node.clone())?);
+        offsets.forget_unknown_topics().await?;
         let transactions = Arc::new(TxnCoordinator::load(
             node.clone(),
             producer_ids.clone(),

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millpond_log::broker::{ErrorCode, ErrorKind, OffsetAndMetadata, TxnOffsetCommit, TxnResult};
 use millpond_log::client::{Consumer, ConsumerOptions, Producer, ProducerOptions, ProducerRecord};
+use millpond_log::faults::Faults;
 use millpond_log::storage::disk_sim::CrashMode;
 use millpond_log::types::{GroupId, LeaderEpoch, Offset, TransactionalId};
 
@@ -112,6 +115,46 @@ async fn offsets_of_a_deleted_topic_do_not_haunt_the_next_one() {
         [(partition("kept", 0), at(6))]
     );
     broker.shutdown().await.unwrap();
+}
+
+#[test]
+fn offsets_of_a_deleted_topic_are_forgotten_though_a_crash_came_before_it() {
+    simulate(async {
+        let mut machine = Machine::new(37);
+        let armed = Arc::new(AtomicBool::new(false));
+        let (crashes, disk) = (armed.clone(), machine.disk.clone());
+        // The first acknowledgement of the deletion is that of the metadata log.
+        machine.faults = Faults::none().on_point(Arc::new(move |name: &str| {
+            if name == "K3" && crashes.swap(false, Ordering::SeqCst) {
+                disk.crash(CrashMode::LoseUnsynced);
+            }
+        }));
+        let broker = machine.start().await;
+        create(&broker, "orders", 1).await;
+        create(&broker, "kept", 1).await;
+        let offsets = vec![(partition("orders", 0), at(5)), (partition("kept", 0), at(6))];
+        broker.offset_commit(&readers(), offsets).await.unwrap();
+        armed.store(true, Ordering::SeqCst);
+        let deleted = broker.delete_topics(vec![topic("orders")]).await.remove(0);
+        assert!(deleted.is_err() && !armed.load(Ordering::SeqCst), "{deleted:?}");
+        drop(broker);
+
+        for _ in 0..2 {
+            let broker = machine.start().await;
+            assert_eq!(broker.partition_count(&topic("orders")), None);
+            create(&broker, "orders", 1).await;
+            assert_eq!(
+                broker.offset_fetch(&readers(), None).await.unwrap(),
+                [(partition("kept", 0), at(6))]
+            );
+            broker
+                .delete_topics(vec![topic("orders")])
+                .await
+                .remove(0)
+                .unwrap();
+            broker.shutdown().await.unwrap();
+        }
+    });
 }
 
 #[test]

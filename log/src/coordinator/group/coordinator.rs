@@ -3,12 +3,12 @@
 //! Always true: an offset is answered only after its record is durable; a marker is reported as written only after the state took it on, so
 //! whoever commits a transaction and then asks for its offsets sees them (KAFKA-17507).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::broker::{BrokerError, ErrorCode, Node, OFFSETS_TOPIC, OffsetAndMetadata, run_to_end};
+use crate::broker::{BrokerError, ErrorCode, ErrorKind, Node, OFFSETS_TOPIC, OffsetAndMetadata, run_to_end};
 use crate::coordinator::log_io;
 use crate::coordinator::runtime::InternalTopic;
 use crate::metadata::limits;
@@ -163,6 +163,27 @@ impl OffsetsCoordinator {
                 format!("offset of {partition} in group {group} is pending in an open transaction of producer {producer}");
             BrokerError::new(ErrorCode::UnstableOffsetCommit, message)
         })
+    }
+
+    /// Removes the offsets of topics that the metadata does not know: a crash came between their deletion and `forget_topic`. Offsets of unknown
+    /// topics are refused, so these can only be of deleted ones. On a full disk they stay until the next start, with a warning.
+    pub(crate) async fn forget_unknown_topics(&self) -> Result<(), BrokerError> {
+        let image = self.node.image();
+        let topics: BTreeSet<TopicName> = self
+            .shards
+            .lock()
+            .values()
+            .flat_map(OffsetsState::topics)
+            .collect();
+        for topic in topics.iter().filter(|topic| image.topic(topic).is_none()) {
+            match self.forget_topic(topic).await {
+                Err(error) if error.kind() == ErrorKind::Retriable => {
+                    tracing::warn!(%topic, %error, "committed offsets of a deleted topic are still there; the next start removes them");
+                }
+                forgotten => forgotten?,
+            }
+        }
+        Ok(())
     }
 
     /// Removes the committed offsets of a deleted topic: one made again under the same name starts afresh.

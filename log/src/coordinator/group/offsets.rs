@@ -4,7 +4,7 @@
 //! does not matter; offsets of an open transaction are pending and become the group's with its commit marker, or vanish with its abort marker.
 //! The state after the records up to `o` equals the replay of the log up to `o`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::broker::OffsetAndMetadata;
 use crate::types::{GroupId, Offset, ProducerId, TopicName, TopicPartition};
@@ -141,6 +141,16 @@ impl OffsetsState {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// Topics with offsets, committed or pending.
+    pub fn topics(&self) -> BTreeSet<TopicName> {
+        let committed = self.groups.values().flat_map(BTreeMap::keys);
+        let pending = self.pending.values().flat_map(BTreeMap::keys);
+        committed
+            .chain(pending.map(|(_, partition)| partition))
+            .map(|partition| partition.topic.clone())
+            .collect()
     }
 
     /// Producers with pending offsets.
