@@ -296,6 +296,10 @@ async fn a_failed_sync_is_final_and_reads_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a bound for the failing case, on a paused clock"
+)]
 async fn a_panic_of_the_flusher_stops_writing_and_leaves_nobody_waiting() {
     let disk = SimDisk::new(6);
     let armed = Arc::new(AtomicBool::new(false));
