@@ -168,7 +168,10 @@ fn database_identities(data: &Path) -> Vec<(PathBuf, String)> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.file_name().is_some_and(|name| name == "IDENTITY") {
+            } else if path.file_name().is_some_and(|name| name == "IDENTITY")
+                && folder.join("CURRENT").exists()
+            {
+                // CURRENT ends a database's birth: killed between the two, RocksDB begins again and takes a new identity.
                 let identity = std::fs::read_to_string(&path).expect("IDENTITY is text");
                 if !identity.is_empty() {
                     found.push((folder.clone(), identity));
@@ -245,6 +248,12 @@ fn sigkill_at_each_named_point_changes_nothing_in_the_answer() {
         for hit in hits {
             let armed = format!("{point}:{hit}");
             let left = lives.start(Some(&armed)).wait();
+            if lives.kills > 0 && left.code() == Some(0) {
+                // A later hit may lie beyond the end: a faster machine commits less often. The first one never does.
+                say(&format!("{armed} was not reached: the run was over before"));
+                assert!(left.stdout.contains("every row is equal"), "{}", left.stdout);
+                continue;
+            }
             lives.killed(&format!("at {armed}"), &left);
         }
         lives.finish();
