@@ -1,6 +1,7 @@
 //! What every store host must do; run against each of them, and against the whole of [`TaskState`] on top
 //! (`model_test.rs`).
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -88,18 +89,50 @@ impl Machine for RocksMachine {
     }
 }
 
+/// Copies a directory whose database is open, as of one moment. A compaction in the background may remove files and log that
+/// while we copy: a kill cannot leave an old manifest beside the files of a newer one, so such a copy is made again.
 fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else if let Err(error) = std::fs::copy(entry.path(), &target) {
-            // RocksDB may remove a file that a flush made obsolete while we look.
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+    loop {
+        std::fs::create_dir_all(to).unwrap();
+        let before = listing(from);
+        let whole = before
+            .keys()
+            .all(|name| copy_file(&from.join(name), &to.join(name)));
+        if whole && listing(from) == before {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
+    }
+}
+
+/// False when the file is gone.
+fn copy_file(from: &Path, to: &Path) -> bool {
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    match std::fs::copy(from, to) {
+        Ok(_) => true,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => panic!("copying {}: {error}", from.display()),
+    }
+}
+
+/// The files below `root` with their sizes; RocksDB's own diary (`LOG`) says nothing about its state.
+fn listing(root: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(path),
+                Ok(metadata) if path.file_name().is_some_and(|name| name != "LOG") => {
+                    found.insert(path.strip_prefix(root).unwrap().to_path_buf(), metadata.len());
+                }
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}"),
+            }
         }
     }
+    found
 }
 
 pub(super) fn task() -> TaskId {
