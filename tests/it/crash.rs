@@ -268,7 +268,14 @@ fn a_crash_loop_during_recovery_and_restore_changes_nothing_in_the_answer() {
     lives.killed("at K14:25", &left);
     for point in ["K22:1", "K22:2", "K22:3", "K20:1", "K22:5", "K20:2", "K22:4"] {
         let left = lives.start(Some(point)).wait();
+        if point.starts_with("K20") && left.code() == Some(0) {
+            // Whatever was committed before the first kill had reached RocksDB: there was nothing to restore.
+            say(&format!("{point} was not reached: nothing to restore"));
+            assert!(left.stdout.contains("every row is equal"), "{}", left.stdout);
+            continue;
+        }
         lives.killed(&format!("at {point}"), &left);
     }
+    assert!(lives.kills >= 5, "the crash loop met only {} kills", lives.kills);
     lives.finish();
 }

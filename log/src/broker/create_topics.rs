@@ -66,10 +66,12 @@ impl Broker {
         } else {
             partitions
         };
-        // Before the decision: the metadata record may use the reserve, a new topic may not.
-        self.node()
-            .store()?
-            .check_room(u64::try_from(partitions).unwrap_or_default())?;
+        // Before the decision: the metadata record may use the reserve, a new topic may not. One that exists is told so below.
+        if self.partition_count(&name).is_none() {
+            self.node()
+                .store()?
+                .check_room(u64::try_from(partitions).unwrap_or_default())?;
+        }
         let id = TopicId::random(&**self.rng());
         let spec = TopicSpec {
             name,
