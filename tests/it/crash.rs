@@ -262,20 +262,28 @@ fn sigkill_at_each_named_point_changes_nothing_in_the_answer() {
 
 #[test]
 fn a_crash_loop_during_recovery_and_restore_changes_nothing_in_the_answer() {
+    // How much a life leaves to restore depends on how far it came; K20 must be met, so loops are run until it was.
+    let met = (0..8).any(|_| crash_loop() > 0);
+    assert!(met, "no restore was cut short (K20) in eight crash loops");
+}
+
+/// One directory through the loop; returns how often a restore was cut short.
+fn crash_loop() -> u32 {
     let mut lives = Lives::new();
     // Something to recover and to restore first.
     let left = lives.start(Some("K14:25")).wait();
     lives.killed("at K14:25", &left);
+    let mut restores_cut = 0;
     for point in ["K22:1", "K22:2", "K22:3", "K20:1", "K22:5", "K20:2", "K22:4"] {
         let left = lives.start(Some(point)).wait();
         if point.starts_with("K20") && left.code() == Some(0) {
-            // Whatever was committed before the first kill had reached RocksDB: there was nothing to restore.
-            say(&format!("{point} was not reached: nothing to restore"));
+            say(&format!("{point} was not reached: this life ran to its end"));
             assert!(left.stdout.contains("every row is equal"), "{}", left.stdout);
             continue;
         }
         lives.killed(&format!("at {point}"), &left);
+        restores_cut += u32::from(point.starts_with("K20"));
     }
-    assert!(lives.kills >= 5, "the crash loop met only {} kills", lives.kills);
     lives.finish();
+    restores_cut
 }
