@@ -219,6 +219,10 @@ pub trait Disk: Debug + Send + Sync {
     fn run_blocking(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
 }
 
+/// What address, position and length must be multiples of for [`DiskFile::write_direct_at`] to pass by the page cache: a page, which is at
+/// least a block on every disk.
+pub const DIRECT_ALIGN: usize = 4096;
+
 /// An open file. All positions are absolute; there is no cursor, so handles are shared freely.
 pub trait DiskFile: Debug + Send + Sync {
     /// The path it was opened under (a rename does not change it).
@@ -255,6 +259,12 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Writes all of `bytes` at `position`.
     fn write_at(&self, bytes: &[u8], position: u64) -> DiskResult<()> {
         self.write_vectored_at(&[IoSlice::new(bytes)], position)
+    }
+
+    /// As [`DiskFile::write_at`], for bytes that nobody will read soon: past the page cache if address, length and position are multiples of
+    /// [`DIRECT_ALIGN`] and the file system can do it. Durable, as ever, after [`DiskFile::sync_data`].
+    fn write_direct_at(&self, bytes: &[u8], position: u64) -> DiskResult<()> {
+        self.write_at(bytes, position)
     }
 
     /// Writes all pieces at the end of the file and returns where they begin. For a single writer: two at once would

@@ -4,7 +4,8 @@ use std::io::{ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{Disk, DiskExt, DiskOp, LockError, OpenMode};
+use super::aligned_buffer::AlignedBuffer;
+use super::disk::{DIRECT_ALIGN, Disk, DiskExt, DiskOp, LockError, OpenMode};
 use super::disk_fs::FsDisk;
 use super::disk_sim::SimDisk;
 
@@ -53,6 +54,30 @@ fn open_modes_say_what_must_exist() {
                 .unwrap_err()
                 .is_not_found()
         );
+    });
+}
+
+/// Aligned or not, at the end or over what is there: only the way to the disk differs.
+#[test]
+fn direct_writes_are_read_back_like_any_other() {
+    on_both(|disk, dir| {
+        let file = disk.open(&dir.join("f"), OpenMode::Create).unwrap();
+        let mut buffer = AlignedBuffer::default();
+        buffer.reset(3 * DIRECT_ALIGN);
+        buffer.fill(&vec![1; 3 * DIRECT_ALIGN]);
+        let block = DIRECT_ALIGN as u64;
+        file.write_direct_at(buffer.filled(), 0).unwrap();
+        file.write_at(b"plain", block).unwrap();
+        file.write_direct_at(&buffer.filled()[..DIRECT_ALIGN], 2 * block)
+            .unwrap();
+        file.write_direct_at(b"short", 10).unwrap();
+        file.write_direct_at(&buffer.filled()[1..7], 3 * block).unwrap();
+        file.sync_data().unwrap();
+        let mut expected = vec![1; 3 * DIRECT_ALIGN + 6];
+        expected[DIRECT_ALIGN..][..5].copy_from_slice(b"plain");
+        expected[10..15].copy_from_slice(b"short");
+        assert_eq!(file.len().unwrap(), expected.len() as u64);
+        assert_eq!(file.read_bytes_at(0, expected.len() + 1).unwrap(), expected);
     });
 }
 

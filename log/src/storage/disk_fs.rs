@@ -7,16 +7,17 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice, Read, Seek, Write};
-use std::os::unix::fs::FileExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use super::disk::{
-    DirEntry, DirLock, Disk, DiskError, DiskFile, DiskOp, DiskResult, LockError, LockGuard, OpenMode,
-    parent_of,
+    DIRECT_ALIGN, DirEntry, DirLock, Disk, DiskError, DiskFile, DiskOp, DiskResult, LockError, LockGuard,
+    OpenMode, parent_of,
 };
 
 /// Name of the lock file in a locked directory, as in Kafka.
@@ -61,6 +62,7 @@ impl Disk for FsDisk {
         Ok(Arc::new(FsFile {
             file,
             path: path.to_owned(),
+            direct: OnceLock::new(),
         }))
     }
 
@@ -183,12 +185,32 @@ impl LockGuard for FsLock {}
 struct FsFile {
     file: File,
     path: PathBuf,
+    /// The same file opened again to pass by the page cache, on first use; `None` where that cannot be done.
+    direct: OnceLock<Option<File>>,
 }
 
 impl FsFile {
     fn failed(&self, op: DiskOp) -> impl FnOnce(io::Error) -> DiskError + '_ {
         failed(op, &self.path)
     }
+
+    fn direct(&self) -> Option<&File> {
+        let open = || {
+            let flags = rustix::fs::OFlags::DIRECT.bits() as i32;
+            // By descriptor, not by name: the name may mean another file by now. A file system that knows no direct writes refuses, and then
+            // the page cache serves.
+            let same = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            OpenOptions::new().write(true).custom_flags(flags).open(same).ok()
+        };
+        self.direct.get_or_init(open).as_ref()
+    }
+}
+
+/// True if a direct write of these bytes to that position is possible at all.
+fn is_aligned(bytes: &[u8], position: u64) -> bool {
+    bytes.as_ptr().align_offset(DIRECT_ALIGN) == 0
+        && bytes.len().is_multiple_of(DIRECT_ALIGN)
+        && position.is_multiple_of(DIRECT_ALIGN as u64)
 }
 
 impl DiskFile for FsFile {
@@ -252,6 +274,19 @@ impl DiskFile for FsFile {
             }
         }
         Ok(())
+    }
+
+    fn write_direct_at(&self, bytes: &[u8], position: u64) -> DiskResult<()> {
+        if is_aligned(bytes, position)
+            && let Some(direct) = self.direct()
+        {
+            match direct.write_all_at(bytes, position) {
+                // A disk with larger blocks than ours. The page cache takes anything, and over what was already written too.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                written => return written.map_err(self.failed(DiskOp::Write)),
+            }
+        }
+        self.write_at(bytes, position)
     }
 
     fn len(&self) -> DiskResult<u64> {

@@ -14,11 +14,15 @@ fn dirty(files: usize, each: u64) -> DirtySummary {
 fn few_or_large_writes_sync_the_segments() {
     assert_eq!(choose(&dirty(1, 4 << 10)), FlushPlan::SyncSegments);
     assert_eq!(choose(&dirty(1, 1 << 20)), FlushPlan::SyncSegments);
+    assert_eq!(choose(&dirty(4, 256 << 10)), FlushPlan::SyncSegments);
     assert_eq!(choose(&dirty(16, 1 << 20)), FlushPlan::SyncSegments);
 }
 
 #[test]
-fn many_small_writes_go_through_the_journal() {
+fn many_writes_go_through_the_journal_unless_they_are_large() {
+    assert_eq!(choose(&dirty(2, 4 << 10)), FlushPlan::Journal);
+    assert_eq!(choose(&dirty(64, 64 << 10)), FlushPlan::Journal);
+    assert_eq!(choose(&dirty(64, 512 << 10)), FlushPlan::SyncSegments);
     assert_eq!(choose(&dirty(64, 16 << 10)), FlushPlan::Journal);
     assert_eq!(choose(&dirty(256, 4 << 10)), FlushPlan::Journal);
 }

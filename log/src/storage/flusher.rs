@@ -215,7 +215,7 @@ impl Flusher {
             bytes: dirty.iter().map(|d| d.bytes).sum::<u64>() + overhead,
             directories: dirty.iter().filter(|d| d.directory).count(),
             in_memory: dirty.iter().all(|d| d.in_memory),
-            journal_room: self.journal.as_ref().map_or(0, |j| j.room().saturating_sub(64)),
+            journal_room: self.journal.as_ref().map_or(0, Journal::room),
         };
         let plan = choose(&summary);
         let skip_sync = self.dir.faults.sabotaged(Sabotage::SkipFsync);

@@ -2,17 +2,23 @@
 //!
 //! Always: what a frame says is durable once `sync` of its file returned; a file is written again only after the segments of all its frames are
 //! durable themselves (`release`). Recovery replays both files, oldest generation first, and removes them only after the segments are synced.
-//! Reusing the files keeps their blocks allocated, so that a sync writes data only. See `journal_format.rs` for the bytes, `flusher.rs` for the use.
+//! Reusing the files keeps their blocks allocated, so that a sync writes data only; and frames pass by the page cache, which has the same bytes
+//! in the segments already. See `journal_format.rs` for the bytes, `flusher.rs` for the use.
 
-use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
+use super::aligned_buffer::AlignedBuffer;
 use super::disk::{Disk, DiskExt, DiskFile, DiskResult, OpenMode};
-use super::journal_format::{JournalPiece, decode_file, encode_frame};
+use super::journal_format::{FRAME_OVERHEAD_MAX, JournalPiece, decode_file, encode_frame};
 
 /// Names of the two files in the log directory.
 const NAMES: [&str; 2] = ["journal-a", "journal-b"];
+
+/// Most bytes handed to the disk at once. Large enough to keep it busy, small enough to be kept while frames come.
+const CHUNK_BYTES: usize = 4 << 20;
 
 /// The journal, open for writing.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(super) struct Journal {
     number: u64,
     position: u64,
     limit_bytes: u64,
+    /// Where frames are put together; freed when no more come.
+    chunk: Arc<Mutex<AlignedBuffer>>,
 }
 
 /// One frame, ready to be written on a thread that may block.
@@ -34,14 +42,34 @@ pub(super) struct PreparedFrame {
     file: Arc<dyn DiskFile>,
     buffers: Vec<bytes::Bytes>,
     position: u64,
+    chunk: Arc<Mutex<AlignedBuffer>>,
 }
 
 impl PreparedFrame {
     /// Writes the frame and, unless `skip_sync` (a planted bug), makes it durable.
     pub(super) fn write(&self, skip_sync: bool) -> DiskResult<()> {
-        let slices: Vec<IoSlice<'_>> = self.buffers.iter().map(|b| IoSlice::new(b)).collect();
-        self.file.write_vectored_at(&slices, self.position)?;
+        let mut chunk = self.chunk.lock();
+        chunk.reset(self.size_bytes().min(CHUNK_BYTES));
+        let mut position = self.position;
+        for buffer in &self.buffers {
+            let mut rest = &buffer[..];
+            while !rest.is_empty() {
+                rest = &rest[chunk.fill(rest)..];
+                if chunk.is_full() {
+                    self.file.write_direct_at(chunk.filled(), position)?;
+                    position += chunk.filled().len() as u64;
+                    chunk.clear();
+                }
+            }
+        }
+        if !chunk.filled().is_empty() {
+            self.file.write_direct_at(chunk.filled(), position)?;
+        }
         if skip_sync { Ok(()) } else { self.file.sync_data() }
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.buffers.iter().map(bytes::Bytes::len).sum()
     }
 }
 
@@ -58,12 +86,14 @@ impl Journal {
             number: 0,
             position: 0,
             limit_bytes,
+            chunk: Arc::default(),
         }
     }
 
-    /// Bytes the current file can still take.
+    /// Bytes of pieces the next frame can hold.
     pub(super) fn room(&self) -> u64 {
-        self.limit_bytes.saturating_sub(self.position)
+        self.limit_bytes
+            .saturating_sub(self.position + FRAME_OVERHEAD_MAX as u64)
     }
 
     /// True if the current file holds frames.
@@ -90,15 +120,15 @@ impl Journal {
                 file
             }
         };
-        let buffers = encode_frame(self.generation, self.number, pieces);
-        let position = self.position;
-        self.position += buffers.iter().map(|b| b.len() as u64).sum::<u64>();
-        self.number += 1;
-        Ok(PreparedFrame {
+        let frame = PreparedFrame {
             file,
-            buffers,
-            position,
-        })
+            buffers: encode_frame(self.generation, self.number, pieces),
+            position: self.position,
+            chunk: Arc::clone(&self.chunk),
+        };
+        self.position += frame.size_bytes() as u64;
+        self.number += 1;
+        Ok(frame)
     }
 
     /// Goes on in the other file, if it is free; returns the number of the file left behind, to be given to `release`.
@@ -120,6 +150,9 @@ impl Journal {
     pub(super) fn release(&mut self, file: usize) {
         debug_assert_ne!(file, self.current);
         self.free[file] = true;
+        if !self.has_frames() {
+            *self.chunk.lock() = AlignedBuffer::default();
+        }
     }
 }
 

@@ -4,17 +4,26 @@
 //! file is written from its start again after each checkpoint, so every frame carries the file's generation and its number within it;
 //! replay ends at the first frame that does not continue the run. Whatever follows is torn or left over from an older generation.
 //!
+//! A frame starts at a multiple of a page and is filled up with zeros to the next one, so that it can be written past the page cache and no
+//! write ever touches a page that holds an acknowledged frame. (Frames of magic 1 stood back to back; such a file is still read.)
+//!
 //! Frame, little endian: magic u32, crc u32 (of all that follows), generation u64, number u64, body length u32, pieces u32, then per piece
 //! topic id 16 bytes, segment base i64, position u64, base offset i64, next offset i64, directory length u16, data length u32, directory, data.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
+use super::disk::DIRECT_ALIGN;
 use crate::types::Offset;
 
-const MAGIC: u32 = 0x4d50_4a31;
+const MAGIC: u32 = 0x4d50_4a32;
+/// Frames back to back, without filling.
+const MAGIC_UNALIGNED: u32 = 0x4d50_4a31;
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8 + 4 + 4;
 const PIECE_BYTES: usize = 16 + 8 + 8 + 8 + 8 + 2 + 4;
+/// Most bytes a frame adds to its pieces.
+pub const FRAME_OVERHEAD_MAX: usize = HEADER_BYTES + DIRECT_ALIGN - 1;
+static FILLING: [u8; DIRECT_ALIGN] = [0; DIRECT_ALIGN];
 
 /// Bytes that belong at one place of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +49,9 @@ pub fn piece_overhead(directory: &str) -> usize {
     PIECE_BYTES + directory.len()
 }
 
-/// Encodes one frame as buffers to be written one after the other; the data is shared, not copied.
+/// Encodes one frame as buffers to be written one after the other, whole pages in all; the data is shared, not copied.
 pub fn encode_frame(generation: u64, number: u64, pieces: &[JournalPiece]) -> Vec<Bytes> {
-    let mut buffers = Vec::with_capacity(pieces.len() * 2 + 1);
+    let mut buffers = Vec::with_capacity(pieces.len() * 2 + 2);
     let mut body_bytes = 0;
     buffers.push(Bytes::new());
     for piece in pieces {
@@ -72,6 +81,10 @@ pub fn encode_frame(generation: u64, number: u64, pieces: &[JournalPiece]) -> Ve
     header.put_u32_le(crc);
     header.put_slice(&rest);
     buffers[0] = header.freeze();
+    let length = HEADER_BYTES + body_bytes;
+    buffers.push(Bytes::from_static(
+        &FILLING[..length.next_multiple_of(DIRECT_ALIGN) - length],
+    ));
     buffers
 }
 
@@ -89,7 +102,9 @@ pub fn decode_file(file: &Bytes) -> JournalContents {
     let mut contents = JournalContents::default();
     let mut at = 0;
     let mut number = 0;
-    while let Some((generation, frame_bytes, pieces)) = decode_frame(&file.slice(at..), number) {
+    while let Some((generation, frame_bytes, pieces)) =
+        decode_frame(&file.slice(at.min(file.len())..), number)
+    {
         if number == 0 {
             contents.generation = generation;
         } else if generation != contents.generation {
@@ -104,9 +119,11 @@ pub fn decode_file(file: &Bytes) -> JournalContents {
 
 fn decode_frame(file: &Bytes, number: u64) -> Option<(u64, usize, Vec<JournalPiece>)> {
     let mut header = file.get(..HEADER_BYTES)?;
-    if header.get_u32_le() != MAGIC {
-        return None;
-    }
+    let aligned = match header.get_u32_le() {
+        MAGIC => true,
+        MAGIC_UNALIGNED => false,
+        _ => return None,
+    };
     let crc = header.get_u32_le();
     let generation = header.get_u64_le();
     if header.get_u64_le() != number {
@@ -147,5 +164,10 @@ fn decode_frame(file: &Bytes, number: u64) -> Option<(u64, usize, Vec<JournalPie
             data,
         });
     }
-    Some((generation, end, pieces))
+    let next = if aligned {
+        end.next_multiple_of(DIRECT_ALIGN)
+    } else {
+        end
+    };
+    Some((generation, next, pieces))
 }

@@ -2,7 +2,8 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::journal_format::{JournalPiece, decode_file, encode_frame};
+use super::disk::DIRECT_ALIGN;
+use super::journal_format::{JournalPiece, decode_file, encode_frame, piece_overhead};
 use crate::types::Offset;
 
 fn piece(directory: &str, position: u64, data: &[u8]) -> JournalPiece {
@@ -37,10 +38,34 @@ fn a_run_ends_at_the_first_frame_of_an_older_generation() {
     assert_eq!(contents.pieces, new);
 }
 
+#[test]
+fn frames_fill_whole_pages() {
+    let sizes = [0, 1, 4096 - 120, 4096, 9000];
+    for bytes in sizes.map(|size| file(&[(1, 0, vec![piece("a-0", 0, &vec![1; size])])])) {
+        assert!(bytes.len().is_multiple_of(DIRECT_ALIGN), "{} bytes", bytes.len());
+    }
+}
+
+/// A journal left by a node whose frames stood back to back.
+#[test]
+fn frames_of_the_first_format_are_still_read() {
+    let frames: Vec<_> = (0..3).map(|number| vec![piece("a-0", number, b"four")]).collect();
+    let mut bytes = BytesMut::new();
+    for (number, pieces) in frames.iter().enumerate() {
+        let frame = file(&[(7, number as u64, pieces.clone())]);
+        let length = 32 + piece_overhead("a-0") + 4;
+        bytes.extend_from_slice(&0x4d50_4a31_u32.to_le_bytes());
+        bytes.extend_from_slice(&frame[4..length]);
+    }
+    let contents = decode_file(&bytes.freeze());
+    assert_eq!(contents.generation, 7);
+    assert_eq!(contents.pieces, frames.concat());
+}
+
 proptest! {
     #[test]
     fn a_cut_or_flipped_file_gives_a_prefix_of_what_was_written(
-        sizes in prop::collection::vec(0usize..300, 1..8), cut in 0usize..4000, flip in 0usize..4000,
+        sizes in prop::collection::vec(0usize..300, 1..8), cut in 0usize..36_000, flip in 0usize..36_000,
     ) {
         let frames: Vec<_> = sizes.iter().enumerate().map(|(i, n)| (1u64, i as u64, vec![piece("topic-0", i as u64, &vec![i as u8; *n])])).collect();
         let all: Vec<_> = frames.iter().flat_map(|f| f.2.clone()).collect();

@@ -25,6 +25,7 @@ pub mod txn_index;
 
 pub use index_file::{IndexError, IndexResult};
 
+mod aligned_buffer;
 mod append;
 mod batch_facts;
 mod batch_walk;
