@@ -51,6 +51,7 @@ mod owner;
 mod partition;
 mod partition_handle;
 mod partition_log;
+mod prepared_append;
 pub mod producer_state;
 mod reader;
 pub mod recovery;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::append::AppendRequest;
 use super::cleaner::CleanedGroup;
 use super::flush_queue::{DirtyFile, FlushQueue};
 use super::log_dir::LogDir;
 use super::partition_log::{Appended, PartitionLog};
+use super::prepared_append::PreparedAppend;
 use super::roll::RollReason;
 use super::settings::{Durability, TopicConfig};
 use super::snapshots::write_snapshot;
@@ -33,7 +33,7 @@ pub(super) enum Command {
     /// See `PartitionHandle::append`.
     Append {
         key: u64,
-        request: AppendRequest,
+        append: PreparedAppend,
         reply: oneshot::Sender<Result<Appended, StorageError>>,
     },
     /// See `PartitionHandle::append_control`.
@@ -113,10 +113,10 @@ impl Owner {
 
     async fn handle(&mut self, command: Command) {
         match command {
-            Command::Append { key, request, reply } => {
+            Command::Append { key, append, reply } => {
                 let now = self.dir.clock.now_ms();
                 if let Some(log) = self.slab.get_mut(&key) {
-                    reply.send(log.append(request, now)).ok();
+                    reply.send(log.append(append, now)).ok();
                 }
             }
             Command::AppendControl {

@@ -242,6 +242,15 @@ impl Partition {
         self.dir.tail_cache.clear(&self.tail);
     }
 
+    /// Errs if nothing may be written any more: the directory failed, or recovery found damage.
+    pub(super) fn check_open(&self) -> Result<(), StorageError> {
+        self.dir.check_writable()?;
+        match &self.damage {
+            Some(damage) => Err(damage.clone()),
+            None => Ok(()),
+        }
+    }
+
     /// The damage recovery found below the durable mark, if any.
     pub(super) fn damage(&self) -> Option<&StorageError> {
         self.damage.as_ref()

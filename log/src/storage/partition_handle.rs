@@ -14,6 +14,7 @@ use super::log_offsets::{Isolation, LogOffsets, ReadResult};
 use super::owner::Command;
 use super::partition::Partition;
 use super::partition_log::Appended;
+use super::prepared_append::PreparedAppend;
 use super::settings::TopicConfig;
 use super::storage_error::StorageError;
 use super::waiters::Mark;
@@ -50,10 +51,16 @@ impl PartitionHandle {
     ///
     /// The order of two appends is that of their first polls. Dropping the future after its first poll does not take the append back.
     pub async fn append(&self, request: AppendRequest) -> Result<AppendAck, StorageError> {
+        // What is wrong with the partition comes before what is wrong with the batches.
+        if self.shared.is_gone() {
+            return Err(self.shared.unknown());
+        }
+        self.shared.check_open()?;
+        let append = PreparedAppend::new(&self.shared.id, &self.shared.config(), request)?;
         let appended = self
             .ask(|reply| Command::Append {
                 key: self.shared.key,
-                request,
+                append,
                 reply,
             })
             .await??;

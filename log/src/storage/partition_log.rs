@@ -1,15 +1,15 @@
 //! The half of a partition that only its owner loop touches: the end of the log and the producers.
 //!
-//! An append is checked completely before anything changes, then written, then applied; so a refused append leaves no trace, and a failed write
+//! An append, checked by itself before it came here (`prepared_append.rs`), is checked completely before anything changes, then written, then applied; so a refused append leaves no trace, and a failed write
 //! stops the directory before the memory runs ahead of the file (KAFKA-6683). Readers see the result through `partition.rs` only.
 //! Next: `owner.rs` drives this, `segment.rs` has the files, `loader.rs` builds one from a directory.
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::append::{AppendAck, AppendOrigin, AppendRequest, Verification};
+use super::append::{AppendAck, AppendOrigin};
 use super::batch_facts::facts_of;
 use super::compaction::AbortedRange;
 use super::disk::DiskResult;
@@ -18,6 +18,7 @@ use super::flush_queue::{Chore, DirtyFile, FlushQueue};
 use super::headroom::Need;
 use super::journal_format::JournalPiece;
 use super::partition::Partition;
+use super::prepared_append::{Payload, PreparedAppend};
 use super::producer_state::{BatchFacts, Marker, ProducerRefusal, ProducerState, TxnChange, Verdict};
 use super::roll::{ActiveSegment, RollReason, should_roll};
 use super::segment::{Segment, WrittenBatch};
@@ -26,7 +27,7 @@ use super::snapshots::write_snapshot;
 use super::storage_error::StorageError;
 use super::tail_cache::CachedBatch;
 use crate::faults::Sabotage;
-use crate::record::{BatchIter, ControlRecord, RecordBatch, patch};
+use crate::record::{ControlRecord, RecordBatch, patch};
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 
 /// The writing half of a partition.
@@ -64,38 +65,38 @@ impl PartitionLog {
         }
     }
 
-    /// Checks, numbers and writes the batches of a request.
+    /// Judges, numbers and writes the batches of an append.
     pub(super) fn append(
         &mut self,
-        request: AppendRequest,
+        append: PreparedAppend,
         now: Timestamp,
     ) -> Result<Appended, StorageError> {
-        self.check_open()?;
+        self.shared.check_open()?;
         let config = self.shared.config();
-        let batches = self.parse(&request, &config)?;
-        let mut facts = batches
-            .iter()
-            .map(|b| facts_of(b).map_err(|e| self.invalid(e)))
-            .collect::<Result<SmallVec<[BatchFacts; 2]>, _>>()?;
-        if request.origin == AppendOrigin::Client
+        let PreparedAppend {
+            payload,
+            mut facts,
+            origin,
+            acks_durable,
+        } = append;
+        if origin == AppendOrigin::Client
             && let Some((first, last)) = self.check_sequences(&facts)?
         {
             // Already here; it may not be durable yet, so this answer waits like the first one.
-            return Ok(self.appended(first, last, None, true, request.acks_durable, &config));
+            return Ok(self.appended(first, last, None, true, acks_durable, &config));
         }
-        drop(batches);
-        let first = self.assign(&mut facts, request.origin)?;
+        let first = self.assign(&mut facts, origin)?;
         let stamped = (config.timestamp_source == TimestampSource::LogAppendTime
-            && request.origin != AppendOrigin::Replication)
+            && origin != AppendOrigin::Replication)
             .then_some(now);
-        let bytes = self.stamp(request.batches, &mut facts, request.origin, stamped)?;
-        let need = match request.origin {
+        let bytes = self.stamp(payload, &mut facts, stamped)?;
+        let need = match origin {
             AppendOrigin::Coordinator => Need::Upkeep,
             AppendOrigin::Client | AppendOrigin::Replication => Need::Data,
         };
         self.write(bytes, &facts, need, now, &config)?;
         let last = facts.last().map_or(first, |f| f.last_offset);
-        Ok(self.appended(first, last, stamped, false, request.acks_durable, &config))
+        Ok(self.appended(first, last, stamped, false, acks_durable, &config))
     }
 
     /// Writes a transaction marker.
@@ -106,7 +107,7 @@ impl PartitionLog {
         record: ControlRecord,
         now: Timestamp,
     ) -> Result<Appended, StorageError> {
-        self.check_open()?;
+        self.shared.check_open()?;
         let marker = Marker {
             commit: record.is_commit(),
             coordinator_epoch: record.coordinator_epoch(),
@@ -121,17 +122,9 @@ impl PartitionLog {
         facts.push(facts_of(&parsed).map_err(|e| self.invalid(e))?);
         drop(parsed);
         let offset = self.assign(&mut facts, AppendOrigin::Coordinator)?;
-        let bytes = self.stamp(batch, &mut facts, AppendOrigin::Coordinator, None)?;
+        let bytes = self.stamp(Payload::own(batch), &mut facts, None)?;
         self.write(bytes, &facts, Need::Upkeep, now, &config)?;
         Ok(self.appended(offset, offset, None, false, true, &config))
-    }
-
-    pub(super) fn check_open(&self) -> Result<(), StorageError> {
-        self.shared.dir.check_writable()?;
-        match self.shared.damage() {
-            Some(damage) => Err(damage.clone()),
-            None => Ok(()),
-        }
     }
 
     fn appended(
@@ -156,52 +149,6 @@ impl PartitionLog {
             },
             durable_above: waits.then_some(last),
         }
-    }
-
-    fn parse(
-        &self,
-        request: &AppendRequest,
-        config: &TopicConfig,
-    ) -> Result<SmallVec<[RecordBatch; 2]>, StorageError> {
-        let partition = || self.shared.id.clone();
-        let mut batches = SmallVec::new();
-        for batch in BatchIter::new(request.batches.clone()) {
-            let batch = batch.map_err(|e| self.invalid(e))?;
-            if request.origin != AppendOrigin::Replication {
-                if batch.size_bytes() > config.max_message_bytes as usize {
-                    return Err(StorageError::BatchTooLarge {
-                        partition: partition(),
-                        size_bytes: batch.size_bytes(),
-                        limit_bytes: config.max_message_bytes,
-                    });
-                }
-                if batch.record_count() == 0
-                    || batch.record_count() as i64 != i64::from(batch.last_offset_delta()) + 1
-                {
-                    return Err(StorageError::InvalidRecord {
-                        partition: partition(),
-                        reason: "record count does not match the offsets of the batch",
-                    });
-                }
-            }
-            if request.origin == AppendOrigin::Client && batch.is_control() {
-                return Err(StorageError::InvalidRecord {
-                    partition: partition(),
-                    reason: "clients may not write control batches",
-                });
-            }
-            if request.verify == Verification::Checksum {
-                batch.check_crc().map_err(|e| self.invalid(e))?;
-            }
-            batches.push(batch);
-        }
-        if batches.is_empty() {
-            return Err(StorageError::InvalidRecord {
-                partition: partition(),
-                reason: "the request holds no batch",
-            });
-        }
-        Ok(batches)
     }
 
     /// `Some` with the first and last offset if all batches are duplicates.
@@ -263,20 +210,17 @@ impl PartitionLog {
         Ok(first.unwrap_or(next))
     }
 
-    /// The bytes as they go to the file. They are changed in place if nobody else holds them, else copied once.
+    /// The bytes as they go to the file.
     fn stamp(
         &self,
-        bytes: Bytes,
+        payload: Payload,
         facts: &mut [BatchFacts],
-        origin: AppendOrigin,
         stamped: Option<Timestamp>,
     ) -> Result<Bytes, StorageError> {
-        if origin == AppendOrigin::Replication {
-            return Ok(bytes);
-        }
-        let mut bytes = bytes
-            .try_into_mut()
-            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        let mut bytes = match payload {
+            Payload::Own(bytes) => bytes,
+            Payload::Verbatim(bytes) => return Ok(bytes),
+        };
         patch::assign_offsets(&mut bytes, self.next_offset, LeaderEpoch::ZERO)
             .map_err(|e| self.invalid(e))?;
         if let Some(time) = stamped {

@@ -24,7 +24,7 @@ use crate::types::{Offset, ProducerId};
 impl PartitionLog {
     /// Closes the active segment if it holds anything.
     pub(super) fn roll_if_used(&mut self, reason: RollReason) -> Result<(), StorageError> {
-        self.check_open()?;
+        self.shared.check_open()?;
         if self.shared.active().size_bytes() > 0 {
             self.roll(reason).map_err(|e| self.failed(&e, false))?;
         }
@@ -41,7 +41,7 @@ impl PartitionLog {
 
     /// Moves the log start to `before`, or the high watermark.
     pub(super) async fn delete_records(&mut self, before: Option<Offset>) -> Result<Offset, StorageError> {
-        self.check_open()?;
+        self.shared.check_open()?;
         let offsets = self.shared.offsets();
         let before = before.unwrap_or(offsets.high_watermark);
         if before > offsets.high_watermark || before < Offset::ZERO {
@@ -176,7 +176,7 @@ impl PartitionLog {
 
     /// Puts a cleaned segment in the place of the segments it was made from.
     pub(super) async fn swap(&mut self, group: CleanedGroup) -> Result<(), StorageError> {
-        self.check_open()?;
+        self.shared.check_open()?;
         let current = self.shared.segments();
         if !group
             .old
