@@ -56,6 +56,10 @@ pub(crate) struct DemoArgs {
     /// Bytes of committed changes that state may lag behind in memory, per task; for crash tests
     #[arg(long, value_name = "BYTES", hide = true)]
     state_lag_bytes: Option<usize>,
+
+    /// Bytes a job takes in at a time, and has uncommitted when it commits, at most; for crash tests, which count commits
+    #[arg(long, value_name = "BYTES", hide = true)]
+    commit_bytes: Option<usize>,
 }
 
 /// Runs the demo.
@@ -69,6 +73,7 @@ pub(crate) async fn run(args: DemoArgs, out: &mut dyn Write) -> anyhow::Result<(
         file: &file,
         data: home.path(),
         state_lag_bytes: args.state_lag_bytes,
+        commit_bytes: args.commit_bytes,
     };
     let outcome = demo.run(out).await;
     let stopped = broker.shutdown().await.context("cannot stop the node");

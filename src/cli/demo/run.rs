@@ -36,6 +36,7 @@ pub(crate) struct Demo<'a> {
     pub(crate) file: &'a FlightsFile,
     pub(crate) data: &'a Path,
     pub(crate) state_lag_bytes: Option<usize>,
+    pub(crate) commit_bytes: Option<usize>,
 }
 
 impl Demo<'_> {
@@ -93,6 +94,11 @@ impl Demo<'_> {
 
     fn config(&self) -> StreamsConfig {
         let mut config = StreamsConfig::default();
+        if let Some(bytes) = self.commit_bytes {
+            // So many commits at least for so much input, however fast the machine is.
+            config.run_bytes = bytes;
+            config.uncommitted_bytes_max = bytes;
+        }
         if let Some(lag) = self.state_lag_bytes {
             // Every step to RocksDB is flushed at once, so the lag alone decides what a crash takes.
             config.state = StateLimits {

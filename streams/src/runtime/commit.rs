@@ -49,7 +49,7 @@ impl std::fmt::Display for TxnSeq {
 pub struct CommitPolicy {
     /// A transaction with work in it is committed this long after its first work.
     pub interval: Duration,
-    /// A transaction is committed early when its uncommitted bytes (overlay and outputs) reach this; processing pauses when the next one
+    /// A transaction is committed early when its uncommitted bytes (input, overlay and outputs) reach this; processing pauses when the next one
     /// has reached it too while the first is still being committed.
     pub uncommitted_bytes_max: usize,
     /// `false`: at-least-once. The same path without a transaction, `Apply` follows the offset commit.

@@ -16,7 +16,8 @@ pub struct StreamsConfig {
     pub exactly_once: bool,
     /// A transaction is committed this long after its first work.
     pub commit_interval: Duration,
-    /// A transaction is committed early when overlay and outputs of a worker reach this many bytes.
+    /// A transaction is committed early when the input it has taken in, its changes of state and its outputs reach this
+    /// many bytes, per worker. Nothing more is taken in while a commit before it is still under way.
     pub uncommitted_bytes_max: usize,
     /// Compression of output, repartition and changelog batches.
     pub compression: Compression,

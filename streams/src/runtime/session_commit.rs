@@ -105,6 +105,7 @@ impl Session<'_> {
             self.overlay_bytes[index] = 0;
             tasks.push(index);
         }
+        self.input_bytes = 0;
         if outside {
             // A planted bug: state changes become visible whether the transaction commits or not.
             let rounds = changelogs.seal_untied();
@@ -225,6 +226,7 @@ impl Session<'_> {
         self.fetch = None;
         self.collector.take();
         self.streamed.clear();
+        self.input_bytes = 0;
         for (task, bytes) in self.tasks.iter_mut().zip(&mut self.overlay_bytes) {
             *bytes = 0;
             task.abort()?;

@@ -85,6 +85,8 @@ pub(super) struct Session<'a> {
     pub(super) tasks: Vec<Task>,
     /// Uncommitted bytes in the overlay of each task.
     pub(super) overlay_bytes: Vec<usize>,
+    /// Bytes of input that the transaction being filled has taken in.
+    pub(super) input_bytes: usize,
     pub(super) machine: CommitMachine,
     pub(super) identity: ProducerIdentity,
     pub(super) sequences: Sequences,
@@ -237,6 +239,7 @@ impl Worker {
             status: &self.status,
             control: self.control.clone(),
             overlay_bytes: vec![0; tasks.len()],
+            input_bytes: 0,
             tasks,
             machine: CommitMachine::new(policy, last_txn.map_or(TxnSeq(1), TxnSeq::next)),
             identity,
@@ -353,6 +356,7 @@ impl Session<'_> {
             };
             self.next_task = index + 1;
             self.overlay_bytes[index] = task.state.metrics().overlay_bytes;
+            self.input_bytes += usize::try_from(processed.bytes).unwrap_or(usize::MAX);
             let counters = task.take_counters();
             let metrics = &self.status.metrics;
             WorkerMetrics::add(&metrics.records_in, processed.records);
@@ -370,8 +374,9 @@ impl Session<'_> {
         Ok(false)
     }
 
+    /// What waits for the commit: state, outputs, and input, for what operators cache until the commit came in with it.
     fn uncommitted_bytes(&self) -> usize {
-        self.overlay_bytes.iter().sum::<usize>() + self.collector.bytes()
+        self.overlay_bytes.iter().sum::<usize>() + self.collector.bytes() + self.input_bytes
     }
 
     /// Tells the outside whether this worker has caught up with what it was given.

@@ -106,6 +106,28 @@ fn counts<const N: usize>(pairs: [(&str, i64); N]) -> BTreeMap<String, i64> {
         .collect()
 }
 
+/// Operators that cache until the commit show nothing in the overlay; without counting input they would cache for ever.
+#[tokio::test(start_paused = true)]
+async fn input_alone_makes_a_transaction_full() {
+    let world = World::new();
+    let line = "be ".repeat(100);
+    for _ in 0..10 {
+        world.log.send("lines", 0, &[("", line.trim(), 1)]);
+    }
+    let config = StreamsConfig {
+        commit_interval: Duration::from_secs(3600),
+        run_bytes: 300,
+        uncommitted_bytes_max: 600,
+        ..StreamsConfig::default()
+    };
+    let running = world.start_with(config).await;
+    // On the paused clock a minute is over as soon as nobody has anything to do.
+    world.clock.sleep(Duration::from_secs(60)).await;
+    let metrics = running.handle.metrics();
+    assert!(metrics.commits >= 5, "{metrics:?}");
+    running.crash().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn counts_words_through_a_repartition_topic() {
     let world = World::new();
