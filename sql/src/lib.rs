@@ -16,6 +16,7 @@ pub mod format;
 pub mod logical;
 pub mod parser;
 pub mod physical;
+pub mod plain;
 pub mod planner;
 mod result;
 pub mod runtime;

@@ -4,22 +4,28 @@
 
 use std::collections::BTreeSet;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::{Broker, BrokerError};
 use crate::types::{GroupId, ProducerEpoch, ProducerId, TransactionalId};
 
 impl Broker {
     /// Adds the partition of `__consumer_offsets` that holds `group` to the open transaction, beginning one if there is none.
     /// Errs like `add_partitions_to_txn`. Cancel-safe.
-    pub async fn add_offsets_to_txn(
-        &self,
-        transactional_id: &TransactionalId,
+    pub fn add_offsets_to_txn<'a>(
+        &'a self,
+        transactional_id: &'a TransactionalId,
         producer_id: ProducerId,
         producer_epoch: ProducerEpoch,
-        group: &GroupId,
-    ) -> Result<(), BrokerError> {
-        let partitions = BTreeSet::from([self.offsets().partition_of(group).await?]);
-        self.transactions()
-            .add_partitions(transactional_id, producer_id, producer_epoch, partitions)
-            .await
+        group: &'a GroupId,
+    ) -> BoxFuture<'a, Result<(), BrokerError>> {
+        async move {
+            let partitions = BTreeSet::from([self.offsets().partition_of(group).await?]);
+            self.transactions()
+                .add_partitions(transactional_id, producer_id, producer_epoch, partitions)
+                .await
+        }
+        .boxed()
     }
 }

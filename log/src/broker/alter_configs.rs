@@ -1,5 +1,8 @@
 //! IncrementalAlterConfigs (API key 44), for topics.
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::create_topics::check_config_sizes;
 use super::node::unknown_topic;
 use super::{Broker, BrokerError};
@@ -57,18 +60,24 @@ fn records(
 impl Broker {
     /// Changes topic settings; one answer per topic, in order; all changes of a topic or none. They hold from the next append on.
     /// Errs with `InvalidConfig` or `UnknownTopicOrPartition`. Cancel-safe.
-    pub async fn alter_configs(&self, alterations: Vec<AlterConfigs>) -> Vec<Result<(), BrokerError>> {
-        let mut altered = Vec::with_capacity(alterations.len());
-        for alteration in alterations {
-            let defaults = self.config().topic_defaults.clone();
-            let changed = self.node().change_metadata(move |image| {
-                let topic = image
-                    .topic(&alteration.topic)
-                    .ok_or_else(|| unknown_topic(&alteration.topic))?;
-                records(topic, alteration.changes, &defaults)
-            });
-            altered.push(changed.await.map(drop));
+    pub fn alter_configs(
+        &self,
+        alterations: Vec<AlterConfigs>,
+    ) -> BoxFuture<'_, Vec<Result<(), BrokerError>>> {
+        async move {
+            let mut altered = Vec::with_capacity(alterations.len());
+            for alteration in alterations {
+                let defaults = self.config().topic_defaults.clone();
+                let changed = self.node().change_metadata(move |image| {
+                    let topic = image
+                        .topic(&alteration.topic)
+                        .ok_or_else(|| unknown_topic(&alteration.topic))?;
+                    records(topic, alteration.changes, &defaults)
+                });
+                altered.push(changed.await.map(drop));
+            }
+            altered
         }
-        altered
+        .boxed()
     }
 }

@@ -4,6 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::node::{TopicSpec, is_internal, new_topic_records, unknown_topic};
 use super::{Broker, BrokerError, ErrorCode, TopicDescription};
 use crate::metadata::{METADATA_TOPIC, limits};
@@ -40,13 +43,19 @@ impl NewTopic {
 impl Broker {
     /// Creates topics; one answer per topic, in order. Errs per topic with `TopicAlreadyExists`, `InvalidPartitions`, `InvalidConfig`
     /// (unknown settings suggest a near name) or `PolicyViolation` (a cap). Cancel-safe: a dropped call may or may not have created them.
-    pub async fn create_topics(&self, topics: Vec<NewTopic>) -> Vec<Result<TopicDescription, BrokerError>> {
-        let mut created = Vec::with_capacity(topics.len());
-        for topic in topics {
-            // One batch a topic: no record batch ever speaks of two topics' partitions.
-            created.push(self.create_topic(topic).await);
+    pub fn create_topics(
+        &self,
+        topics: Vec<NewTopic>,
+    ) -> BoxFuture<'_, Vec<Result<TopicDescription, BrokerError>>> {
+        async move {
+            let mut created = Vec::with_capacity(topics.len());
+            for topic in topics {
+                // One batch a topic: no record batch ever speaks of two topics' partitions.
+                created.push(self.create_topic(topic).await);
+            }
+            created
         }
-        created
+        .boxed()
     }
 
     async fn create_topic(&self, topic: NewTopic) -> Result<TopicDescription, BrokerError> {

@@ -1,5 +1,7 @@
 //! DeleteRecords (API key 21).
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use futures::future::join_all;
 
 use super::node::is_internal;
@@ -10,20 +12,23 @@ impl Broker {
     /// Moves the log start of each partition up to the given offset (exclusive end of what is deleted; none: the high watermark) and
     /// answers the new log start, in order. An offset below the log start is a no-op. Errs with `OffsetOutOfRange` above the high
     /// watermark and `InvalidRequest` for internal topics. Cancel-safe.
-    pub async fn delete_records(
+    pub fn delete_records(
         &self,
         partitions: Vec<(TopicPartition, Option<Offset>)>,
-    ) -> Vec<Result<Offset, BrokerError>> {
-        let deletions = partitions.into_iter().map(|(partition, before)| async move {
-            if is_internal(&partition.topic) {
-                let message = format!(
-                    "records of {} cannot be deleted: it belongs to the broker",
-                    partition.topic
-                );
-                return Err(BrokerError::new(ErrorCode::InvalidRequest, message));
-            }
-            Ok(self.node().partition(&partition)?.delete_records(before).await?)
-        });
-        join_all(deletions).await
+    ) -> BoxFuture<'_, Vec<Result<Offset, BrokerError>>> {
+        async move {
+            let deletions = partitions.into_iter().map(|(partition, before)| async move {
+                if is_internal(&partition.topic) {
+                    let message = format!(
+                        "records of {} cannot be deleted: it belongs to the broker",
+                        partition.topic
+                    );
+                    return Err(BrokerError::new(ErrorCode::InvalidRequest, message));
+                }
+                Ok(self.node().partition(&partition)?.delete_records(before).await?)
+            });
+            join_all(deletions).await
+        }
+        .boxed()
     }
 }

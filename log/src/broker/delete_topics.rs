@@ -1,5 +1,8 @@
 //! DeleteTopics (API key 20).
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::node::{is_internal, run_to_end, unknown_topic};
 use super::{Broker, BrokerError, ErrorCode};
 use crate::metadata::MetadataRecord;
@@ -8,12 +11,15 @@ use crate::types::TopicName;
 impl Broker {
     /// Deletes topics with all their records; one answer per topic, in order. A topic made again under the same name has a new id.
     /// Errs per topic with `UnknownTopicOrPartition`, or `InvalidRequest` for an internal topic. Cancel-safe.
-    pub async fn delete_topics(&self, topics: Vec<TopicName>) -> Vec<Result<(), BrokerError>> {
-        let mut deleted = Vec::with_capacity(topics.len());
-        for topic in topics {
-            deleted.push(self.delete_topic(topic).await);
+    pub fn delete_topics(&self, topics: Vec<TopicName>) -> BoxFuture<'_, Vec<Result<(), BrokerError>>> {
+        async move {
+            let mut deleted = Vec::with_capacity(topics.len());
+            for topic in topics {
+                deleted.push(self.delete_topic(topic).await);
+            }
+            deleted
         }
-        deleted
+        .boxed()
     }
 
     async fn delete_topic(&self, name: TopicName) -> Result<(), BrokerError> {

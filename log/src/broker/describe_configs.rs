@@ -1,5 +1,8 @@
 //! DescribeConfigs (API key 32).
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::node::unknown_topic;
 use super::{Broker, BrokerError};
 use crate::config::{BROKER_SETTINGS, BrokerConfig, TOPIC_SETTINGS};
@@ -42,24 +45,27 @@ fn entries(
 
 impl Broker {
     /// Lists every setting of each resource with the value in force, by name. Errs per resource with `UnknownTopicOrPartition`. Cancel-safe.
-    pub async fn describe_configs(
+    pub fn describe_configs(
         &self,
         resources: Vec<ConfigResource>,
-    ) -> Vec<Result<Vec<ConfigEntry>, BrokerError>> {
-        let image = self.node().image();
-        let describe = |resource: ConfigResource| match resource {
-            ConfigResource::Topic(name) => {
-                let topic = image.topic(&name).ok_or_else(|| unknown_topic(&name))?;
-                let settings = self.node().settings_of(topic)?;
-                let is_default = |key: &str| !topic.configs.contains_key(key);
-                Ok(entries(TOPIC_SETTINGS, |key| settings.get(key), is_default))
-            }
-            ConfigResource::Broker => {
-                let defaults = BrokerConfig::default();
-                let is_default = |key: &str| self.config().get(key) == defaults.get(key);
-                Ok(entries(BROKER_SETTINGS, |key| self.config().get(key), is_default))
-            }
-        };
-        resources.into_iter().map(describe).collect()
+    ) -> BoxFuture<'_, Vec<Result<Vec<ConfigEntry>, BrokerError>>> {
+        async move {
+            let image = self.node().image();
+            let describe = |resource: ConfigResource| match resource {
+                ConfigResource::Topic(name) => {
+                    let topic = image.topic(&name).ok_or_else(|| unknown_topic(&name))?;
+                    let settings = self.node().settings_of(topic)?;
+                    let is_default = |key: &str| !topic.configs.contains_key(key);
+                    Ok(entries(TOPIC_SETTINGS, |key| settings.get(key), is_default))
+                }
+                ConfigResource::Broker => {
+                    let defaults = BrokerConfig::default();
+                    let is_default = |key: &str| self.config().get(key) == defaults.get(key);
+                    Ok(entries(BROKER_SETTINGS, |key| self.config().get(key), is_default))
+                }
+            };
+            resources.into_iter().map(describe).collect()
+        }
+        .boxed()
     }
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::node::{is_internal, unknown_topic};
 use super::{Broker, BrokerError};
 use crate::metadata::TopicImage;
@@ -36,25 +39,28 @@ impl TopicDescription {
 
 impl Broker {
     /// Describes the asked topics in order, or all of them by name. Errs per topic with `UnknownTopicOrPartition`. Cancel-safe.
-    pub async fn describe_topics(
+    pub fn describe_topics(
         &self,
         topics: Option<Vec<TopicName>>,
-    ) -> Vec<Result<TopicDescription, BrokerError>> {
-        let image = self.node().image();
-        match topics {
-            Some(names) => {
-                let describe = |name: &TopicName| {
-                    image
-                        .topic(name)
-                        .map(TopicDescription::of)
-                        .ok_or_else(|| unknown_topic(name))
-                };
-                names.iter().map(describe).collect()
+    ) -> BoxFuture<'_, Vec<Result<TopicDescription, BrokerError>>> {
+        async move {
+            let image = self.node().image();
+            match topics {
+                Some(names) => {
+                    let describe = |name: &TopicName| {
+                        image
+                            .topic(name)
+                            .map(TopicDescription::of)
+                            .ok_or_else(|| unknown_topic(name))
+                    };
+                    names.iter().map(describe).collect()
+                }
+                None => image
+                    .topics()
+                    .map(|topic| Ok(TopicDescription::of(topic)))
+                    .collect(),
             }
-            None => image
-                .topics()
-                .map(|topic| Ok(TopicDescription::of(topic)))
-                .collect(),
         }
+        .boxed()
     }
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::{Broker, BrokerError, ErrorCode};
 use crate::types::{ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionalId};
 
@@ -26,18 +29,21 @@ pub struct TransactionDescription {
 
 impl Broker {
     /// Describes one transactional id. Errs with `TransactionalIdNotFound`. Cancel-safe.
-    pub async fn describe_transaction(
-        &self,
-        transactional_id: &TransactionalId,
-    ) -> Result<TransactionDescription, BrokerError> {
-        self.transactions().describe(transactional_id).ok_or_else(|| {
-            let message = format!("unknown transactional id {transactional_id}");
-            BrokerError::new(ErrorCode::TransactionalIdNotFound, message)
-        })
+    pub fn describe_transaction<'a>(
+        &'a self,
+        transactional_id: &'a TransactionalId,
+    ) -> BoxFuture<'a, Result<TransactionDescription, BrokerError>> {
+        async move {
+            self.transactions().describe(transactional_id).ok_or_else(|| {
+                let message = format!("unknown transactional id {transactional_id}");
+                BrokerError::new(ErrorCode::TransactionalIdNotFound, message)
+            })
+        }
+        .boxed()
     }
 
     /// Describes every transactional id, in order. Cancel-safe.
-    pub async fn list_transactions(&self) -> Result<Vec<TransactionDescription>, BrokerError> {
-        Ok(self.transactions().describe_all())
+    pub fn list_transactions(&self) -> BoxFuture<'_, Result<Vec<TransactionDescription>, BrokerError>> {
+        async move { Ok(self.transactions().describe_all()) }.boxed()
     }
 }

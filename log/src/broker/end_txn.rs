@@ -3,6 +3,9 @@
 //! Ending a transaction bumps the producer's epoch, so that nothing late can enter the next one (KIP-890). A retried call is told apart
 //! from a new one by its epoch and answered as the first was.
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::{Broker, BrokerError, ProducerIdentity};
 use crate::types::{ProducerEpoch, ProducerId, TransactionalId};
 
@@ -22,15 +25,18 @@ impl Broker {
     /// Errs with `InvalidTxnState` (nothing to commit, or the other outcome was decided), `ProducerFenced`, `InvalidProducerIdMapping`. An error whose
     /// `outcome_unknown()` is true must be resolved by `init_producer_id` and the committed offsets. Cancel-safe: once begun, the
     /// call runs to its end even if the future is dropped; repeating it is answered right.
-    pub async fn end_txn(
-        &self,
-        transactional_id: &TransactionalId,
+    pub fn end_txn<'a>(
+        &'a self,
+        transactional_id: &'a TransactionalId,
         producer_id: ProducerId,
         producer_epoch: ProducerEpoch,
         result: TxnResult,
-    ) -> Result<ProducerIdentity, BrokerError> {
-        self.transactions()
-            .end(transactional_id, producer_id, producer_epoch, result)
-            .await
+    ) -> BoxFuture<'a, Result<ProducerIdentity, BrokerError>> {
+        async move {
+            self.transactions()
+                .end(transactional_id, producer_id, producer_epoch, result)
+                .await
+        }
+        .boxed()
     }
 }

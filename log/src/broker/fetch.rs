@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::{BoxFuture, Either, select, select_all};
 
 use super::{AbortedTxn, Broker, BrokerError, Isolation};
@@ -64,24 +65,27 @@ pub struct FetchResponse {
 impl Broker {
     /// Reads batches. Errs per partition with `UnknownTopicOrPartition`, `OffsetOutOfRange` or `KafkaStorageError`; an error
     /// anywhere ends the wait. Cancel-safe: reading changes nothing.
-    pub async fn fetch(&self, request: FetchRequest) -> FetchResponse {
-        let deadline = self.clock().sleep(request.max_wait);
-        let mut out_of_time = pin!(deadline);
-        loop {
-            let read = self.read_all(&request);
-            if request.min_bytes == 0
-                || request.max_wait.is_zero()
-                || read.bytes >= request.min_bytes
-                || read.failed
-            {
-                return read.response;
-            }
-            let moved = pin!(select_all(read.waits));
-            if let Either::Left(_) = select(out_of_time.as_mut(), moved).await {
-                // What came meanwhile is answered too, however little.
-                return self.read_all(&request).response;
+    pub fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, FetchResponse> {
+        async move {
+            let deadline = self.clock().sleep(request.max_wait);
+            let mut out_of_time = pin!(deadline);
+            loop {
+                let read = self.read_all(&request);
+                if request.min_bytes == 0
+                    || request.max_wait.is_zero()
+                    || read.bytes >= request.min_bytes
+                    || read.failed
+                {
+                    return read.response;
+                }
+                let moved = pin!(select_all(read.waits));
+                if let Either::Left(_) = select(out_of_time.as_mut(), moved).await {
+                    // What came meanwhile is answered too, however little.
+                    return self.read_all(&request).response;
+                }
             }
         }
+        .boxed()
     }
 
     fn read_all(&self, request: &FetchRequest) -> Round {

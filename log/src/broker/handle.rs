@@ -6,6 +6,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
@@ -62,59 +64,66 @@ impl Broker {
     ///
     /// Errs when another process holds the directory or its files are damaged. Not cancel-safe: a dropped call may leave the directory
     /// locked until the runtime is gone.
-    pub async fn start(options: BrokerOptions) -> Result<Broker, BrokerError> {
-        let BrokerOptions {
-            data_dir,
-            disk,
-            clock,
-            rng,
-            faults,
-            config,
-        } = options;
-        let store = LogStore::open(LogStoreOptions {
-            data_dir,
-            disk,
-            clock: clock.clone(),
-            rng: rng.clone(),
-            faults: faults.clone(),
-            config: config.storage.clone(),
-        })
-        .await?;
-        let node = Arc::new(Node::open(store, config, clock, rng, faults).await?);
-        let producer_ids = Arc::new(ProducerIds::new(node.clone()));
-        let offsets = Arc::new(OffsetsCoordinator::load(node.clone())?);
-        offsets.forget_unknown_topics().await?;
-        let transactions = Arc::new(TxnCoordinator::load(
-            node.clone(),
-            producer_ids.clone(),
-            offsets.clone(),
-        )?);
-        transactions.resume().await;
-        let check_every = Duration::from_millis(node.config.transaction_timeout_check_ms);
-        let job = tokio::spawn(watch_transactions(
-            Arc::downgrade(&transactions),
-            node.clock.clone(),
-            check_every,
-        ));
-        let jobs = Mutex::new(vec![job.abort_handle()]);
-        Ok(Broker {
-            inner: Arc::new(Inner {
-                node,
-                producer_ids,
-                transactions,
-                offsets,
-                jobs,
-            }),
-        })
+    #[inline(never)] // else every crate that calls it compiles the whole future again
+    pub fn start(options: BrokerOptions) -> BoxFuture<'static, Result<Broker, BrokerError>> {
+        async move {
+            let BrokerOptions {
+                data_dir,
+                disk,
+                clock,
+                rng,
+                faults,
+                config,
+            } = options;
+            let store = LogStore::open(LogStoreOptions {
+                data_dir,
+                disk,
+                clock: clock.clone(),
+                rng: rng.clone(),
+                faults: faults.clone(),
+                config: config.storage.clone(),
+            })
+            .await?;
+            let node = Arc::new(Node::open(store, config, clock, rng, faults).await?);
+            let producer_ids = Arc::new(ProducerIds::new(node.clone()));
+            let offsets = Arc::new(OffsetsCoordinator::load(node.clone())?);
+            offsets.forget_unknown_topics().await?;
+            let transactions = Arc::new(TxnCoordinator::load(
+                node.clone(),
+                producer_ids.clone(),
+                offsets.clone(),
+            )?);
+            transactions.resume().await;
+            let check_every = Duration::from_millis(node.config.transaction_timeout_check_ms);
+            let job = tokio::spawn(watch_transactions(
+                Arc::downgrade(&transactions),
+                node.clock.clone(),
+                check_every,
+            ));
+            let jobs = Mutex::new(vec![job.abort_handle()]);
+            Ok(Broker {
+                inner: Arc::new(Inner {
+                    node,
+                    producer_ids,
+                    transactions,
+                    offsets,
+                    jobs,
+                }),
+            })
+        }
+        .boxed()
     }
 
     /// Stops the background jobs, makes everything durable and unlocks the directory. Calls made afterwards err. Calling it again is a
     /// no-op. Not cancel-safe: a dropped call may leave the directory locked until the process ends.
-    pub async fn shutdown(&self) -> Result<(), BrokerError> {
-        for job in self.inner.jobs.lock().drain(..) {
-            job.abort();
+    pub fn shutdown(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        async move {
+            for job in self.inner.jobs.lock().drain(..) {
+                job.abort();
+            }
+            self.inner.node.close_store().await.map(drop)
         }
-        self.inner.node.close_store().await.map(drop)
+        .boxed()
     }
 
     /// The settings the broker was started with.

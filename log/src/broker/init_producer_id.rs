@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::{Broker, BrokerError, ErrorCode};
 use crate::types::{ProducerEpoch, ProducerId, TransactionalId};
 
@@ -23,30 +26,33 @@ impl Broker {
     ///
     /// Errs with `InvalidTransactionTimeout`, `ProducerFenced`, or `InvalidRequest` for an empty transactional id. Cancel-safe: a dropped
     /// call may have fenced older producers; calling again is right.
-    pub async fn init_producer_id(
+    pub fn init_producer_id(
         &self,
         transactional_id: Option<TransactionalId>,
         timeout: Duration,
         expected: Option<(ProducerId, ProducerEpoch)>,
-    ) -> Result<ProducerIdentity, BrokerError> {
-        let Some(id) = transactional_id else {
-            let producer_id = self.producer_ids().allocate().await?;
-            return Ok(ProducerIdentity {
-                producer_id,
-                producer_epoch: ProducerEpoch::ZERO,
-            });
-        };
-        let longest = self.config().transaction_max_timeout_ms;
-        let timeout_ms = i32::try_from(timeout.as_millis())
-            .ok()
-            .filter(|ms| (1..=longest).contains(ms));
-        let Some(timeout_ms) = timeout_ms else {
-            let message = format!(
-                "transaction timeout {} ms is out of range: expected 1 to {longest}",
-                timeout.as_millis()
-            );
-            return Err(BrokerError::new(ErrorCode::InvalidTransactionTimeout, message));
-        };
-        self.transactions().init(&id, timeout_ms, expected).await
+    ) -> BoxFuture<'_, Result<ProducerIdentity, BrokerError>> {
+        async move {
+            let Some(id) = transactional_id else {
+                let producer_id = self.producer_ids().allocate().await?;
+                return Ok(ProducerIdentity {
+                    producer_id,
+                    producer_epoch: ProducerEpoch::ZERO,
+                });
+            };
+            let longest = self.config().transaction_max_timeout_ms;
+            let timeout_ms = i32::try_from(timeout.as_millis())
+                .ok()
+                .filter(|ms| (1..=longest).contains(ms));
+            let Some(timeout_ms) = timeout_ms else {
+                let message = format!(
+                    "transaction timeout {} ms is out of range: expected 1 to {longest}",
+                    timeout.as_millis()
+                );
+                return Err(BrokerError::new(ErrorCode::InvalidTransactionTimeout, message));
+            };
+            self.transactions().init(&id, timeout_ms, expected).await
+        }
+        .boxed()
     }
 }

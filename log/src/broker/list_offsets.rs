@@ -1,5 +1,7 @@
 //! ListOffsets (API key 2).
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use futures::future::join_all;
 
 use super::{Broker, BrokerError, Isolation};
@@ -31,37 +33,40 @@ pub struct ListedOffset {
 
 impl Broker {
     /// Looks up offsets; one answer per asked partition, in order. Errs with `UnknownTopicOrPartition`. Cancel-safe.
-    pub async fn list_offsets(
+    pub fn list_offsets(
         &self,
         partitions: Vec<(TopicPartition, OffsetSpec)>,
         isolation: Isolation,
-    ) -> Vec<Result<ListedOffset, BrokerError>> {
-        let lookups = partitions.into_iter().map(|(partition, spec)| async move {
-            let log = self.node().partition(&partition)?;
-            let offsets = log.offsets();
-            let at = |offset| ListedOffset {
-                offset: Some(offset),
-                timestamp: None,
-            };
-            let found = |record: Option<(Offset, Timestamp)>| ListedOffset {
-                offset: record.map(|(offset, _)| offset),
-                timestamp: record.map(|(_, timestamp)| timestamp),
-            };
-            Ok(match spec {
-                OffsetSpec::Earliest => at(offsets.log_start_offset),
-                OffsetSpec::Latest => at(offsets.read_limit(isolation)),
-                OffsetSpec::LastStable => at(offsets.last_stable_offset),
-                OffsetSpec::MaxTimestamp => found(log.max_timestamp_offset().await?),
-                OffsetSpec::Timestamp(timestamp) => {
-                    let limit = offsets.read_limit(isolation);
-                    found(
-                        log.offset_for_timestamp(timestamp)
-                            .await?
-                            .filter(|(offset, _)| *offset < limit),
-                    )
-                }
-            })
-        });
-        join_all(lookups).await
+    ) -> BoxFuture<'_, Vec<Result<ListedOffset, BrokerError>>> {
+        async move {
+            let lookups = partitions.into_iter().map(|(partition, spec)| async move {
+                let log = self.node().partition(&partition)?;
+                let offsets = log.offsets();
+                let at = |offset| ListedOffset {
+                    offset: Some(offset),
+                    timestamp: None,
+                };
+                let found = |record: Option<(Offset, Timestamp)>| ListedOffset {
+                    offset: record.map(|(offset, _)| offset),
+                    timestamp: record.map(|(_, timestamp)| timestamp),
+                };
+                Ok(match spec {
+                    OffsetSpec::Earliest => at(offsets.log_start_offset),
+                    OffsetSpec::Latest => at(offsets.read_limit(isolation)),
+                    OffsetSpec::LastStable => at(offsets.last_stable_offset),
+                    OffsetSpec::MaxTimestamp => found(log.max_timestamp_offset().await?),
+                    OffsetSpec::Timestamp(timestamp) => {
+                        let limit = offsets.read_limit(isolation);
+                        found(
+                            log.offset_for_timestamp(timestamp)
+                                .await?
+                                .filter(|(offset, _)| *offset < limit),
+                        )
+                    }
+                })
+            });
+            join_all(lookups).await
+        }
+        .boxed()
     }
 }

@@ -1,5 +1,8 @@
 //! OffsetCommit (API key 8), for consumers that assign their partitions themselves.
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::node::unknown_partition;
 use super::{Broker, BrokerError};
 use crate::types::{GroupId, LeaderEpoch, Offset, TopicPartition};
@@ -35,13 +38,16 @@ impl OffsetAndMetadata {
 impl Broker {
     /// Commits offsets of a group: all or none. Errs with `InvalidGroupId`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call
     /// may or may not have committed.
-    pub async fn offset_commit(
-        &self,
-        group: &GroupId,
+    pub fn offset_commit<'a>(
+        &'a self,
+        group: &'a GroupId,
         offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
-    ) -> Result<(), BrokerError> {
-        self.check_offset_partitions(&offsets)?;
-        self.offsets().commit(group, None, offsets).await
+    ) -> BoxFuture<'a, Result<(), BrokerError>> {
+        async move {
+            self.check_offset_partitions(&offsets)?;
+            self.offsets().commit(group, None, offsets).await
+        }
+        .boxed()
     }
 
     /// Offsets of partitions that do not exist are refused: a topic made later must not start from them.

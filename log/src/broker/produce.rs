@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use futures::future::join_all;
 
 use super::{Broker, BrokerError, ErrorCode};
@@ -63,25 +65,28 @@ impl Broker {
     /// Errs per partition: `UnknownTopicOrPartition`, `CorruptMessage`, `MessageTooLarge`, `InvalidRecord`,
     /// `OutOfOrderSequenceNumber`, `DuplicateSequenceNumber`, `InvalidProducerEpoch` (fenced), `InvalidTxnState`,
     /// `KafkaStorageError`. Cancel-safe: a dropped call may or may not have appended; sending the same batches again is answered right.
-    pub async fn produce(&self, request: ProduceRequest) -> Vec<Result<ProduceAck, BrokerError>> {
-        let ProduceRequest {
-            transactional_id,
-            acks,
-            partitions,
-        } = request;
-        let admission = self.admit(transactional_id.as_ref(), &partitions).await;
-        let appends = partitions
-            .into_iter()
-            .map(|ProducePartition { partition, batches }| {
-                let admission = &admission;
-                async move {
-                    if let Err(refused) = admission {
-                        return Err(refused.clone());
+    pub fn produce(&self, request: ProduceRequest) -> BoxFuture<'_, Vec<Result<ProduceAck, BrokerError>>> {
+        async move {
+            let ProduceRequest {
+                transactional_id,
+                acks,
+                partitions,
+            } = request;
+            let admission = self.admit(transactional_id.as_ref(), &partitions).await;
+            let appends = partitions
+                .into_iter()
+                .map(|ProducePartition { partition, batches }| {
+                    let admission = &admission;
+                    async move {
+                        if let Err(refused) = admission {
+                            return Err(refused.clone());
+                        }
+                        self.append(&partition, batches, acks).await
                     }
-                    self.append(&partition, batches, acks).await
-                }
-            });
-        join_all(appends).await
+                });
+            join_all(appends).await
+        }
+        .boxed()
     }
 
     /// Makes sure that every partition with transactional batches is in the open transaction of their producer.

@@ -3,6 +3,9 @@
 //! The offsets become the group's when the transaction commits, and vanish when it aborts. Until then they are pending: a stable
 //! offset fetch of their partitions is told to wait.
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::{Broker, BrokerError, OffsetAndMetadata};
 use crate::types::{GroupId, ProducerEpoch, ProducerId, TopicPartition, TransactionalId};
 
@@ -25,18 +28,21 @@ impl Broker {
     /// Writes the offsets into the open transaction (beginning one if there is none): all or none. Errs with `ProducerFenced`,
     /// `InvalidProducerEpoch`, `InvalidProducerIdMapping`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call may have written them; they count only if
     /// the transaction commits.
-    pub async fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> Result<(), BrokerError> {
-        let TxnOffsetCommit {
-            transactional_id,
-            group,
-            producer_id,
-            producer_epoch,
-            offsets,
-        } = commit;
-        self.check_offset_partitions(&offsets)?;
-        let producer = (producer_id, producer_epoch);
-        self.transactions()
-            .commit_offsets(&transactional_id, producer, group, offsets)
-            .await
+    pub fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> BoxFuture<'_, Result<(), BrokerError>> {
+        async move {
+            let TxnOffsetCommit {
+                transactional_id,
+                group,
+                producer_id,
+                producer_epoch,
+                offsets,
+            } = commit;
+            self.check_offset_partitions(&offsets)?;
+            let producer = (producer_id, producer_epoch);
+            self.transactions()
+                .commit_offsets(&transactional_id, producer, group, offsets)
+                .await
+        }
+        .boxed()
     }
 }

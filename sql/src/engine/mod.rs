@@ -15,6 +15,8 @@ mod tables;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use millpond_log::broker::Broker;
 use tokio::sync::Mutex;
 
@@ -48,105 +50,120 @@ struct State {
 
 impl SqlEngine {
     /// Replays the catalogue and starts the jobs of all views where they stopped. Removals that a crash interrupted are finished.
-    pub async fn open(options: SqlOptions) -> Result<SqlEngine> {
-        let SqlOptions {
-            broker,
-            state_dir,
-            streams,
-            state_hosts,
-        } = options;
-        let jobs = JobSettings {
-            broker: broker.clone(),
-            state_dir,
-            streams,
-            state_hosts,
-        };
-        let (topic, mut catalog) = CatalogTopic::open(&broker).await?;
-        for view in catalog.dropping() {
-            jobs.remove_remains(&view).await?;
-            let gone = CatalogRecord::Dropped {
-                next_generation: view.generation + 1,
-                sequence: view.sequence,
+    pub fn open(options: SqlOptions) -> BoxFuture<'static, Result<SqlEngine>> {
+        async move {
+            let SqlOptions {
+                broker,
+                state_dir,
+                streams,
+                state_hosts,
+            } = options;
+            let jobs = JobSettings {
+                broker: broker.clone(),
+                state_dir,
+                streams,
+                state_hosts,
             };
-            topic.write(&mut catalog, &view.name, Some(gone)).await?;
-        }
-        let mut state = State {
-            topic,
-            catalog,
-            jobs: BTreeMap::new(),
-        };
-        let planner = Planner::new();
-        for entry in state.catalog.in_order() {
-            if let Entry::MaterializedView(definition) = entry {
-                let query = parser::parse_query(&definition.query)?;
-                let tables = tables::tables(&broker, &planner, &state)?;
-                let plan = Arc::new(planner.stream_plan(&query, &tables)?);
-                let name = definition.name.clone();
-                let job = ViewJob::start(&jobs, ViewPlan::new(definition, plan)?).await?;
-                state.jobs.insert(name, job);
+            let (topic, mut catalog) = CatalogTopic::open(&broker).await?;
+            for view in catalog.dropping() {
+                jobs.remove_remains(&view).await?;
+                let gone = CatalogRecord::Dropped {
+                    next_generation: view.generation + 1,
+                    sequence: view.sequence,
+                };
+                topic.write(&mut catalog, &view.name, Some(gone)).await?;
             }
+            let mut state = State {
+                topic,
+                catalog,
+                jobs: BTreeMap::new(),
+            };
+            let planner = Planner::new();
+            for entry in state.catalog.in_order() {
+                if let Entry::MaterializedView(definition) = entry {
+                    let query = parser::parse_query(&definition.query)?;
+                    let tables = tables::tables(&broker, &planner, &state)?;
+                    let plan = Arc::new(planner.stream_plan(&query, &tables)?);
+                    let name = definition.name.clone();
+                    let job = ViewJob::start(&jobs, ViewPlan::new(definition, plan)?).await?;
+                    state.jobs.insert(name, job);
+                }
+            }
+            let inner = Inner {
+                broker,
+                jobs,
+                planner,
+                state: Mutex::new(state),
+            };
+            Ok(SqlEngine {
+                inner: Arc::new(inner),
+            })
         }
-        let inner = Inner {
-            broker,
-            jobs,
-            planner,
-            state: Mutex::new(state),
-        };
-        Ok(SqlEngine {
-            inner: Arc::new(inner),
-        })
+        .boxed()
     }
 
     /// Runs the statements of a script in order; stops at the first that fails. The results of those before it are lost with the
     /// error, their effects are not.
-    pub async fn execute(&self, sql: &str) -> Result<Vec<StatementResult>> {
-        let mut results = Vec::new();
-        for statement in parser::parse(sql)? {
-            results.push(self.run(&statement).await?);
+    pub fn execute<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Vec<StatementResult>>> {
+        async move {
+            let mut results = Vec::new();
+            for statement in parser::parse(sql)? {
+                results.push(self.run(&statement).await?);
+            }
+            Ok(results)
         }
-        Ok(results)
+        .boxed()
     }
 
     /// Waits until every view reflects all input that is in the topics now.
-    pub async fn wait_until_caught_up(&self) -> Result<()> {
-        // A view may read another's topic: in the order of creation each finds its input complete.
-        let order = self.inner.state.lock().await.catalog.in_order();
-        for entry in order {
-            let Entry::MaterializedView(definition) = entry else {
-                continue;
-            };
-            let state = self.inner.state.lock().await;
-            let Some(job) = state.jobs.get(&definition.name) else {
-                continue;
-            };
-            job.handle()
-                .wait_until_caught_up()
-                .await
-                .map_err(|e| SqlError::runtime(format!("waiting for view {}", definition.name), e))?;
+    pub fn wait_until_caught_up(&self) -> BoxFuture<'_, Result<()>> {
+        async move {
+            // A view may read another's topic: in the order of creation each finds its input complete.
+            let order = self.inner.state.lock().await.catalog.in_order();
+            for entry in order {
+                let Entry::MaterializedView(definition) = entry else {
+                    continue;
+                };
+                let state = self.inner.state.lock().await;
+                let Some(job) = state.jobs.get(&definition.name) else {
+                    continue;
+                };
+                job.handle()
+                    .wait_until_caught_up()
+                    .await
+                    .map_err(|e| SqlError::runtime(format!("waiting for view {}", definition.name), e))?;
+            }
+            Ok(())
         }
-        Ok(())
+        .boxed()
     }
 
     /// Counters of every view's job, by view.
-    pub async fn metrics(&self) -> BTreeMap<String, millpond_streams::metrics::StreamsMetrics> {
-        let state = self.inner.state.lock().await;
-        state
-            .jobs
-            .iter()
-            .map(|(name, job)| (name.clone(), job.handle().metrics()))
-            .collect()
+    pub fn metrics(&self) -> BoxFuture<'_, BTreeMap<String, millpond_streams::metrics::StreamsMetrics>> {
+        async move {
+            let state = self.inner.state.lock().await;
+            state
+                .jobs
+                .iter()
+                .map(|(name, job)| (name.clone(), job.handle().metrics()))
+                .collect()
+        }
+        .boxed()
     }
 
     /// Stops all jobs, each after a last commit. The engine answers no more queries over views afterwards.
-    pub async fn shutdown(&self) -> Result<()> {
-        let jobs = std::mem::take(&mut self.inner.state.lock().await.jobs);
-        let mut first = None;
-        for job in jobs.into_values() {
-            if let Err(e) = job.stop().await {
-                first.get_or_insert(e);
+    pub fn shutdown(&self) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let jobs = std::mem::take(&mut self.inner.state.lock().await.jobs);
+            let mut first = None;
+            for job in jobs.into_values() {
+                if let Err(e) = job.stop().await {
+                    first.get_or_insert(e);
+                }
             }
+            first.map_or(Ok(()), Err)
         }
-        first.map_or(Ok(()), Err)
+        .boxed()
     }
 
     async fn run(&self, statement: &Statement) -> Result<StatementResult> {

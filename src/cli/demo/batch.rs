@@ -14,6 +14,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Sche
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
+use millpond::sql::plain;
 
 use super::answer::Answer;
 use super::flights::FlightsFile;
@@ -66,16 +67,14 @@ impl BatchAnswers {
             .context("DataFusion cannot read the flights file")?;
         let session = SessionContext::new();
         session.register_table("csv", Arc::new(MemTable::try_new(schema, vec![batches])?))?;
-        let flights = session
-            .sql(
-                "SELECT carrier, flight, origin, dest, CAST(NULLIF(NULLIF(dep_delay, 'NA'), '') AS DOUBLE) AS dep_delay,
-                    CAST(arrow_cast(time_hour, 'Timestamp(Millisecond, None)') AS BIGINT)
-                        + CAST(minute AS BIGINT) * 60000 AS scheduled
-                 FROM csv",
-            )
-            .await?
-            .collect()
-            .await?;
+        let flights = plain::query(
+            &session,
+            "SELECT carrier, flight, origin, dest, CAST(NULLIF(NULLIF(dep_delay, 'NA'), '') AS DOUBLE) AS dep_delay,
+                CAST(arrow_cast(time_hour, 'Timestamp(Millisecond, None)') AS BIGINT)
+                    + CAST(minute AS BIGINT) * 60000 AS scheduled
+             FROM csv",
+        )
+        .await?;
         let schema = flights.first().context("the flights file is empty")?.schema();
         session.register_table("flights", Arc::new(MemTable::try_new(schema, vec![flights])?))?;
         Ok(BatchAnswers { session })
@@ -132,7 +131,7 @@ impl BatchAnswers {
     }
 
     async fn rows(&self, sql: &str) -> anyhow::Result<Vec<RecordBatch>> {
-        Ok(self.session.sql(sql).await?.collect().await?)
+        Ok(plain::query(&self.session, sql).await?)
     }
 }
 

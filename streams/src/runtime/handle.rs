@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use futures::future::{Either, join_all, select, select_all};
 use millpond_log::broker::OffsetSpec;
 use tokio::sync::watch;
@@ -166,48 +167,50 @@ impl StreamsHandle {
     /// Waits until everything that is in the input topics now, repartition topics included, is processed and committed.
     ///
     /// Input that keeps coming may keep it waiting. Errs when a worker fails or the application is stopped. Cancel-safe.
-    pub async fn wait_until_caught_up(&self) -> Result<(), RuntimeError> {
-        let inputs = self.app.all_inputs();
-        let asked: Vec<_> = inputs
-            .iter()
-            .map(|partition| (partition.clone(), OffsetSpec::Latest))
-            .collect();
-        let mut watches: Vec<_> = self.workers.iter().map(|worker| worker.watch()).collect();
-        loop {
-            self.still_running()?;
-            let before: Vec<_> = watches
-                .iter_mut()
-                .map(|watch| watch.borrow_and_update().clone())
+    pub fn wait_until_caught_up(&self) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        async move {
+            let inputs = self.app.all_inputs();
+            let asked: Vec<_> = inputs
+                .iter()
+                .map(|partition| (partition.clone(), OffsetSpec::Latest))
                 .collect();
-            if before.iter().all(|progress| progress.quiet) {
-                let ends = self
-                    .app
-                    .calls
-                    .list_offsets(asked.clone())
-                    .await
-                    .map_err(|error| log_error("listing the ends of the input", &error))?;
-                let positions: BTreeMap<_, _> = before
-                    .iter()
-                    .flat_map(|progress| &progress.positions)
-                    .map(|(p, o)| (p, *o))
+            let mut watches: Vec<_> = self.workers.iter().map(|worker| worker.watch()).collect();
+            loop {
+                self.still_running()?;
+                let before: Vec<_> = watches
+                    .iter_mut()
+                    .map(|watch| watch.borrow_and_update().clone())
                     .collect();
-                let reached = inputs
-                    .iter()
-                    .zip(&ends)
-                    .all(|(partition, end)| positions.get(partition).is_some_and(|position| position >= end));
-                // Two equal readings around the ends: no worker was busy in between, so nothing was on its way either.
-                if reached
-                    && watches
+                if before.iter().all(|progress| progress.quiet) {
+                    let ends = self
+                        .app
+                        .calls
+                        .list_offsets(asked.clone())
+                        .await
+                        .map_err(|error| log_error("listing the ends of the input", &error))?;
+                    let positions: BTreeMap<_, _> = before
                         .iter()
-                        .zip(&before)
-                        .all(|(watch, before)| *watch.borrow() == *before)
-                {
-                    return Ok(());
+                        .flat_map(|progress| &progress.positions)
+                        .map(|(p, o)| (p, *o))
+                        .collect();
+                    let reached = inputs.iter().zip(&ends).all(|(partition, end)| {
+                        positions.get(partition).is_some_and(|position| position >= end)
+                    });
+                    // Two equal readings around the ends: no worker was busy in between, so nothing was on its way either.
+                    if reached
+                        && watches
+                            .iter()
+                            .zip(&before)
+                            .all(|(watch, before)| *watch.borrow() == *before)
+                    {
+                        return Ok(());
+                    }
                 }
+                let changed = select_all(watches.iter_mut().map(|watch| watch.changed().boxed()));
+                select(changed, self.app.calls.clock.sleep(LOOK_AGAIN)).await;
             }
-            let changed = select_all(watches.iter_mut().map(|watch| watch.changed().boxed()));
-            select(changed, self.app.calls.clock.sleep(LOOK_AGAIN)).await;
         }
+        .boxed()
     }
 
     fn still_running(&self) -> Result<(), RuntimeError> {
@@ -221,45 +224,51 @@ impl StreamsHandle {
     }
 
     /// Waits until every worker runs, its stores restored. Errs when one fails. Cancel-safe.
-    pub async fn wait_until_running(&self) -> Result<(), RuntimeError> {
-        loop {
-            self.still_running()?;
-            if self.state() == StreamsState::Running {
-                return Ok(());
+    pub fn wait_until_running(&self) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        async move {
+            loop {
+                self.still_running()?;
+                if self.state() == StreamsState::Running {
+                    return Ok(());
+                }
+                self.app.calls.clock.sleep(LOOK_AGAIN).await;
             }
-            self.app.calls.clock.sleep(LOOK_AGAIN).await;
         }
+        .boxed()
     }
 
     /// Commits what is open, makes state durable, closes everything and waits for it, `timeout` at most; after that the workers are aborted.
     ///
     /// Errs with the error of a worker that had failed, or when the time was not enough.
-    pub async fn shutdown(mut self, timeout: Duration) -> Result<(), RuntimeError> {
-        self.control.send_replace(Control::Drain);
-        let mut threads = std::mem::take(&mut self.threads);
-        let ended = async {
-            join_all(threads.iter_mut().map(WorkerThread::ended)).await;
-            // Workers without a thread of ours tell by their state alone.
-            while !self.workers.iter().all(|worker| worker.has_ended()) {
-                self.app.calls.clock.sleep(LOOK_AGAIN).await;
+    pub fn shutdown(mut self, timeout: Duration) -> BoxFuture<'static, Result<(), RuntimeError>> {
+        async move {
+            self.control.send_replace(Control::Drain);
+            let mut threads = std::mem::take(&mut self.threads);
+            let ended = async {
+                join_all(threads.iter_mut().map(WorkerThread::ended)).await;
+                // Workers without a thread of ours tell by their state alone.
+                while !self.workers.iter().all(|worker| worker.has_ended()) {
+                    self.app.calls.clock.sleep(LOOK_AGAIN).await;
+                }
+            };
+            let in_time = {
+                let ended = std::pin::pin!(ended);
+                matches!(
+                    select(ended, self.app.calls.clock.sleep(timeout)).await,
+                    Either::Left(_)
+                )
+            };
+            if !in_time {
+                return Err(RuntimeError::Timeout {
+                    what: "shutdown",
+                    waited_ms: timeout.as_millis(),
+                });
             }
-        };
-        let in_time = {
-            let ended = std::pin::pin!(ended);
-            matches!(
-                select(ended, self.app.calls.clock.sleep(timeout)).await,
-                Either::Left(_)
-            )
-        };
-        if !in_time {
-            return Err(RuntimeError::Timeout {
-                what: "shutdown",
-                waited_ms: timeout.as_millis(),
-            });
+            match self.state() {
+                StreamsState::Error(error) => Err(error),
+                _ => Ok(()),
+            }
         }
-        match self.state() {
-            StreamsState::Error(error) => Err(error),
-            _ => Ok(()),
-        }
+        .boxed()
     }
 }

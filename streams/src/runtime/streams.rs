@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use millpond_log::broker::Broker;
 use millpond_log::clock::{Clock, SystemClock};
 use millpond_log::faults::Faults;
@@ -143,90 +145,98 @@ impl StreamsLauncher {
     }
 
     /// Prepares the application and starts its workers, each on a thread of its own. Returns when they are started; stores may still be restored.
-    pub async fn run(self) -> Result<StreamsHandle, RuntimeError> {
-        let (workers, mut handle) = self.prepare().await?;
-        for worker in workers {
-            let name = format!("{}-{}", handle.application_id(), worker.index);
-            let thread = WorkerThread::spawn(name, move || worker.run())?;
-            handle.add_thread(thread);
+    #[inline(never)] // else every crate that calls it compiles the whole future again
+    pub fn run(self) -> BoxFuture<'static, Result<StreamsHandle, RuntimeError>> {
+        async move {
+            let (workers, mut handle) = self.prepare().await?;
+            for worker in workers {
+                let name = format!("{}-{}", handle.application_id(), worker.index);
+                let thread = WorkerThread::spawn(name, move || worker.run())?;
+                handle.add_thread(thread);
+            }
+            Ok(handle)
         }
-        Ok(handle)
+        .boxed()
     }
 
     /// Prepares the application without starting anything: the caller awaits [`Worker::run`] of each worker, where and how it wants.
-    pub async fn prepare(self) -> Result<(Vec<Worker>, StreamsHandle), RuntimeError> {
-        let needed = |setting, message: &str| RuntimeError::Config {
-            setting,
-            message: message.to_owned(),
-        };
-        let id = self
-            .application_id
-            .ok_or_else(|| needed("application_id", "is not set"))?;
-        let log = self
-            .log
-            .ok_or_else(|| needed("log", "is not set; call `embedded` or `log_client`"))?;
-        let state_dir = self.state_dir.ok_or_else(|| needed("state_dir", "is not set"))?;
-        if self.config.workers == 0 {
-            return Err(needed("workers", "must be at least 1"));
-        }
-        let hosts = match self.hosts {
-            Some(hosts) => hosts,
-            None => Arc::new(RocksHosts::process_wide()),
-        };
-        let calls = LogCalls {
-            log,
-            clock: self.clock.unwrap_or_else(SystemClock::shared),
-            retry: RetryPolicy {
-                request_timeout: self.config.request_timeout,
-                delivery_timeout: self.config.delivery_timeout,
-                transaction_timeout: self.config.transaction_timeout,
-            },
-        };
-        let (plan, partitions) = plan(&self.topology, &id, &calls).await?;
-        let registry = Arc::new(StoreRegistry::default());
-        for sub in self.topology.sub_topologies() {
-            let tasks: Vec<TaskId> = plan
-                .tasks()
-                .filter(|task| task.sub_topology == sub.id())
-                .collect();
-            for spec in sub.stores() {
-                registry.announce(spec, tasks.clone());
+    #[inline(never)] // else every crate that calls it compiles the whole future again
+    pub fn prepare(self) -> BoxFuture<'static, Result<(Vec<Worker>, StreamsHandle), RuntimeError>> {
+        async move {
+            let needed = |setting, message: &str| RuntimeError::Config {
+                setting,
+                message: message.to_owned(),
+            };
+            let id = self
+                .application_id
+                .ok_or_else(|| needed("application_id", "is not set"))?;
+            let log = self
+                .log
+                .ok_or_else(|| needed("log", "is not set; call `embedded` or `log_client`"))?;
+            let state_dir = self.state_dir.ok_or_else(|| needed("state_dir", "is not set"))?;
+            if self.config.workers == 0 {
+                return Err(needed("workers", "must be at least 1"));
             }
-        }
-        let app = Arc::new(Application {
-            state_dir: application_directory(&state_dir, &id),
-            id,
-            topology: self.topology,
-            plan,
-            partitions,
-            config: self.config,
-            calls,
-            hosts,
-            faults: self.faults.unwrap_or_else(Faults::from_env),
-            registry,
-            on_restore: self.on_restore,
-        });
-        let (control, receiver) = watch::channel(Control::Run);
-        let mut workers = Vec::new();
-        for (index, tasks) in assign(app.plan.tasks().collect(), app.config.workers)
-            .into_iter()
-            .enumerate()
-        {
-            if tasks.is_empty() {
-                continue;
+            let hosts = match self.hosts {
+                Some(hosts) => hosts,
+                None => Arc::new(RocksHosts::process_wide()),
+            };
+            let calls = LogCalls {
+                log,
+                clock: self.clock.unwrap_or_else(SystemClock::shared),
+                retry: RetryPolicy {
+                    request_timeout: self.config.request_timeout,
+                    delivery_timeout: self.config.delivery_timeout,
+                    transaction_timeout: self.config.transaction_timeout,
+                },
+            };
+            let (plan, partitions) = plan(&self.topology, &id, &calls).await?;
+            let registry = Arc::new(StoreRegistry::default());
+            for sub in self.topology.sub_topologies() {
+                let tasks: Vec<TaskId> = plan
+                    .tasks()
+                    .filter(|task| task.sub_topology == sub.id())
+                    .collect();
+                for spec in sub.stores() {
+                    registry.announce(spec, tasks.clone());
+                }
             }
-            workers.push(Worker {
-                app: app.clone(),
-                index,
-                tasks,
-                status: Arc::new(WorkerStatus::new()),
-                control: receiver.clone(),
-                identity: None,
+            let app = Arc::new(Application {
+                state_dir: application_directory(&state_dir, &id),
+                id,
+                topology: self.topology,
+                plan,
+                partitions,
+                config: self.config,
+                calls,
+                hosts,
+                faults: self.faults.unwrap_or_else(Faults::from_env),
+                registry,
+                on_restore: self.on_restore,
             });
+            let (control, receiver) = watch::channel(Control::Run);
+            let mut workers = Vec::new();
+            for (index, tasks) in assign(app.plan.tasks().collect(), app.config.workers)
+                .into_iter()
+                .enumerate()
+            {
+                if tasks.is_empty() {
+                    continue;
+                }
+                workers.push(Worker {
+                    app: app.clone(),
+                    index,
+                    tasks,
+                    status: Arc::new(WorkerStatus::new()),
+                    control: receiver.clone(),
+                    identity: None,
+                });
+            }
+            fence_all(&app, &mut workers).await?;
+            let statuses = workers.iter().map(|worker| worker.status.clone()).collect();
+            Ok((workers, StreamsHandle::new(app, statuses, control)))
         }
-        fence_all(&app, &mut workers).await?;
-        let statuses = workers.iter().map(|worker| worker.status.clone()).collect();
-        Ok((workers, StreamsHandle::new(app, statuses, control)))
+        .boxed()
     }
 }
 
