@@ -15,8 +15,10 @@
 //! - `EndTxn { n }` comes out only after every output, changelog record and offset of n was acknowledged inside the transaction.
 //! - At most one transaction is between `Prepare` and its verdict. While it is, the next one may be *processed* but not *sent* (I7);
 //!   if n turns out not to be committed, both are dropped.
-//! - Every failure short of being fenced takes the same way back: fence, read the committed offsets, apply or drop. Being fenced means that
-//!   somebody else owns the transactional id now; the worker touches nothing any more.
+//! - Every failure takes the same way back: fence, read the committed offsets, apply or drop. A step answered with "fenced" does, too: the coordinator
+//!   bumps the epoch when it aborts a transaction that was open for too long, so the answer alone does not say that there is a newer instance. The
+//!   fence does: it asks for a new epoch *of the identity this worker has* (KIP-360), which is refused only when somebody else took the
+//!   transactional id. Then the worker touches nothing any more.
 //!
 //! Look next at `worker.rs`, which carries the commands out.
 
@@ -72,7 +74,7 @@ impl Default for CommitPolicy {
 /// Why a step did not succeed: did it happen?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// A newer producer owns the transactional id.
+    /// The log has a newer epoch than ours: the coordinator gave our transaction up, or a newer producer owns the transactional id.
     Fenced(String),
     /// Surely not done.
     NotDone(String),
@@ -159,8 +161,13 @@ pub enum Command {
     },
     /// Drop frozen and open changes and queued batches; rewind the inputs to the last committed positions.
     DropEverything,
-    /// Take the transactional id anew, which aborts what is open under it; then [`Event::FenceDone`].
-    Fence,
+    /// Ask for a new epoch of the identity we have, which aborts what is open under it; then [`Event::FenceDone`]. A refusal is
+    /// [`Failure::Fenced`] and ends the worker.
+    Fence {
+        /// An earlier request for it had no answer and may have been carried out: then the refusal may be our own doing, and says nothing
+        /// about a newer instance.
+        in_doubt: bool,
+    },
     /// Read the committed offsets (stable ones) and compare them with those of `txn`; then [`Event::Resolved`].
     ReadCommitted {
         /// The transaction whose fate is unknown; `None` when no offsets had been sent for any.
@@ -210,6 +217,8 @@ enum Phase {
     },
     Fencing {
         unknown: Option<TxnSeq>,
+        /// See [`Command::Fence`].
+        in_doubt: bool,
     },
     Resolving {
         unknown: Option<TxnSeq>,
@@ -327,7 +336,7 @@ impl CommitMachine {
             }
             Event::Failed(failure) => self.failed(&failure, &mut commands),
             Event::FenceDone => {
-                let Phase::Fencing { unknown } = self.phase else {
+                let Phase::Fencing { unknown, .. } = self.phase else {
                     unreachable!("fenced while {:?}", self.phase)
                 };
                 self.phase = Phase::Resolving { unknown };
@@ -346,12 +355,8 @@ impl CommitMachine {
     }
 
     fn failed(&mut self, failure: &Failure, commands: &mut VecDeque<Command>) {
-        if let Failure::Fenced(reason) = failure {
-            // Not ours any more: whatever we did next could hurt the instance that took over.
-            self.stop(StopReason::Fenced(reason.clone()), commands);
-            return;
-        }
         self.last_failure = failure.reason().to_owned();
+        let mut fence_in_doubt = false;
         let unknown = match self.phase {
             // Before `EndTxn` was sent nothing can be committed; behind the fence the open transaction is aborted.
             Phase::Streaming | Phase::Sending { .. } => None,
@@ -359,7 +364,16 @@ impl CommitMachine {
             Phase::CommittingOffsets { txn } => (!self.policy.exactly_once).then_some(txn),
             Phase::Ending { txn } => Some(txn),
             // A fence or a read that failed is repeated with the same question.
-            Phase::Fencing { unknown } | Phase::Resolving { unknown } => unknown,
+            Phase::Fencing { unknown, in_doubt } => {
+                if let Failure::Fenced(reason) = failure {
+                    // Not ours any more: whatever we did next could hurt the instance that took over.
+                    self.stop(StopReason::Fenced(reason.clone()), commands);
+                    return;
+                }
+                fence_in_doubt = in_doubt || matches!(failure, Failure::Unknown(_));
+                unknown
+            }
+            Phase::Resolving { unknown } => unknown,
             Phase::Idle | Phase::Preparing { .. } | Phase::Stopped => {
                 unreachable!(
                     "a failure without a step in flight: {failure:?} while {:?}",
@@ -367,11 +381,11 @@ impl CommitMachine {
                 )
             }
         };
-        self.recover(unknown, commands);
+        self.recover(unknown, fence_in_doubt, commands);
     }
 
-    /// Starts the one way back; also used by the worker for failures outside the protocol (a fetch below the log start is not one).
-    fn recover(&mut self, unknown: Option<TxnSeq>, commands: &mut VecDeque<Command>) {
+    /// Starts the one way back.
+    fn recover(&mut self, unknown: Option<TxnSeq>, in_doubt: bool, commands: &mut VecDeque<Command>) {
         self.recoveries += 1;
         if self.recoveries > self.policy.recoveries_max {
             let reason = StopReason::TooManyRecoveries {
@@ -381,8 +395,8 @@ impl CommitMachine {
             self.stop(reason, commands);
             return;
         }
-        self.phase = Phase::Fencing { unknown };
-        commands.push_back(Command::Fence);
+        self.phase = Phase::Fencing { unknown, in_doubt };
+        commands.push_back(Command::Fence { in_doubt });
     }
 
     fn resolved(&mut self, verdict: Verdict, commands: &mut VecDeque<Command>) {

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const FENCE: Command = Command::Fence { in_doubt: false };
+
 fn machine() -> CommitMachine {
     CommitMachine::new(CommitPolicy::default(), TxnSeq(1))
 }
@@ -112,7 +114,7 @@ fn an_unknown_outcome_is_fenced_and_read_then_applied_when_committed() {
     machine.handle(Event::Worked { bytes: 7 }, 103);
     assert_eq!(
         one(machine.handle(Event::Failed(Failure::Unknown("timed out".into())), 104)),
-        Command::Fence
+        FENCE
     );
     assert!(!machine.may_process(), "frozen while the outcome is unknown");
     assert_eq!(
@@ -140,18 +142,69 @@ fn an_unknown_outcome_that_did_not_happen_drops_both_transactions() {
 }
 
 #[test]
-fn a_fenced_worker_drops_what_it_has_and_touches_the_log_no_more() {
+fn a_worker_whose_own_identity_is_refused_drops_what_it_has_and_touches_the_log_no_more() {
     let mut machine = machine();
     to_ending(&mut machine, TxnSeq(1));
-    let commands = machine.handle(Event::Failed(Failure::Fenced("epoch 3 < 4".into())), 104);
+    machine.handle(Event::Failed(Failure::Fenced("epoch 3 < 4".into())), 104);
+    let commands = machine.handle(Event::Failed(Failure::Fenced("epoch 3 < 5".into())), 105);
     assert_eq!(
         commands,
         [
             Command::DropEverything,
-            Command::Stop(StopReason::Fenced("epoch 3 < 4".into()))
+            Command::Stop(StopReason::Fenced("epoch 3 < 5".into()))
         ]
     );
     assert!(!machine.may_process());
+}
+
+#[test]
+fn a_step_answered_with_fenced_is_first_taken_for_a_transaction_that_timed_out() {
+    let steps: [&[Event]; 3] = [
+        &[],
+        &[Event::Produced],
+        &[Event::Produced, Event::OffsetsCommitted],
+    ];
+    for done in steps {
+        let mut machine = machine();
+        machine.handle(Event::Worked { bytes: 10 }, 0);
+        machine.handle(Event::Tick, 100);
+        machine.handle(Event::Prepared { txn: TxnSeq(1) }, 100);
+        for event in done {
+            machine.handle(event.clone(), 101);
+        }
+        let fenced = Event::Failed(Failure::Fenced("the epoch was bumped".into()));
+        assert_eq!(one(machine.handle(fenced, 102)), FENCE, "after {done:?}");
+        machine.handle(Event::FenceDone, 103);
+        assert_eq!(
+            one(machine.handle(Event::Resolved(Verdict::NotCommitted), 104)),
+            Command::DropEverything,
+            "after {done:?}"
+        );
+        assert!(machine.may_process(), "after {done:?}");
+    }
+}
+
+#[test]
+fn a_fence_without_an_answer_may_have_been_carried_out() {
+    let mut machine = machine();
+    to_ending(&mut machine, TxnSeq(1));
+    let lost = || Event::Failed(Failure::Unknown("no answer".into()));
+    let refused = || Event::Failed(Failure::NotDone("not now".into()));
+    let in_doubt = Command::Fence { in_doubt: true };
+    assert_eq!(one(machine.handle(lost(), 104)), FENCE);
+    assert_eq!(one(machine.handle(refused(), 105)), FENCE);
+    assert_eq!(one(machine.handle(lost(), 106)), in_doubt);
+    assert_eq!(
+        one(machine.handle(refused(), 107)),
+        in_doubt,
+        "the doubt stays until a fence is answered"
+    );
+    machine.handle(Event::FenceDone, 108);
+    assert_eq!(
+        one(machine.handle(lost(), 109)),
+        FENCE,
+        "a read that was lost bumps no epoch"
+    );
 }
 
 #[test]
@@ -181,11 +234,11 @@ fn recoveries_without_a_commit_are_bounded() {
     to_ending(&mut machine, TxnSeq(1));
     assert_eq!(
         one(machine.handle(Event::Failed(Failure::NotDone("down".into())), 1)),
-        Command::Fence
+        FENCE
     );
     assert_eq!(
         one(machine.handle(Event::Failed(Failure::NotDone("down".into())), 2)),
-        Command::Fence
+        FENCE
     );
     let commands = machine.handle(Event::Failed(Failure::NotDone("down".into())), 3);
     assert_eq!(
@@ -310,7 +363,7 @@ proptest! {
                         }
                         answer(Event::Ended)
                     }
-                    Command::Fence => {
+                    Command::Fence { .. } => {
                         if happens {
                             sent = false;
                         }
@@ -328,7 +381,7 @@ proptest! {
                     Command::Stop(reason) => panic!("stopped: {reason}"),
                 };
                 let next = machine.handle(event, now);
-                let stuck = next.front() == Some(&Command::Fence) && !matches!(luck, Luck::Works);
+                let stuck = matches!(next.front(), Some(Command::Fence { .. })) && !matches!(luck, Luck::Works);
                 todo.extend(next);
                 if stuck {
                     break; // the same luck would repeat the fence for ever; the next round tries again

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use millpond_log::record::Compression;
 
+use super::error::RuntimeError;
 use crate::config::ProcessingConfig;
 use crate::state::StateLimits;
 
@@ -31,9 +32,11 @@ pub struct StreamsConfig {
     pub fetch_max_wait: Duration,
     /// A request without an answer for this long has an unknown outcome.
     pub request_timeout: Duration,
-    /// Repeating of a request stops after this long.
+    /// A step of a commit (batches to be sent, offsets, the end of the transaction) is given up this long after its first attempt, and the
+    /// worker finds out what is committed. With exactly-once it must be below `transaction_timeout`: the coordinator would abort the
+    /// transaction while the worker still tries to send it.
     pub delivery_timeout: Duration,
-    /// The coordinator aborts a transaction that stays open longer.
+    /// The coordinator aborts a transaction that stays open longer. The work in it is done again from the last commit.
     pub transaction_timeout: Duration,
     /// A worker stops after this many recoveries of its commits without a commit between them.
     pub recoveries_max: u32,
@@ -60,7 +63,7 @@ impl Default for StreamsConfig {
             run_bytes: 1 << 20,
             fetch_max_wait: Duration::from_millis(500),
             request_timeout: Duration::from_secs(30),
-            delivery_timeout: Duration::from_secs(120),
+            delivery_timeout: Duration::from_secs(45),
             transaction_timeout: Duration::from_secs(60),
             recoveries_max: 8,
             restart: RestartPolicy::Stop,
@@ -68,6 +71,31 @@ impl Default for StreamsConfig {
             state: StateLimits::default(),
             processing: ProcessingConfig::default(),
         }
+    }
+}
+
+impl StreamsConfig {
+    /// Refuses settings that cannot work together, each by its name.
+    pub(super) fn validate(&self) -> Result<(), RuntimeError> {
+        let unusable = |setting, message: String| Err(RuntimeError::Config { setting, message });
+        if self.workers == 0 {
+            return unusable("workers", "must be at least 1".to_owned());
+        }
+        let (delivery, transaction) = (self.delivery_timeout, self.transaction_timeout);
+        if self.exactly_once && delivery >= transaction {
+            let message = format!(
+                "{delivery:?} is not below transaction_timeout ({transaction:?}): the coordinator would abort a transaction that is still being sent"
+            );
+            return unusable("delivery_timeout", message);
+        }
+        if self.exactly_once && self.commit_interval >= transaction {
+            let message = format!(
+                "{:?} is not below transaction_timeout ({transaction:?}): the coordinator would abort every transaction before it is due",
+                self.commit_interval
+            );
+            return unusable("commit_interval", message);
+        }
+        Ok(())
     }
 }
 
@@ -85,3 +113,7 @@ pub enum RestartPolicy {
         pause: Duration,
     },
 }
+
+#[cfg(test)]
+#[path = "config_test.rs"]
+mod config_test;

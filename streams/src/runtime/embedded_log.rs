@@ -65,8 +65,10 @@ impl LogClient for EmbeddedLog {
         &self,
         id: Option<TransactionalId>,
         timeout: Duration,
+        own: Option<ProducerIdentity>,
     ) -> Result<ProducerIdentity, LogError> {
-        Ok(self.broker.init_producer_id(id, timeout, None).await?)
+        let expected = own.map(|own| (own.producer_id, own.producer_epoch));
+        Ok(self.broker.init_producer_id(id, timeout, expected).await?)
     }
 
     async fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> Result<(), LogError> {

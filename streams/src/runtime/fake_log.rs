@@ -47,6 +47,8 @@ struct Partition {
 #[derive(Debug)]
 struct Producer {
     identity: ProducerIdentity,
+    /// Who ended the last transaction, until somebody takes the id: that one may still ask for a new epoch (KIP-360).
+    ended_as: Option<ProducerIdentity>,
     partitions: BTreeSet<TopicPartition>,
     offsets: Vec<(GroupId, TopicPartition, OffsetAndMetadata)>,
 }
@@ -59,6 +61,7 @@ struct Inner {
     offsets: BTreeMap<(GroupId, TopicPartition), OffsetAndMetadata>,
     next_producer: i64,
     luck: Vec<EndTxnLuck>,
+    lose_next_init: bool,
     end_txns: u64,
 }
 
@@ -128,6 +131,23 @@ impl FakeLog {
     pub(crate) fn set_luck(&self, mut luck: Vec<EndTxnLuck>) {
         luck.reverse();
         self.inner.lock().luck = luck;
+    }
+
+    /// The coordinator's timeout: aborts what is open under every transactional id and bumps the epochs.
+    pub(crate) fn expire_transactions(&self) {
+        let mut inner = self.inner.lock();
+        let open = inner
+            .producers
+            .iter()
+            .filter(|(_, producer)| !producer.partitions.is_empty() || !producer.offsets.is_empty());
+        for id in open.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            inner.finish(&id, TxnResult::Abort);
+        }
+    }
+
+    /// The next answer to `init_producer_id` is lost after it happened.
+    pub(crate) fn lose_next_init(&self) {
+        self.inner.lock().lose_next_init = true;
     }
 
     pub(crate) fn end_txns(&self) -> u64 {
@@ -213,6 +233,7 @@ impl Inner {
         let offsets = std::mem::take(&mut producer.offsets);
         let next = identity.producer_epoch.next().expect("tests are short");
         producer.identity.producer_epoch = next;
+        producer.ended_as = Some(identity);
         let answer = producer.identity;
         let marker = match result {
             TxnResult::Commit => ControlRecord::Commit { coordinator_epoch: 0 },
@@ -307,6 +328,7 @@ impl LogClient for FakeLog {
         &self,
         id: Option<TransactionalId>,
         _timeout: Duration,
+        own: Option<ProducerIdentity>,
     ) -> Result<ProducerIdentity, LogError> {
         let mut inner = self.inner.lock();
         inner.next_producer += 1;
@@ -315,11 +337,21 @@ impl LogClient for FakeLog {
             producer_epoch: ProducerEpoch::ZERO,
         };
         let Some(id) = id else { return Ok(fresh) };
-        if inner.producers.contains_key(&id) {
-            return Ok(inner.finish(&id, TxnResult::Abort));
+        if let Some(known) = inner.producers.get(&id) {
+            if own.is_some_and(|own| own != known.identity && Some(own) != known.ended_as) {
+                return Err(LogError::Fenced(format!("{id} has a newer producer")));
+            }
+            let identity = inner.finish(&id, TxnResult::Abort);
+            let producer = inner.producers.get_mut(&id).expect("found just above");
+            producer.ended_as = None;
+            if std::mem::take(&mut inner.lose_next_init) {
+                return Err(LogError::Unknown("the answer was lost".into()));
+            }
+            return Ok(identity);
         }
         let producer = Producer {
             identity: fresh,
+            ended_as: None,
             partitions: BTreeSet::new(),
             offsets: Vec::new(),
         };

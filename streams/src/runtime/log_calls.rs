@@ -22,7 +22,7 @@ use super::record_collector::Round;
 pub(crate) struct RetryPolicy {
     /// One request without an answer for this long has an unknown outcome.
     pub(crate) request_timeout: Duration,
-    /// Repeating stops this long after the first attempt.
+    /// A step of the commit ends this long after its first attempt.
     pub(crate) delivery_timeout: Duration,
     pub(crate) transaction_timeout: Duration,
 }
@@ -39,20 +39,27 @@ pub(crate) struct LogCalls {
 }
 
 impl LogCalls {
-    /// Waits for an answer, but not for ever.
+    /// Waits for an answer, but not for ever: no longer than the rest of the time for the step that began at `started`, or the last of many
+    /// attempts would take a step beyond its time.
     async fn answered<T>(
         &self,
         what: &str,
+        started: Duration,
         request: impl Future<Output = Result<T, LogError>>,
     ) -> Result<T, LogError> {
-        let timeout = self.clock.sleep(self.retry.request_timeout);
-        match select(std::pin::pin!(request), timeout).await {
+        let patience = self.time_left(started).min(self.retry.request_timeout);
+        match select(std::pin::pin!(request), self.clock.sleep(patience)).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => Err(LogError::Unknown(format!(
-                "{what} had no answer within {:?}",
-                self.retry.request_timeout
+                "{what} had no answer within {patience:?}"
             ))),
         }
+    }
+
+    /// What is left of the time for a step that began at `started`.
+    fn time_left(&self, started: Duration) -> Duration {
+        let spent = self.clock.monotonic().saturating_sub(started);
+        self.retry.delivery_timeout.saturating_sub(spent)
     }
 
     /// Repeats while `again` allows it and time is left.
@@ -65,17 +72,25 @@ impl LogCalls {
         let started = self.clock.monotonic();
         let mut pause = BACKOFF_MIN;
         loop {
-            let error = match self.answered(what, request()).await {
+            let error = match self.answered(what, started, request()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if !again(&error) || self.clock.monotonic() - started >= self.retry.delivery_timeout {
+            if !again(&error) || !self.paused(started, &mut pause).await {
                 return Err(error);
             }
             tracing::debug!(what, %error, "repeating a request");
-            self.clock.sleep(pause).await;
-            pause = (pause * 2).min(BACKOFF_MAX);
         }
+    }
+
+    /// Waits before a repetition, longer each time. `false`: there is no time left for one.
+    async fn paused(&self, started: Duration, pause: &mut Duration) -> bool {
+        if self.time_left(started) <= *pause {
+            return false;
+        }
+        self.clock.sleep(*pause).await;
+        *pause = (*pause * 2).min(BACKOFF_MAX);
+        true
     }
 
     /// Sends the rounds one after another. Returns per partition the offset after its last record.
@@ -96,7 +111,7 @@ impl LogCalls {
                     partitions: left.iter().map(|(partition, _)| partition.clone()).collect(),
                 };
                 let answers = self
-                    .answered("produce", async { Ok(self.log.produce(request).await) })
+                    .answered("produce", started, async { Ok(self.log.produce(request).await) })
                     .await;
                 let mut last_error = None;
                 match answers {
@@ -124,11 +139,9 @@ impl LogCalls {
                     Err(error) => last_error = Some(error),
                 }
                 let Some(error) = last_error else { break };
-                if self.clock.monotonic() - started >= self.retry.delivery_timeout {
+                if !self.paused(started, &mut pause).await {
                     return Err(error);
                 }
-                self.clock.sleep(pause).await;
-                pause = (pause * 2).min(BACKOFF_MAX);
             }
         }
         Ok(ends)
@@ -169,15 +182,60 @@ impl LogCalls {
         .await
     }
 
+    /// Takes a producer id; with a transactional id from whoever has it.
     pub(crate) async fn init_producer_id(
         self,
         id: Option<TransactionalId>,
     ) -> Result<ProducerIdentity, LogError> {
         let timeout = self.retry.transaction_timeout;
         self.repeated("fencing of the transactional id", LogError::may_repeat, || {
-            self.log.init_producer_id(id.clone(), timeout)
+            self.log.init_producer_id(id.clone(), timeout, None)
         })
         .await
+    }
+
+    /// Asks for a new epoch of the identity `own` (KIP-360), which aborts what is open under it. `Fenced`: somebody else took the
+    /// transactional id.
+    ///
+    /// A request that had no answer may have been carried out, and then the next one is refused although nobody else is there: the epoch it
+    /// names is not the newest any more. From then on (`in_doubt` when that was in an earlier call) a refusal is answered by taking the
+    /// transactional id from whoever has it. That is no guess about the transaction, whose outcome is read from the committed offsets
+    /// behind either fence; it only costs a newer instance its life, should one have started in the same moment.
+    pub(crate) async fn fence(
+        self,
+        id: TransactionalId,
+        own: ProducerIdentity,
+        mut in_doubt: bool,
+    ) -> Result<ProducerIdentity, LogError> {
+        let what = "fencing of the transactional id";
+        let timeout = self.retry.transaction_timeout;
+        let started = self.clock.monotonic();
+        let mut pause = BACKOFF_MIN;
+        let mut claim = Some(own);
+        loop {
+            let request = self.log.init_producer_id(Some(id.clone()), timeout, claim);
+            let error = match self.answered(what, started, request).await {
+                Ok(identity) => return Ok(identity),
+                Err(error) => error,
+            };
+            match &error {
+                LogError::Fenced(_) if in_doubt && claim.is_some() => {
+                    claim = None;
+                    continue;
+                }
+                LogError::Unknown(_) => in_doubt = true,
+                LogError::Retriable(_) => {}
+                _ => return Err(error),
+            }
+            if !self.paused(started, &mut pause).await {
+                // The doubt must reach the next call, whatever the last answer was.
+                return Err(match in_doubt {
+                    true => LogError::Unknown(error.to_string()),
+                    false => error,
+                });
+            }
+            tracing::debug!(what, %error, "repeating a request");
+        }
     }
 
     pub(crate) async fn committed(

@@ -24,7 +24,7 @@ pub enum LogError {
     /// Perhaps done: no answer came. Idempotent requests may be repeated; the end of a transaction may not.
     #[error("{0} (outcome unknown)")]
     Unknown(String),
-    /// A newer producer owns the transactional id.
+    /// The producer's epoch is not the newest: a newer producer owns the transactional id, or the coordinator aborted its transaction.
     #[error("{0}")]
     Fenced(String),
     /// Surely not done, and repeating does not help.
@@ -69,11 +69,13 @@ pub trait LogClient: Send + Sync + std::fmt::Debug {
     /// Appends batches; one result per partition, in request order. Repeating it with the same sequences is safe.
     async fn produce(&self, request: ProduceRequest) -> Vec<Result<ProduceAck, LogError>>;
 
-    /// Takes a producer id. With a transactional id it fences older holders and aborts what they left open.
+    /// Takes a producer id. With a transactional id it fences older holders and aborts what they left open. With `own` it asks for a new
+    /// epoch of that identity, and is [`LogError::Fenced`] when somebody else took the transactional id since (KIP-360).
     async fn init_producer_id(
         &self,
         id: Option<TransactionalId>,
         timeout: Duration,
+        own: Option<ProducerIdentity>,
     ) -> Result<ProducerIdentity, LogError>;
 
     /// Puts offsets into the open transaction.

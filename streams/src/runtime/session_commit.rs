@@ -68,7 +68,7 @@ impl Session<'_> {
             Command::EndTxn { .. } => self.send_end(),
             Command::Apply { txn } => self.apply(txn)?,
             Command::DropEverything => self.drop_everything()?,
-            Command::Fence => self.send_fence(),
+            Command::Fence { in_doubt } => self.send_fence(in_doubt),
             Command::ReadCommitted { txn } => {
                 self.app.faults.point("S4");
                 match txn {
@@ -234,7 +234,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn send_fence(&mut self) {
+    fn send_fence(&mut self, in_doubt: bool) {
         WorkerMetrics::add(&self.status.metrics.recoveries, 1);
         tracing::warn!(application = %self.app.id, worker = self.worker, "outcome of a commit is unknown or failed; fencing, then reading what is committed");
         if self.app.faults.sabotaged(Sabotage::SkipFencing) {
@@ -243,13 +243,14 @@ impl Session<'_> {
             self.fly(async move { Landed::Fenced(Ok(identity)) });
             return;
         }
-        let id = self
-            .app
-            .config
-            .exactly_once
-            .then(|| self.app.transactional_id(self.worker));
         let calls = self.app.calls.clone();
-        self.fly(async move { Landed::Fenced(calls.init_producer_id(id).await) });
+        if !self.app.config.exactly_once {
+            self.fly(async move { Landed::Fenced(calls.init_producer_id(None).await) });
+            return;
+        }
+        let id = self.app.transactional_id(self.worker);
+        let own = self.identity;
+        self.fly(async move { Landed::Fenced(calls.fence(id, own, in_doubt).await) });
     }
 
     fn read_committed(&mut self) {

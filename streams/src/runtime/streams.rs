@@ -174,9 +174,7 @@ impl StreamsLauncher {
                 .log
                 .ok_or_else(|| needed("log", "is not set; call `embedded` or `log_client`"))?;
             let state_dir = self.state_dir.ok_or_else(|| needed("state_dir", "is not set"))?;
-            if self.config.workers == 0 {
-                return Err(needed("workers", "must be at least 1"));
-            }
+            self.config.validate()?;
             let hosts = match self.hosts {
                 Some(hosts) => hosts,
                 None => Arc::new(RocksHosts::process_wide()),

@@ -116,6 +116,7 @@ async fn input_alone_makes_a_transaction_full() {
     }
     let config = StreamsConfig {
         commit_interval: Duration::from_secs(3600),
+        transaction_timeout: Duration::from_secs(7200),
         run_bytes: 300,
         uncommitted_bytes_max: 600,
         ..StreamsConfig::default()
@@ -283,6 +284,45 @@ async fn a_lost_commit_answer_is_resolved_whether_or_not_it_happened() {
             "state was kept, not rebuilt"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_timed_out_is_done_again() {
+    let mut recoveries = 0;
+    for after_ms in (98..108).chain(198..212) {
+        let world = World::new();
+        let running = world.start(1).await;
+        world.log.send("lines", 0, &[("", "a b a", 1), ("", "c", 2)]);
+        world.clock.sleep(Duration::from_millis(after_ms)).await;
+        world.log.expire_transactions();
+        world.log.send("lines", 1, &[("", "a d", 3)]);
+        running
+            .handle
+            .wait_until_caught_up()
+            .await
+            .expect("it goes on under a new epoch");
+        let expected = counts([("a", 3), ("b", 1), ("c", 1), ("d", 1)]);
+        assert_eq!(world.counts(), expected, "expired after {after_ms} ms");
+        let metrics = running.handle.metrics();
+        assert_eq!(metrics.restarts, 0, "expired after {after_ms} ms");
+        recoveries += metrics.recoveries;
+    }
+    assert!(recoveries >= 2, "the timeout hit {recoveries} open transactions");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fence_whose_answer_is_lost_is_not_taken_for_a_newer_instance() {
+    let world = World::new();
+    world.log.set_luck(vec![EndTxnLuck::LostBefore]);
+    let running = world.start(1).await;
+    world.log.lose_next_init();
+    world.log.send("lines", 0, &[("", "a b a", 1)]);
+    running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect("the worker takes its own id back");
+    assert_eq!(world.counts(), counts([("a", 2), ("b", 1)]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! A log whose `end_txn` is in the hands of a test; everything else goes to the broker as it is.
+//! A log whose `end_txn` is in the hands of a test, and which a test can hold up; everything else goes to the broker as it is.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use millpond_log::broker::{
 use millpond_log::types::{GroupId, Offset, TopicName, TopicPartition, TransactionalId};
 use millpond_streams::runtime::{EmbeddedLog, LogClient, LogError};
 
-/// Decides what becomes of the end of a transaction.
+/// Decides what becomes of the end of a transaction, and how long other steps take.
 #[async_trait]
 pub(crate) trait EndTxn: Send + Sync + std::fmt::Debug {
     async fn end_txn(
@@ -21,6 +21,12 @@ pub(crate) trait EndTxn: Send + Sync + std::fmt::Debug {
         identity: ProducerIdentity,
         result: TxnResult,
     ) -> Result<ProducerIdentity, LogError>;
+
+    /// Awaited after batches were taken, before that is answered.
+    async fn after_produce(&self) {}
+
+    /// Awaited before offsets are handed to the coordinator.
+    async fn before_offsets(&self) {}
 }
 
 /// See the head of this file.
@@ -54,16 +60,20 @@ impl<H: EndTxn> LogClient for HookedLog<H> {
         self.log.fetch(request).await
     }
     async fn produce(&self, request: ProduceRequest) -> Vec<Result<ProduceAck, LogError>> {
-        self.log.produce(request).await
+        let answers = self.log.produce(request).await;
+        self.hook.after_produce().await;
+        answers
     }
     async fn init_producer_id(
         &self,
         id: Option<TransactionalId>,
         timeout: Duration,
+        own: Option<ProducerIdentity>,
     ) -> Result<ProducerIdentity, LogError> {
-        self.log.init_producer_id(id, timeout).await
+        self.log.init_producer_id(id, timeout, own).await
     }
     async fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> Result<(), LogError> {
+        self.hook.before_offsets().await;
         self.log.txn_offset_commit(commit).await
     }
     async fn offset_commit(

@@ -66,18 +66,7 @@ impl Node {
 
     /// Sends lines round robin over the partitions and waits until they are durable.
     pub(crate) async fn send(&self, lines: impl IntoIterator<Item = String>) {
-        let producer = Producer::new(&self.broker, ProducerOptions::default())
-            .await
-            .expect("a producer");
-        for (index, line) in lines.into_iter().enumerate() {
-            let partition = i32::try_from(index % 4).expect("small");
-            let record = ProducerRecord::new(&topic("lines"))
-                .value(line)
-                .partition(partition)
-                .timestamp(index as i64);
-            drop(producer.send(record).await.expect("accepted"));
-        }
-        producer.close().await.expect("durable");
+        send_lines(&self.broker, lines).await;
     }
 
     /// All committed records of a topic, partition by partition.
@@ -89,6 +78,22 @@ impl Node {
     pub(crate) async fn counts(&self) -> BTreeMap<String, u64> {
         last_counts(&self.read("counts").await)
     }
+}
+
+/// Sends lines round robin over the four partitions of "lines" and waits until they are durable.
+pub(crate) async fn send_lines(broker: &Broker, lines: impl IntoIterator<Item = String>) {
+    let producer = Producer::new(broker, ProducerOptions::default())
+        .await
+        .expect("a producer");
+    for (index, line) in lines.into_iter().enumerate() {
+        let partition = i32::try_from(index % 4).expect("small");
+        let record = ProducerRecord::new(&topic("lines"))
+            .value(line)
+            .partition(partition)
+            .timestamp(index as i64);
+        drop(producer.send(record).await.expect("accepted"));
+    }
+    producer.close().await.expect("durable");
 }
 
 pub(crate) fn topic(name: &str) -> TopicName {

@@ -11,6 +11,7 @@ mod hooked_log;
 mod oracle;
 mod planted;
 mod seeds;
+mod stalls;
 #[path = "../it/support.rs"]
 #[allow(
     dead_code,
