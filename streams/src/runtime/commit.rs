@@ -15,7 +15,8 @@
 //! - `EndTxn { n }` comes out only after every output, changelog record and offset of n was acknowledged inside the transaction.
 //! - At most one transaction is between `Prepare` and its verdict. While it is, the next one may be *processed* but not *sent* (I7);
 //!   if n turns out not to be committed, both are dropped.
-//! - Every failure takes the same way back: fence, read the committed offsets, apply or drop. A step answered with "fenced" does, too: the coordinator
+//! - Every failure takes the same way back: fence, read the committed offsets, apply or drop; only what the log will never take ends the worker at
+//!   once, because the work done again would be the same. A step answered with "fenced" does, too: the coordinator
 //!   bumps the epoch when it aborts a transaction that was open for too long, so the answer alone does not say that there is a newer instance. The
 //!   fence does: it asks for a new epoch *of the identity this worker has* (KIP-360), which is refused only when somebody else took the
 //!   transactional id. Then the worker touches nothing any more.
@@ -80,12 +81,19 @@ pub enum Failure {
     NotDone(String),
     /// Perhaps done: no answer came.
     Unknown(String),
+    /// Surely not done, and doing the same work again would end the same way.
+    Rejected(String),
 }
 
 impl Failure {
-    fn reason(&self) -> &str {
+    /// The sentence that came with it.
+    #[must_use]
+    pub fn reason(&self) -> &str {
         match self {
-            Failure::Fenced(reason) | Failure::NotDone(reason) | Failure::Unknown(reason) => reason,
+            Failure::Fenced(reason)
+            | Failure::NotDone(reason)
+            | Failure::Unknown(reason)
+            | Failure::Rejected(reason) => reason,
         }
     }
 }
@@ -186,6 +194,9 @@ pub enum StopReason {
     /// The committed offsets are not what this worker wrote.
     #[error("committed offsets were changed by somebody else: {0}")]
     ForeignOffsets(String),
+    /// The log will never take what the operators made of the input.
+    #[error("{0}")]
+    Rejected(String),
     /// Recovery was tried often enough.
     #[error("gave up after {attempts} recoveries without a commit: {last}")]
     TooManyRecoveries {
@@ -355,6 +366,10 @@ impl CommitMachine {
     }
 
     fn failed(&mut self, failure: &Failure, commands: &mut VecDeque<Command>) {
+        if let Failure::Rejected(reason) = failure {
+            self.stop(StopReason::Rejected(reason.clone()), commands);
+            return;
+        }
         self.last_failure = failure.reason().to_owned();
         let mut fence_in_doubt = false;
         let unknown = match self.phase {

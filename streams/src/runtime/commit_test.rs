@@ -208,6 +208,22 @@ fn a_fence_without_an_answer_may_have_been_carried_out() {
 }
 
 #[test]
+fn what_the_log_will_never_take_stops_the_worker_without_a_recovery() {
+    let mut machine = machine();
+    machine.handle(Event::Worked { bytes: 10 }, 0);
+    machine.handle(Event::Tick, 100);
+    machine.handle(Event::Prepared { txn: TxnSeq(1) }, 100);
+    let commands = machine.handle(Event::Failed(Failure::Rejected("too large".into())), 101);
+    assert_eq!(
+        commands,
+        [
+            Command::DropEverything,
+            Command::Stop(StopReason::Rejected("too large".into()))
+        ]
+    );
+}
+
+#[test]
 fn foreign_offsets_stop_the_worker_by_name() {
     let mut machine = machine();
     to_ending(&mut machine, TxnSeq(1));

@@ -36,6 +36,10 @@ impl From<BrokerError> for LogError {
         match error.code() {
             ErrorCode::OffsetOutOfRange => return LogError::OffsetOutOfRange(text),
             ErrorCode::UnknownTopicOrPartition => return LogError::UnknownTopic(text),
+            ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => return LogError::TooLarge(text),
+            ErrorCode::InvalidRecord | ErrorCode::InvalidTimestamp | ErrorCode::OffsetMetadataTooLarge => {
+                return LogError::Rejected(text);
+            }
             _ => {}
         }
         match error.kind() {

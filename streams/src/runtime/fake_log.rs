@@ -85,6 +85,22 @@ impl FakeLog {
         self.inner.lock().add_topic(name, partitions, BTreeMap::new());
     }
 
+    /// Limits the batches of a topic.
+    pub(crate) fn set_max_message_bytes(&self, topic: &str, bytes: usize) {
+        let mut inner = self.inner.lock();
+        let topic = inner.topics.get_mut(topic).expect("the topic exists");
+        topic.1.insert("max.message.bytes".to_owned(), bytes.to_string());
+    }
+
+    /// Whether a transaction is open on any partition: it would hold back readers of committed data.
+    pub(crate) fn holds_readers_back(&self) -> bool {
+        self.inner
+            .lock()
+            .partitions
+            .values()
+            .any(|log| !log.open.is_empty())
+    }
+
     /// Appends plain records.
     pub(crate) fn send(&self, topic: &str, partition: i32, records: &[(&str, &str, i64)]) {
         let mut builder = BatchBuilder::new(BatchOptions::default());
@@ -308,6 +324,21 @@ impl LogClient for FakeLog {
                         producer.partitions.insert(partition.partition.clone());
                     }),
                 None => Ok(()),
+            };
+            let size = partition.batches.len();
+            let limit = inner
+                .topics
+                .get(&partition.partition.topic)
+                .and_then(|(_, configs)| {
+                    configs
+                        .get("max.message.bytes")
+                        .and_then(|bytes| bytes.parse().ok())
+                });
+            let allowed = match limit.filter(|limit| size > *limit) {
+                Some(limit) => Err(LogError::TooLarge(format!(
+                    "{size} bytes are above the limit of {limit}"
+                ))),
+                None => allowed,
             };
             answers.push(match allowed {
                 Ok(()) => match inner.append(&partition.partition, &partition.batches) {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use millpond_log::broker::{
-    Acks, OffsetAndMetadata, OffsetSpec, ProduceRequest, ProducerIdentity, TxnOffsetCommit, TxnResult,
+    Acks, OffsetAndMetadata, OffsetSpec, ProducePartition, ProduceRequest, ProducerIdentity, TxnOffsetCommit,
+    TxnResult,
 };
 use millpond_log::clock::Clock;
 use millpond_log::types::{GroupId, Offset, TopicPartition, TransactionalId};
@@ -130,6 +131,9 @@ impl LogCalls {
                                 Err(error) if error.may_repeat() => {
                                     again.push((partition, count));
                                     last_error = Some(error);
+                                }
+                                Err(LogError::TooLarge(text)) => {
+                                    return Err(LogError::TooLarge(too_large(&partition, count, &text)));
                                 }
                                 Err(error) => return Err(error),
                             }
@@ -258,4 +262,16 @@ impl LogCalls {
         })
         .await
     }
+}
+
+/// What is wrong with a batch above its topic's limit, and what helps. The limit itself is in `said`, the log's own sentence.
+fn too_large(batch: &ProducePartition, records: usize, said: &str) -> String {
+    let (topic, size) = (&batch.partition.topic, batch.batches.len());
+    let helps = match records {
+        1 => "make the record smaller",
+        _ => "lower the application's `batch_bytes`",
+    };
+    format!(
+        "topic {topic} does not take a batch of {size} bytes with {records} record(s), its `max.message.bytes` is lower ({said}); raise it or {helps}"
+    )
 }

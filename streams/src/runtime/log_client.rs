@@ -30,6 +30,12 @@ pub enum LogError {
     /// Surely not done, and repeating does not help.
     #[error("{0}")]
     Refused(String),
+    /// Surely not done, and the same records will never be taken: they are not what the topic allows.
+    #[error("{0}")]
+    Rejected(String),
+    /// As [`Rejected`](Self::Rejected): the batch is above the topic's `max.message.bytes`.
+    #[error("{0}")]
+    TooLarge(String),
     /// The asked offset is outside the partition.
     #[error("{0}")]
     OffsetOutOfRange(String),
@@ -45,6 +51,7 @@ impl LogError {
         match self {
             LogError::Fenced(text) => Failure::Fenced(text),
             LogError::Unknown(text) => Failure::Unknown(text),
+            LogError::Rejected(text) | LogError::TooLarge(text) => Failure::Rejected(text),
             LogError::Retriable(text)
             | LogError::Refused(text)
             | LogError::OffsetOutOfRange(text)

@@ -12,7 +12,7 @@ use millpond_log::broker::{OffsetAndMetadata, ProducerIdentity, TxnOffsetCommit,
 use millpond_log::faults::Sabotage;
 use millpond_log::types::{Offset, TopicPartition};
 
-use super::commit::{Command, CommittedOffset, Event, Failure, TxnSeq, Verdict, verdict};
+use super::commit::{Command, CommittedOffset, Event, StopReason, TxnSeq, Verdict, verdict};
 use super::error::RuntimeError;
 use super::log_client::LogError;
 use super::record_collector::{RecordCollector, Round, Sequences};
@@ -150,6 +150,7 @@ impl Session<'_> {
                 .sum();
             WorkerMetrics::add(&metrics.bytes_out, bytes as u64);
         }
+        self.maybe_open |= self.app.config.exactly_once && !rounds.is_empty();
         let id = self
             .app
             .config
@@ -178,6 +179,7 @@ impl Session<'_> {
             self.fly(async move { Landed::OffsetsCommitted(calls.offset_commit(group, offsets).await) });
             return;
         }
+        self.maybe_open = true;
         let commit = TxnOffsetCommit {
             transactional_id: self.app.transactional_id(self.worker),
             group,
@@ -300,13 +302,14 @@ impl Session<'_> {
             | Landed::Read(Err(error)) => Event::Failed(error.into_failure()),
         };
         if let Event::Failed(failure) = &event {
-            let (Failure::Fenced(reason) | Failure::NotDone(reason) | Failure::Unknown(reason)) = failure;
-            tracing::warn!(application = %self.app.id, worker = self.worker, reason, "commit step failed");
+            tracing::warn!(application = %self.app.id, worker = self.worker, reason = failure.reason(), "commit step failed");
         }
         self.dispatch(event)
     }
 
+    /// Takes the identity for what is sent from now on. Nothing is open under it: it came from the end of a transaction, or from a fence.
     fn become_producer(&mut self, identity: ProducerIdentity) {
+        self.maybe_open = false;
         if identity != self.identity {
             // Sequences count per epoch.
             self.sequences = Sequences::default();
@@ -338,10 +341,14 @@ impl Session<'_> {
     /// On the way out after an error or an abort: an open transaction is aborted, so that readers of committed data need not wait for its timeout.
     /// With our own epoch, never by a fence: a newer instance must not be hurt.
     pub(super) async fn leave(&mut self, ended: &Result<End, RuntimeError>) {
-        let drained = matches!(ended, Ok(End::Drained));
-        let fenced = matches!(ended, Err(RuntimeError::Commit(_)));
-        let sent = self.frozen.is_some() || !self.streamed.is_empty();
-        if drained || fenced || !sent || !self.app.config.exactly_once || self.flight.is_some() {
+        let ours = match ended {
+            Ok(End::Drained) => false,
+            // The protocol ended with nothing open under this identity, or the identity is not ours; only a rejected batch leaves the rest
+            // of its transaction behind.
+            Err(RuntimeError::Commit(reason)) => matches!(reason, StopReason::Rejected(_)),
+            _ => true,
+        };
+        if !ours || !self.maybe_open || self.flight.is_some() {
             return;
         }
         let id = self.app.transactional_id(self.worker);

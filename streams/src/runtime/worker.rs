@@ -90,6 +90,8 @@ pub(super) struct Session<'a> {
     pub(super) machine: CommitMachine,
     pub(super) identity: ProducerIdentity,
     pub(super) sequences: Sequences,
+    /// Something was sent under `identity` in a transaction, so the coordinator may hold one open.
+    pub(super) maybe_open: bool,
     /// Outputs of the transaction being filled.
     pub(super) collector: RecordCollector,
     /// Offsets after the records of the transaction being filled that were sent early.
@@ -162,7 +164,7 @@ impl Worker {
         let RestartPolicy::Restart { attempts_max, pause } = self.app.config.restart else {
             return false;
         };
-        // A newer instance owns the id, or state and inputs disagree: starting again would not help, or would hurt.
+        // A newer instance owns the id, state and inputs disagree, or a topic will never take the output: starting again would not help, or would hurt.
         let hopeless = matches!(
             error,
             RuntimeError::Commit(_) | RuntimeError::StateMismatch { .. }
@@ -244,6 +246,7 @@ impl Worker {
             machine: CommitMachine::new(policy, last_txn.map_or(TxnSeq(1), TxnSeq::next)),
             identity,
             sequences: Sequences::default(),
+            maybe_open: false,
             collector: RecordCollector::new(collector),
             streamed: BTreeMap::new(),
             frozen: None,

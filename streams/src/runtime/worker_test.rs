@@ -326,6 +326,36 @@ async fn a_fence_whose_answer_is_lost_is_not_taken_for_a_newer_instance() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_the_topic_will_never_take_fails_the_application_at_once() {
+    let world = World::new();
+    world.log.set_max_message_bytes("counts", 100);
+    let running = world.start(1).await;
+    world.log.send("lines", 0, &[("", "a b c d e f g", 1)]);
+    let error = running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect_err("100 bytes hold no batch of seven counts");
+    assert!(
+        matches!(error, RuntimeError::Commit(StopReason::Rejected(_))),
+        "{error:?}"
+    );
+    let text = error.to_string();
+    for part in [
+        "topic counts",
+        "7 record(s)",
+        "limit of 100",
+        "`max.message.bytes`",
+        "`batch_bytes`",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in {text:?}");
+    }
+    assert_eq!(running.handle.metrics().recoveries, 0, "trying again cannot help");
+    world.clock.sleep(Duration::from_millis(10)).await;
+    assert!(!world.log.holds_readers_back(), "its transaction was aborted");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_zombie_is_fenced_and_writes_nothing_more() {
     let world = World::new();
     world.log.send("lines", 0, &[("", "a", 1)]);
