@@ -62,6 +62,7 @@ struct Inner {
     next_producer: i64,
     luck: Vec<EndTxnLuck>,
     lose_next_init: bool,
+    silent_topic: Option<TopicName>,
     end_txns: u64,
 }
 
@@ -83,6 +84,11 @@ impl FakeLog {
     pub(crate) fn add_topic(&self, name: &str, partitions: i32) {
         let name = TopicName::new(name).expect("a valid name");
         self.inner.lock().add_topic(name, partitions, BTreeMap::new());
+    }
+
+    /// Fetches from this topic are never answered again.
+    pub(crate) fn silence(&self, topic: &str) {
+        self.inner.lock().silent_topic = Some(TopicName::new(topic).expect("a valid name"));
     }
 
     /// Limits the batches of a topic.
@@ -283,6 +289,16 @@ impl Inner {
 #[async_trait]
 impl LogClient for FakeLog {
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, LogError> {
+        let silent = self.inner.lock().silent_topic.clone();
+        let asks = |topic| {
+            request
+                .partitions
+                .iter()
+                .any(|asked| asked.partition.topic == topic)
+        };
+        if silent.is_some_and(asks) {
+            std::future::pending::<()>().await;
+        }
         let deadline = self.clock.monotonic() + request.max_wait;
         loop {
             let mut partitions = Vec::new();

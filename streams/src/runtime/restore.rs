@@ -198,6 +198,8 @@ async fn restore_store(
     };
     let mut data_end = None;
     while queue.position() < end {
+        // A log in this process may answer every fetch at once; who wants to end this must get a turn.
+        tokio::task::yield_now().await;
         fetch_changelog(app, &mut queue).await?;
         let run = queue
             .take(usize::MAX, None)

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use millpond_log::broker::ProducerIdentity;
 use millpond_log::types::{Offset, Timestamp, TopicPartition};
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ use super::restore::{log_error, open_task, state_error};
 use super::session_commit::{Flight, FrozenTxn};
 use super::session_fetch::{Fetch, Fetched};
 use super::task::Task;
-use super::worker_status::{Control, WorkerState, WorkerStatus};
+use super::worker_status::{Control, WorkerState, WorkerStatus, told_to_end};
 use crate::metrics::WorkerMetrics;
 use crate::state::TaskId;
 
@@ -74,6 +74,13 @@ impl Drop for Unwound {
 pub(super) enum End {
     Drained,
     Aborted,
+}
+
+/// What a session begins with.
+struct Opened {
+    identity: ProducerIdentity,
+    tasks: Vec<Task>,
+    first_txn: TxnSeq,
 }
 
 /// One life of a worker, from opening its tasks to the first error or the end.
@@ -178,14 +185,29 @@ impl Worker {
             return false;
         }
         tracing::warn!(application = %self.app.id, worker = self.index, %error, "worker starts again from its last commit");
-        self.app.calls.clock.sleep(pause).await;
+        let mut control = self.control.clone();
+        // Told to end, it starts again only to find that out.
+        select(
+            self.app.calls.clock.sleep(pause),
+            std::pin::pin!(told_to_end(&mut control)),
+        )
+        .await;
         true
     }
 
-    /// Opens the tasks and runs them.
-    async fn session(&mut self, app: &Application) -> Result<End, RuntimeError> {
-        self.status.set_state(WorkerState::Restoring);
-        self.status.busy();
+    /// Opens the tasks, unless the worker is told to end meanwhile: replaying a long changelog must not hold up a shutdown. Giving up in the
+    /// middle is a crash in the middle, after which the next start goes on from what the hosts have.
+    async fn open(&mut self, app: &Application) -> Result<Result<Opened, End>, RuntimeError> {
+        let mut control = self.control.clone();
+        let told = std::pin::pin!(told_to_end(&mut control));
+        match select(std::pin::pin!(self.open_tasks(app)), told).await {
+            Either::Left((opened, _)) => Ok(Ok(opened?)),
+            Either::Right((Control::Drain, _)) => Ok(Err(End::Drained)),
+            Either::Right(_) => Ok(Err(End::Aborted)),
+        }
+    }
+
+    async fn open_tasks(&mut self, app: &Application) -> Result<Opened, RuntimeError> {
         let identity = match self.identity.take() {
             Some(identity) => identity,
             None => {
@@ -209,10 +231,6 @@ impl Worker {
             .map_err(|error| log_error("reading committed positions", &error))?;
         let mut tasks = Vec::new();
         for id in &self.tasks {
-            // Opening may take long; an abort must not wait for it.
-            if *self.control.borrow() == Control::Abort {
-                return Ok(End::Aborted);
-            }
             tasks.push(open_task(app, *id, &committed, &self.status.metrics).await?);
         }
         let last_txn = committed
@@ -220,6 +238,25 @@ impl Worker {
             .filter_map(|offset| super::offset_metadata::OffsetMetadata::decode(&offset.metadata).ok())
             .map(|metadata| metadata.txn)
             .max();
+        Ok(Opened {
+            identity,
+            tasks,
+            first_txn: last_txn.map_or(TxnSeq(1), TxnSeq::next),
+        })
+    }
+
+    /// Opens the tasks and runs them.
+    async fn session(&mut self, app: &Application) -> Result<End, RuntimeError> {
+        self.status.set_state(WorkerState::Restoring);
+        self.status.busy();
+        let Opened {
+            identity,
+            tasks,
+            first_txn,
+        } = match self.open(app).await? {
+            Ok(opened) => opened,
+            Err(end) => return Ok(end),
+        };
         let policy = CommitPolicy {
             interval: app.config.commit_interval,
             uncommitted_bytes_max: app.config.uncommitted_bytes_max,
@@ -243,7 +280,7 @@ impl Worker {
             overlay_bytes: vec![0; tasks.len()],
             input_bytes: 0,
             tasks,
-            machine: CommitMachine::new(policy, last_txn.map_or(TxnSeq(1), TxnSeq::next)),
+            machine: CommitMachine::new(policy, first_txn),
             identity,
             sequences: Sequences::default(),
             maybe_open: false,

@@ -31,6 +31,15 @@ pub(crate) enum Control {
     Abort,
 }
 
+/// Waits until a worker is told to end, and says how. Whoever could tell is gone: as an abort. Cancel-safe.
+pub(crate) async fn told_to_end(control: &mut watch::Receiver<Control>) -> Control {
+    let ends = |control: &Control| matches!(control, Control::Drain | Control::Abort);
+    match control.wait_for(ends).await {
+        Ok(control) => *control,
+        Err(_) => Control::Abort,
+    }
+}
+
 /// How far a worker is, told whenever it becomes quiet or busy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Progress {

@@ -326,6 +326,31 @@ async fn a_fence_whose_answer_is_lost_is_not_taken_for_a_newer_instance() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_a_restore() {
+    let world = World::new();
+    world.log.send("lines", 0, &[("", "a b", 1)]);
+    let running = world.start(1).await;
+    running
+        .handle
+        .wait_until_caught_up()
+        .await
+        .expect("it catches up");
+    running.crash().await;
+    world.hosts.crash(Survivors::None);
+    world.log.silence("words-word-counts-changelog");
+    let running = world.start(1).await;
+    world.clock.sleep(Duration::from_millis(10)).await;
+    assert_eq!(running.handle.state(), StreamsState::Restoring);
+    let started = world.clock.monotonic();
+    running
+        .handle
+        .shutdown(Duration::from_secs(60))
+        .await
+        .expect("it ends in the middle of the restore");
+    assert!(world.clock.monotonic() - started < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_the_topic_will_never_take_fails_the_application_at_once() {
     let world = World::new();
     world.log.set_max_message_bytes("counts", 100);
