@@ -1,6 +1,7 @@
 //! Counters of the runtime: live ones a worker counts up, and the snapshot a caller gets.
 //!
-//! Every counter only grows, except the three gauges (`uncommitted_bytes`, `state_lag_bytes`, `input_lag_records`). Names for exporters stand
+//! Every counter only grows, except the two gauges (`uncommitted_bytes`, `state_lag_bytes`). Counters of records and their bytes are those of committed
+//! transactions: work that was lost and done again counts once. Names for exporters stand
 //! here once, base unit last; a name once published stays.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -30,6 +30,7 @@ mod state_directory;
 mod streams;
 mod task;
 mod thread;
+mod txn_counts;
 mod worker;
 mod worker_status;
 #[cfg(test)]

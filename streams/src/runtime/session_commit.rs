@@ -17,6 +17,7 @@ use super::error::RuntimeError;
 use super::log_client::LogError;
 use super::record_collector::{RecordCollector, Round, Sequences};
 use super::restore::state_error;
+use super::txn_counts::TxnCounts;
 use super::worker::{End, Session};
 use crate::metrics::WorkerMetrics;
 
@@ -29,6 +30,7 @@ pub(super) struct FrozenTxn {
     offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
     /// Indices of the tasks that take part.
     tasks: Vec<usize>,
+    counts: TxnCounts,
     frozen_at: Duration,
 }
 
@@ -103,9 +105,9 @@ impl Session<'_> {
                 if outside { Some(&mut changelogs) } else { None },
             )?;
             self.overlay_bytes[index] = 0;
+            self.counts.counted(task.take_counters());
             tasks.push(index);
         }
-        self.input_bytes = 0;
         if outside {
             // A planted bug: state changes become visible whether the transaction commits or not.
             let rounds = changelogs.seal_untied();
@@ -120,6 +122,7 @@ impl Session<'_> {
             ends: std::mem::take(&mut self.streamed),
             offsets: Vec::new(),
             tasks,
+            counts: std::mem::take(&mut self.counts),
             frozen_at: self.app.calls.clock.monotonic(),
         });
         WorkerMetrics::set(&self.status.metrics.uncommitted_bytes, 0);
@@ -129,27 +132,15 @@ impl Session<'_> {
 
     /// Sends what the frozen transaction has left, or the full batches of the one being filled.
     fn send(&mut self) {
-        let (collector, full_only) = match &mut self.frozen {
-            Some(frozen) => (&mut frozen.collector, false),
-            None => (&mut self.collector, true),
+        let (collector, counts, full_only) = match &mut self.frozen {
+            Some(frozen) => (&mut frozen.collector, &mut frozen.counts, false),
+            None => (&mut self.collector, &mut self.counts, true),
         };
         let mut rounds: Vec<Round> = Vec::new();
         while let Some(round) = collector.seal_round(self.identity, &mut self.sequences, full_only) {
             rounds.push(round);
         }
-        let metrics = &self.status.metrics;
-        for round in &rounds {
-            WorkerMetrics::add(
-                &metrics.records_out,
-                round.record_counts.iter().sum::<usize>() as u64,
-            );
-            let bytes: usize = round
-                .partitions
-                .iter()
-                .map(|partition| partition.batches.len())
-                .sum();
-            WorkerMetrics::add(&metrics.bytes_out, bytes as u64);
-        }
+        counts.sent(&rounds);
         self.maybe_open |= self.app.config.exactly_once && !rounds.is_empty();
         let id = self
             .app
@@ -213,6 +204,7 @@ impl Session<'_> {
             lag += task.state.metrics().applied_lag_bytes;
         }
         WorkerMetrics::set(&self.status.metrics.state_lag_bytes, lag as u64);
+        frozen.counts.publish(&self.status.metrics);
         self.status
             .metrics
             .committed(now.saturating_sub(frozen.frozen_at));
@@ -227,12 +219,13 @@ impl Session<'_> {
         // What was fetched for the positions of before is of no use.
         self.fetch = None;
         self.collector.take();
+        self.counts = TxnCounts::default();
         self.streamed.clear();
-        self.input_bytes = 0;
         for (task, bytes) in self.tasks.iter_mut().zip(&mut self.overlay_bytes) {
             *bytes = 0;
             task.abort()?;
         }
+        WorkerMetrics::set(&self.status.metrics.uncommitted_bytes, 0);
         Ok(())
     }
 

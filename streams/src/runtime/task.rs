@@ -52,13 +52,6 @@ struct FrozenCommit {
     changelogs: Vec<Option<Offset>>,
 }
 
-/// What one call of [`Task::process_next`] did.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Processed {
-    pub(crate) records: u64,
-    pub(crate) bytes: u64,
-}
-
 /// One task; see the head of this file.
 pub(crate) struct Task {
     pub(crate) id: TaskId,
@@ -103,7 +96,7 @@ impl Task {
         self.has_work
     }
 
-    /// Counters since the last call.
+    /// Counters since the last call, or since the last abort: what was counted before that did not happen.
     pub(crate) fn take_counters(&mut self) -> TaskCounters {
         let now = self.graph.counters();
         let before = std::mem::replace(&mut self.counted, now);
@@ -116,7 +109,8 @@ impl Task {
         }
     }
 
-    /// Processes the next run of at most about `bytes_max`; its outputs go to `collector`. `None` when nothing is there to process.
+    /// Processes the next run of at most about `bytes_max`; its outputs go to `collector`. Returns its bytes, `None` when nothing is there
+    /// to process.
     ///
     /// On an error the transaction must be aborted.
     pub(crate) fn process_next(
@@ -124,23 +118,21 @@ impl Task {
         bytes_max: usize,
         now_ms: Timestamp,
         collector: &mut RecordCollector,
-    ) -> Result<Option<Processed>, RuntimeError> {
+    ) -> Result<Option<usize>, RuntimeError> {
         let choice = self
             .group
             .choose(bytes_max)
             .map_err(|error| self.failed(&error))?;
         let Choice::Run(run) = choice else { return Ok(None) };
         self.has_work = true;
-        let before = self.graph.counters().read;
-        let bytes = run.bytes as u64;
+        let bytes = run.bytes;
         self.graph
             .process(run.batch, now_ms, &mut self.state, &mut self.outputs)
             .map_err(|error| processing_error(self.id, &error))?;
         collector
             .collect(&mut self.outputs)
             .map_err(|error| self.failed(&error))?;
-        let records = self.graph.counters().read.saturating_sub(before);
-        Ok(Some(Processed { records, bytes }))
+        Ok(Some(bytes))
     }
 
     /// Flushes caches, takes the changelog and the positions. Afterwards a new overlay is open. `apart` receives the changelog instead of
@@ -262,6 +254,7 @@ impl Task {
     pub(crate) fn abort(&mut self) -> Result<(), RuntimeError> {
         self.frozen = None;
         self.has_work = false;
+        self.counted = self.graph.counters();
         self.outputs.clear();
         self.state.abort_all();
         self.graph.abort();

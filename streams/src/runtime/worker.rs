@@ -26,6 +26,7 @@ use super::restore::{log_error, open_task, state_error};
 use super::session_commit::{Flight, FrozenTxn};
 use super::session_fetch::{Fetch, Fetched};
 use super::task::Task;
+use super::txn_counts::TxnCounts;
 use super::worker_status::{Control, WorkerState, WorkerStatus, told_to_end};
 use crate::metrics::WorkerMetrics;
 use crate::state::TaskId;
@@ -92,8 +93,6 @@ pub(super) struct Session<'a> {
     pub(super) tasks: Vec<Task>,
     /// Uncommitted bytes in the overlay of each task.
     pub(super) overlay_bytes: Vec<usize>,
-    /// Bytes of input that the transaction being filled has taken in.
-    pub(super) input_bytes: usize,
     pub(super) machine: CommitMachine,
     pub(super) identity: ProducerIdentity,
     pub(super) sequences: Sequences,
@@ -101,6 +100,8 @@ pub(super) struct Session<'a> {
     pub(super) maybe_open: bool,
     /// Outputs of the transaction being filled.
     pub(super) collector: RecordCollector,
+    /// What the transaction being filled did; what its tasks counted comes in when it is frozen.
+    pub(super) counts: TxnCounts,
     /// Offsets after the records of the transaction being filled that were sent early.
     pub(super) streamed: BTreeMap<TopicPartition, Offset>,
     pub(super) frozen: Option<FrozenTxn>,
@@ -278,13 +279,13 @@ impl Worker {
             status: &self.status,
             control: self.control.clone(),
             overlay_bytes: vec![0; tasks.len()],
-            input_bytes: 0,
             tasks,
             machine: CommitMachine::new(policy, first_txn),
             identity,
             sequences: Sequences::default(),
             maybe_open: false,
             collector: RecordCollector::new(collector),
+            counts: TxnCounts::default(),
             streamed: BTreeMap::new(),
             frozen: None,
             flight: None,
@@ -389,22 +390,15 @@ impl Session<'_> {
         for step in 0..self.tasks.len() {
             let index = (self.next_task + step) % self.tasks.len();
             let task = &mut self.tasks[index];
-            let Some(processed) =
-                task.process_next(self.app.config.run_bytes, now_ms, &mut self.collector)?
+            let Some(bytes) = task.process_next(self.app.config.run_bytes, now_ms, &mut self.collector)?
             else {
                 continue;
             };
             self.next_task = index + 1;
             self.overlay_bytes[index] = task.state.metrics().overlay_bytes;
-            self.input_bytes += usize::try_from(processed.bytes).unwrap_or(usize::MAX);
-            let counters = task.take_counters();
-            let metrics = &self.status.metrics;
-            WorkerMetrics::add(&metrics.records_in, processed.records);
-            WorkerMetrics::add(&metrics.bytes_in, processed.bytes);
-            WorkerMetrics::add(&metrics.late_records, counters.late);
-            WorkerMetrics::add(&metrics.dead_letters, counters.dead_letters);
+            self.counts.processed(bytes);
             let bytes = self.uncommitted_bytes();
-            WorkerMetrics::set(&metrics.uncommitted_bytes, bytes as u64);
+            WorkerMetrics::set(&self.status.metrics.uncommitted_bytes, bytes as u64);
             self.dispatch(Event::Worked { bytes })?;
             if self.collector.has_full_batches() {
                 self.dispatch(Event::BatchesFull)?;
@@ -416,7 +410,7 @@ impl Session<'_> {
 
     /// What waits for the commit: state, outputs, and input, for what operators cache until the commit came in with it.
     fn uncommitted_bytes(&self) -> usize {
-        self.overlay_bytes.iter().sum::<usize>() + self.collector.bytes() + self.input_bytes
+        self.overlay_bytes.iter().sum::<usize>() + self.collector.bytes() + self.counts.bytes_in()
     }
 
     /// Tells the outside whether this worker has caught up with what it was given.

@@ -381,6 +381,38 @@ async fn a_batch_the_topic_will_never_take_fails_the_application_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn work_that_was_dropped_and_done_again_counts_once() {
+    let counted = async |luck: Vec<EndTxnLuck>| {
+        let world = World::new();
+        let lost = luck.len() as u64;
+        world.log.set_luck(luck);
+        let running = world.start(1).await;
+        world.log.send("lines", 0, &[("", "a b a", 1), ("", "b c", 2)]);
+        running
+            .handle
+            .wait_until_caught_up()
+            .await
+            .expect("it catches up");
+        let metrics = running.handle.metrics();
+        assert_eq!(metrics.recoveries, lost);
+        (
+            metrics.records_in,
+            metrics.bytes_in,
+            metrics.records_out,
+            metrics.bytes_out,
+        )
+    };
+    let undisturbed = counted(Vec::new()).await;
+    assert_eq!(
+        undisturbed.0,
+        2 + 5,
+        "lines, and words through the repartition topic"
+    );
+    let disturbed = counted(vec![EndTxnLuck::LostBefore, EndTxnLuck::LostBefore]).await;
+    assert_eq!(disturbed, undisturbed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_zombie_is_fenced_and_writes_nothing_more() {
     let world = World::new();
     world.log.send("lines", 0, &[("", "a", 1)]);
