@@ -2,9 +2,10 @@
 //!
 //! A processor belongs to one task and is called by one thread at a time. It works on whole batches. Uncommitted effects live only in the task's state
 //! overlay, its outputs, and the processor's own caches, which `on_abort` must drop.
-//! Order of calls: `init` once; then `process` and `on_time` any number of times; `on_commit` before each commit; `on_abort` whenever a transaction is lost.
+//! Order of calls: `init` once; then `process`, `on_time` and `on_wall_clock` any number of times; `on_commit` before each commit; `on_abort` whenever a transaction is lost.
 
 use std::error::Error;
+use std::time::Duration;
 
 use millpond_log::record::BatchError;
 use millpond_log::types::{Offset, Timestamp, TopicName};
@@ -86,6 +87,17 @@ pub trait Processor: Send {
 
     /// Stream time advanced; called at most once per source batch, after it went through.
     fn on_time(&mut self, _context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        Ok(())
+    }
+
+    /// How often [`on_wall_clock`](Self::on_wall_clock) is wanted; asked once, after `init`. `None`, the default, is never.
+    fn wall_clock_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Wall-clock time went on by the interval asked for, with or without input: what Kafka Streams calls a wall-clock punctuator. What it
+    /// does belongs to the open transaction; when that is lost, it is called again soon. Intervals that were missed are not made up for.
+    fn on_wall_clock(&mut self, _context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use millpond_log::types::{Timestamp, TopicName};
 
 use super::copy_sink::CopySink;
+use super::wall_clock::WallClockTimers;
 use super::{
     Batch, InitContext, NO_TIME, OutputIndex, Outputs, ProcessContext, ProcessError, Processor, RawBatch,
     TaskClock, TaskCounters, time_header,
@@ -45,6 +46,7 @@ pub struct TaskGraph {
     /// Stream time last told to each (repartition topic, partition); forgotten on abort, then told again.
     announced: BTreeMap<(usize, usize), Timestamp>,
     writes_repartition: bool,
+    wall_clock: WallClockTimers,
 }
 
 struct GraphNode {
@@ -86,6 +88,9 @@ impl ForwardQueue {
     }
 }
 
+/// See [`TaskGraph::time_to_tell`].
+type TimeToTell<'a> = ((i32, Timestamp), &'a mut BTreeMap<(usize, usize), Timestamp>);
+
 /// Context of one call, without the parts that change from call to call.
 struct Call<'a> {
     state: &'a mut TaskState,
@@ -117,6 +122,7 @@ impl TaskGraph {
         let mut sources = BTreeMap::new();
         let mut upstreams = Vec::new();
         let mut writes_repartition = false;
+        let mut wall_clock = WallClockTimers::default();
         for (index, node) in topology.nodes().iter().enumerate() {
             let mut repartition = None;
             let mut processor = match &node.kind {
@@ -153,6 +159,9 @@ impl TaskGraph {
                     config: &options.config,
                     state,
                 })?;
+                if let Some(interval) = processor.wall_clock_interval() {
+                    wall_clock.add(index, interval);
+                }
             }
             nodes.push(GraphNode {
                 name: node.name.clone(),
@@ -184,6 +193,7 @@ impl TaskGraph {
             on_error: options.config.on_error,
             announced: BTreeMap::new(),
             writes_repartition,
+            wall_clock,
         })
     }
 
@@ -241,17 +251,18 @@ impl TaskGraph {
         };
         self.run_node(source, Batch::Raw(raw.clone()), &mut call)?;
         if self.clock.time() > before {
-            for node in 0..self.nodes.len() {
-                self.visit(node, &mut call, |processor, context| processor.on_time(context))?;
-            }
+            self.visit_all(&mut call, |processor, context| processor.on_time(context))?;
         }
-        if self.writes_repartition {
-            self.mark_outputs(outputs);
-        }
+        self.mark_outputs(outputs);
         Ok(())
     }
 
-    /// Wall-clock time advanced without input: lets nodes act on it (`on_time`).
+    /// When `advance_wall_clock` has something to do next, in ms of wall-clock time; `None` when no node asked for it.
+    pub fn wall_clock_due(&self) -> Option<Timestamp> {
+        self.wall_clock.due()
+    }
+
+    /// Tells the nodes whose interval is over that wall-clock time went on (`on_wall_clock`). `false` when there was none.
     /// # Errors
     /// As `process`.
     pub fn advance_wall_clock(
@@ -259,20 +270,21 @@ impl TaskGraph {
         now_ms: Timestamp,
         state: &mut TaskState,
         outputs: &mut Outputs,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<bool, ProcessError> {
+        let nodes = self.wall_clock.look(now_ms);
         let mut call = Call {
             state,
             outputs,
             origin: None,
             now_ms,
         };
-        for node in 0..self.nodes.len() {
-            self.visit(node, &mut call, |processor, context| processor.on_time(context))?;
+        for node in &nodes {
+            self.visit(*node, &mut call, |processor, context| {
+                processor.on_wall_clock(context)
+            })?;
         }
-        if self.writes_repartition {
-            self.mark_outputs(outputs);
-        }
-        Ok(())
+        self.mark_outputs(outputs);
+        Ok(!nodes.is_empty())
     }
 
     /// Lets every node flush, parents first; afterwards all effects are in `state` and `outputs`. Adds time-only records where downstream was not told the time yet.
@@ -290,18 +302,12 @@ impl TaskGraph {
             origin: None,
             now_ms,
         };
-        for node in 0..self.nodes.len() {
-            self.visit(node, &mut call, |processor, context| processor.on_commit(context))?;
-        }
-        if self.writes_repartition {
-            self.mark_outputs(outputs);
-            let time = self.clock.time();
-            if time != NO_TIME {
-                let announced = &mut self.announced;
-                outputs.add_time_records((self.task.partition.get(), time), time, |topic, partition| {
-                    announced.insert((topic, partition), time) != Some(time)
-                });
-            }
+        self.visit_all(&mut call, |processor, context| processor.on_commit(context))?;
+        self.mark_outputs(outputs);
+        if let Some((mark, announced)) = self.time_to_tell() {
+            outputs.add_time_records(mark, mark.1, |topic, partition| {
+                announced.insert((topic, partition), mark.1) != Some(mark.1)
+            });
         }
         Ok(())
     }
@@ -315,16 +321,24 @@ impl TaskGraph {
         }
         self.queue.forwarded.clear();
         self.announced.clear();
+        self.wall_clock.repeat();
     }
 
+    /// Lets records to repartition topics carry the time.
     fn mark_outputs(&mut self, outputs: &mut Outputs) {
-        let time = self.clock.time();
-        if time != NO_TIME {
-            let announced = &mut self.announced;
-            outputs.mark_time((self.task.partition.get(), time), |topic, partition| {
-                announced.insert((topic, partition), time);
+        if let Some((mark, announced)) = self.time_to_tell() {
+            outputs.mark_time(mark, |topic, partition| {
+                announced.insert((topic, partition), mark.1);
             });
         }
+    }
+
+    /// What downstream tasks are told, (this task, its stream time), and what each was told last. `None` when there are none, or nothing is
+    /// known yet.
+    fn time_to_tell(&mut self) -> Option<TimeToTell<'_>> {
+        let time = self.clock.time();
+        let tells = self.writes_repartition && time != NO_TIME;
+        tells.then(|| ((self.task.partition.get(), time), &mut self.announced))
     }
 
     /// Reads the times upstream tasks told in this batch. A mark at offset o holds for the records after the one that carried it.
@@ -362,6 +376,15 @@ impl TaskGraph {
             self.run_node(child, batch, call)?;
         }
         Ok(())
+    }
+
+    /// Every node, parents first.
+    fn visit_all(
+        &mut self,
+        call: &mut Call<'_>,
+        act: impl Fn(&mut dyn Processor, &mut ProcessContext<'_>) -> Result<(), ProcessError>,
+    ) -> Result<(), ProcessError> {
+        (0..self.nodes.len()).try_for_each(|node| self.visit(node, call, &act))
     }
 
     fn visit(

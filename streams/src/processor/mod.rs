@@ -19,6 +19,7 @@ mod task_clock;
 #[cfg(test)]
 mod task_clock_test;
 pub mod time_header;
+mod wall_clock;
 
 pub use api::{
     BoxError, InitContext, ProcessContext, ProcessError, Processor, ProcessorSupplier, TaskCounters,

@@ -29,12 +29,18 @@ mod session_fetch;
 mod state_directory;
 mod streams;
 mod task;
+#[cfg(test)]
+mod test_world;
 mod thread;
 mod txn_counts;
 mod worker;
+#[cfg(test)]
+mod worker_faults_test;
 mod worker_status;
 #[cfg(test)]
 mod worker_test;
+#[cfg(test)]
+mod worker_timers_test;
 
 pub use application::{RestoreListener, RestoreProgress};
 pub use assignment::assign;

@@ -135,6 +135,27 @@ impl Task {
         Ok(Some(bytes))
     }
 
+    /// Lets nodes act on wall-clock time when they asked for it. `false` when there was none to tell.
+    ///
+    /// On an error the transaction must be aborted.
+    pub(crate) fn advance_wall_clock(
+        &mut self,
+        now_ms: Timestamp,
+        collector: &mut RecordCollector,
+    ) -> Result<bool, RuntimeError> {
+        let told = self
+            .graph
+            .advance_wall_clock(now_ms, &mut self.state, &mut self.outputs)
+            .map_err(|error| processing_error(self.id, &error))?;
+        if told {
+            self.has_work = true;
+            collector
+                .collect(&mut self.outputs)
+                .map_err(|error| self.failed(&error))?;
+        }
+        Ok(told)
+    }
+
     /// Flushes caches, takes the changelog and the positions. Afterwards a new overlay is open. `apart` receives the changelog instead of
     /// `collector`, for a planted bug.
     pub(crate) fn freeze(

@@ -312,7 +312,7 @@ impl Session<'_> {
             if control == Control::Abort {
                 return Ok(End::Aborted);
             }
-            let progressed = control == Control::Run && self.process_some()?;
+            let progressed = control == Control::Run && (self.advance_wall_clock()? | self.process_some()?);
             self.dispatch(if control == Control::Run {
                 Event::Tick
             } else {
@@ -368,17 +368,43 @@ impl Session<'_> {
 
     /// How long there is nothing to do if nothing arrives.
     fn pause(&self) -> Duration {
-        match self.machine.due_at() {
-            Some(due) if self.flight.is_none() => {
-                Duration::from_millis(u64::try_from(due - self.now()).unwrap_or(0))
-            }
+        let until = |due: Timestamp, now: Timestamp| {
+            Duration::from_millis(u64::try_from(due.saturating_sub(now)).unwrap_or(0))
+        };
+        let commit = match self.machine.due_at() {
+            Some(due) if self.flight.is_none() => until(due, self.now()),
             _ => STATE_CHECK,
+        };
+        let told = *self.control.borrow() == Control::Run && self.machine.may_process();
+        let timers = self.tasks.iter().filter_map(|task| task.graph.wall_clock_due());
+        match timers.min().filter(|_| told) {
+            Some(due) => commit.min(until(due, self.app.calls.clock.now_ms())),
+            None => commit,
         }
     }
 
     /// Milliseconds of a clock that never goes back, for commit intervals.
     pub(super) fn now(&self) -> Timestamp {
         Timestamp::try_from(self.app.calls.clock.monotonic().as_millis()).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Lets the nodes that asked for it act on wall-clock time, input or not. `true` when there was one.
+    fn advance_wall_clock(&mut self) -> Result<bool, RuntimeError> {
+        if !self.machine.may_process() {
+            return Ok(false);
+        }
+        let now_ms = self.app.calls.clock.now_ms();
+        let mut told = false;
+        for (task, bytes) in self.tasks.iter_mut().zip(&mut self.overlay_bytes) {
+            if task.advance_wall_clock(now_ms, &mut self.collector)? {
+                *bytes = task.state.metrics().overlay_bytes;
+                told = true;
+            }
+        }
+        if told {
+            self.worked()?;
+        }
+        Ok(told)
     }
 
     /// Processes one run of the next task that has one. `true` when there was one.
@@ -397,15 +423,21 @@ impl Session<'_> {
             self.next_task = index + 1;
             self.overlay_bytes[index] = task.state.metrics().overlay_bytes;
             self.counts.processed(bytes);
-            let bytes = self.uncommitted_bytes();
-            WorkerMetrics::set(&self.status.metrics.uncommitted_bytes, bytes as u64);
-            self.dispatch(Event::Worked { bytes })?;
-            if self.collector.has_full_batches() {
-                self.dispatch(Event::BatchesFull)?;
-            }
+            self.worked()?;
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// The transaction being filled has more in it.
+    fn worked(&mut self) -> Result<(), RuntimeError> {
+        let bytes = self.uncommitted_bytes();
+        WorkerMetrics::set(&self.status.metrics.uncommitted_bytes, bytes as u64);
+        self.dispatch(Event::Worked { bytes })?;
+        if self.collector.has_full_batches() {
+            self.dispatch(Event::BatchesFull)?;
+        }
+        Ok(())
     }
 
     /// What waits for the commit: state, outputs, and input, for what operators cache until the commit came in with it.

@@ -190,7 +190,9 @@ impl TopologyTestDriver {
                 upstream_tasks: &|repartition| plan.upstream_tasks(repartition),
                 config: config.clone(),
             };
-            let graph = TaskGraph::new(sub, &graph_options, &mut state, &mut outputs)?;
+            let mut graph = TaskGraph::new(sub, &graph_options, &mut state, &mut outputs)?;
+            // The first look starts the intervals.
+            graph.advance_wall_clock(wall_clock_ms, &mut state, &mut outputs)?;
             let count = |topic: &TopicName| partitions.get(topic.as_str()).copied().unwrap_or(1);
             let positions = graph
                 .source_topics()
@@ -456,7 +458,7 @@ impl TopologyTestDriver {
         Ok(entries)
     }
 
-    /// Moves the wall clock on and lets nodes act on it.
+    /// Moves the wall clock on and lets the nodes act on it whose interval is over (`Processor::on_wall_clock`), each once.
     pub fn advance_wall_clock(&mut self, by_ms: i64) -> Result<(), DriverError> {
         self.wall_clock_ms += by_ms;
         for task in &mut self.tasks {
