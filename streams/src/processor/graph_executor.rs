@@ -243,6 +243,8 @@ impl TaskGraph {
             Some(name) => self.mark_times(&name, raw)?,
             None => raw,
         };
+        // Here, and not in decoders: every source counts alike, whoever made it and whatever shape its batches have.
+        self.counters.read += raw.record_count()? as u64;
         let mut call = Call {
             state,
             outputs,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use millpond_log::faults::Faults;
-use millpond_log::record::{BatchBuilder, BatchOptions, Header, RecordBatch};
+use millpond_log::record::{BatchBuilder, BatchOptions, DecodedBatch, Header, RecordBatch};
 use millpond_log::types::{Offset, PartitionId, TopicName, TopicPartition};
 use parking_lot::Mutex;
 
@@ -157,8 +157,8 @@ impl Task {
 /// Key (and value), timestamp, upstream time.
 type TestRow<'a> = (Option<&'a str>, i64, Option<(i32, i64)>);
 
-/// Records with these timestamps; a time adds the header of that (upstream task, stream time), `None` as key means a time-only record.
-fn raw(topic: &str, records: &[TestRow<'_>]) -> RawBatch {
+/// One batch of records with these timestamps; a time adds the header of that (upstream task, stream time), `None` as key means a time-only record.
+fn record_batch(records: &[TestRow<'_>]) -> DecodedBatch {
     let mut builder = BatchBuilder::new(BatchOptions::default());
     for (key, timestamp, time) in records {
         let headers: Vec<Header> = time
@@ -179,20 +179,22 @@ fn raw(topic: &str, records: &[TestRow<'_>]) -> RawBatch {
             )
             .expect("fits");
     }
-    let batch = RecordBatch::parse(builder.build())
+    RecordBatch::parse(builder.build())
         .and_then(|batch| batch.decode())
-        .expect("sound");
-    let topic = TopicName::new(topic).expect("legal");
-    let partition = TopicPartition {
-        topic,
+        .expect("sound")
+}
+
+fn first_of(topic: &str) -> TopicPartition {
+    TopicPartition {
+        topic: TopicName::new(topic).expect("legal"),
         partition: PartitionId::new(0),
-    };
-    RawBatch::new(
-        partition,
-        vec![batch],
-        Offset::ZERO,
-        Offset::new(records.len() as i64),
-    )
+    }
+}
+
+/// All records of one batch, see `record_batch`.
+fn raw(topic: &str, records: &[TestRow<'_>]) -> RawBatch {
+    let until = Offset::new(records.len() as i64);
+    RawBatch::new(first_of(topic), vec![record_batch(records)], Offset::ZERO, until)
 }
 
 #[test]
@@ -320,6 +322,41 @@ fn a_commit_tells_the_time_to_repartition_partitions_that_got_no_record_once() {
     assert_eq!(times(), [], "nothing new to tell");
     task.graph.abort();
     assert_eq!(task.graph.clock().time(), 7);
+}
+
+#[test]
+fn every_source_counts_its_records_whatever_its_decoder_makes_of_them() {
+    let log = Log::default();
+    let mut builder = TopologyBuilder::new();
+    let plain = builder.add_source("plain", &["in"], SourceOptions::default());
+    let options = RepartitionOptions {
+        decoder: Some(decoder(&log)),
+        ..RepartitionOptions::default()
+    };
+    builder.add_repartition("by-key", options, &[plain]);
+    let topology = builder.build().expect("sound");
+    let mut task = start(&topology, 0, 0);
+    let three = raw(
+        "in",
+        &[(Some("a"), 1, None), (Some("b"), 2, None), (None, 3, None)],
+    );
+    task.process(three);
+    assert_eq!(task.graph.counters().read, 3, "without a decoder");
+    let batch = record_batch(&[(Some("a"), 1, None), (Some("b"), 2, None)]);
+    let cut = RawBatch::new(first_of("in"), vec![batch], Offset::new(1), Offset::new(2));
+    task.process(cut);
+    assert_eq!(task.graph.counters().read, 4, "one record of two");
+    let mut task = start(&topology, 1, 1);
+    let told = raw(
+        "app-by-key-repartition",
+        &[(Some("a"), 1, Some((0, 1))), (None, 0, Some((0, 2)))],
+    );
+    task.process(told);
+    assert_eq!(
+        task.graph.counters().read,
+        1,
+        "a record that only carries time is none"
+    );
 }
 
 #[test]

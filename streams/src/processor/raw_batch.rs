@@ -105,6 +105,22 @@ impl RawBatch {
             })
     }
 
+    /// Number of records, those that only carry time left out as in `records`. Reads them only where their number is not known beforehand.
+    /// # Errors
+    /// When a batch is damaged.
+    pub(super) fn record_count(&self) -> Result<usize, BatchError> {
+        let inner = &*self.inner;
+        let is_cut = |batch: &DecodedBatch| {
+            batch.header().base_offset() < inner.from || batch.header().last_offset() >= inner.until
+        };
+        if inner.hides_time_records || inner.batches.iter().any(is_cut) {
+            return self
+                .records()
+                .try_fold(0, |count, record| record.map(|_| count + 1));
+        }
+        Ok(self.record_count_hint())
+    }
+
     /// Number of records to expect: exact unless the range cuts a batch.
     pub fn record_count_hint(&self) -> usize {
         self.inner.batches.iter().map(DecodedBatch::record_count).sum()

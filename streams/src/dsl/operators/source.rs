@@ -69,10 +69,8 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
         let mut marks = raw.time_marks().iter().copied().peekable();
         let follows_upstreams = marks.peek().is_some();
         let mut stream_time = NO_TIME;
-        let mut read = 0;
         for found in raw.records() {
             let found = found?;
-            read += 1;
             let record = &found.record;
             while let Some((_, time)) = marks.next_if(|(from, _)| *from <= record.offset) {
                 stream_time = time;
@@ -103,7 +101,6 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
                 offset: record.offset,
             });
         }
-        context.counters().read += read;
         Ok(rows)
     }
 
