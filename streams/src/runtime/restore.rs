@@ -12,6 +12,7 @@ use millpond_log::broker::{FetchPartition, FetchRequest, Isolation, OffsetAndMet
 use millpond_log::types::{Offset, TopicPartition};
 
 use super::application::{Application, RestoreProgress, changelog_partition, range_requests};
+use super::commit::TxnSeq;
 use super::error::RuntimeError;
 use super::input_queue::InputQueue;
 use super::log_client::LogError;
@@ -30,15 +31,17 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 type Committed = BTreeMap<TopicPartition, OffsetAndMetadata>;
 
-/// Opens `id` at the last committed point. `committed` are the group's offsets, read after the transactional id was fenced.
+/// Opens `id` at the last committed point. `committed` are the group's offsets, read after the transactional id was fenced. Returns with it the number
+/// of the last transaction those offsets know, zero when there was none.
 pub(crate) async fn open_task(
     app: &Application,
     id: TaskId,
     committed: &Committed,
     metrics: &WorkerMetrics,
-) -> Result<Task, RuntimeError> {
+) -> Result<(Task, TxnSeq), RuntimeError> {
     let mut state = open_state(app, id).await?;
-    let metadata = recorded(app, id, committed)?;
+    let former = former_offsets(app, id, &state).await?;
+    let metadata = recorded(app, id, committed, &former)?;
     let mut changelogs = Vec::new();
     for (index, store) in app
         .sub_topology(id)
@@ -57,7 +60,7 @@ pub(crate) async fn open_task(
         restore_store(app, id, &mut state, &mut changelog, metadata.as_ref(), metrics).await?;
         changelogs.push(changelog);
     }
-    check_inputs(id, &state, committed)?;
+    check_inputs(app, id, &state, committed)?;
     let (group, inputs) = open_inputs(app, id, committed).await?;
     let clock = metadata.as_ref().map_or_else(String::new, |metadata| {
         String::from_utf8_lossy(&metadata.clock).into_owned()
@@ -97,7 +100,28 @@ pub(crate) async fn open_task(
         clock,
         offsets,
     };
-    Ok(Task::new(id, state, graph, outputs, group, changelogs, point))
+    let last_txn = metadata.map_or(TxnSeq::default(), |metadata| metadata.txn);
+    let task = Task::new(id, state, graph, outputs, group, changelogs, point);
+    Ok((task, last_txn))
+}
+
+/// What the group still holds for inputs that the state knows and the topology does not have any more.
+async fn former_offsets(app: &Application, id: TaskId, state: &TaskState) -> Result<Committed, RuntimeError> {
+    let inputs = app.inputs(id);
+    let known = state.stored_position().inputs.iter();
+    let former: Vec<_> = known
+        .map(|(partition, _)| partition)
+        .filter(|partition| inputs.iter().all(|(input, _)| input != *partition))
+        .cloned()
+        .collect();
+    if former.is_empty() {
+        return Ok(Committed::new());
+    }
+    let calls = app.calls.clone();
+    calls
+        .committed(app.group(), former)
+        .await
+        .map_err(|error| log_error("reading committed positions of former inputs", &error))
 }
 
 /// Opens the state, waiting a while for an earlier instance in this process to let go of the directory.
@@ -123,13 +147,15 @@ async fn open_state(app: &Application, id: TaskId) -> Result<TaskState, RuntimeE
     }
 }
 
-/// The metadata beside the committed offsets of the task's inputs: the newest, because an input added later has none yet.
+/// The metadata beside the committed offsets of the task's inputs: the newest, because an input added later has none yet. Former inputs count, too:
+/// when a task reads something else than before, only they tell how far its changelogs belong to it.
 fn recorded(
     app: &Application,
     id: TaskId,
     committed: &Committed,
+    former: &Committed,
 ) -> Result<Option<OffsetMetadata>, RuntimeError> {
-    let mut newest: Option<OffsetMetadata> = None;
+    let mut found = Vec::new();
     for (partition, _) in app.inputs(id) {
         let Some(offset) = committed.get(&partition) else {
             continue;
@@ -139,11 +165,15 @@ fn recorded(
                 partition,
                 message: error.to_string(),
             })?;
-        if newest.as_ref().is_none_or(|known| metadata.txn > known.txn) {
-            newest = Some(metadata);
-        }
+        found.push(metadata);
     }
-    Ok(newest)
+    // Whatever stands beside an offset that nobody reads any more must not stop the task.
+    found.extend(
+        former
+            .values()
+            .filter_map(|offset| OffsetMetadata::decode(&offset.metadata).ok()),
+    );
+    Ok(found.into_iter().max_by_key(|metadata| metadata.txn))
 }
 
 /// Replays one changelog and checks its end.
@@ -306,11 +336,21 @@ async fn fetch_changelog(app: &Application, queue: &mut InputQueue) -> Result<()
     }
 }
 
-/// I5 from the other side: the host must not know inputs that were never committed.
-fn check_inputs(id: TaskId, state: &TaskState, committed: &Committed) -> Result<(), RuntimeError> {
-    for (partition, stored) in &state.stored_position().inputs {
+/// I5 from the other side: the host must not be ahead of the inputs. What it knows of a topic the topology does not read any more says nothing: nothing
+/// will be read there that could count twice. The position is kept, for the topology may want the topic back.
+fn check_inputs(
+    app: &Application,
+    id: TaskId,
+    state: &TaskState,
+    committed: &Committed,
+) -> Result<(), RuntimeError> {
+    for (partition, _) in app.inputs(id) {
+        let Some(stored) = state.stored_position().input_offset(&partition) else {
+            continue;
+        };
+        let partition = &partition;
         let found = committed.get(partition).map(|offset| offset.offset);
-        if found.is_none_or(|found| *stored > found) {
+        if found.is_none_or(|found| stored > found) {
             let found = found.map_or_else(|| "none".to_owned(), |offset| offset.to_string());
             return Err(RuntimeError::StateMismatch {
                 task: id.to_string(),

@@ -231,18 +231,16 @@ impl Worker {
             .await
             .map_err(|error| log_error("reading committed positions", &error))?;
         let mut tasks = Vec::new();
+        let mut last_txn = TxnSeq::default();
         for id in &self.tasks {
-            tasks.push(open_task(app, *id, &committed, &self.status.metrics).await?);
+            let (task, txn) = open_task(app, *id, &committed, &self.status.metrics).await?;
+            tasks.push(task);
+            last_txn = last_txn.max(txn);
         }
-        let last_txn = committed
-            .values()
-            .filter_map(|offset| super::offset_metadata::OffsetMetadata::decode(&offset.metadata).ok())
-            .map(|metadata| metadata.txn)
-            .max();
         Ok(Opened {
             identity,
             tasks,
-            first_txn: last_txn.map_or(TxnSeq(1), TxnSeq::next),
+            first_txn: last_txn.next(),
         })
     }
 

@@ -11,6 +11,7 @@ use super::test_world::{World, counts, word_count};
 use super::*;
 use crate::dsl::StreamsBuilder;
 use crate::state::{MemoryHosts, Survivors};
+use crate::topology::Topology;
 
 /// Operators that cache until the commit show nothing in the overlay; without counting input they would cache for ever.
 #[tokio::test(start_paused = true)]
@@ -314,4 +315,53 @@ async fn a_panic_in_an_operator_fails_the_application_instead_of_hanging_it() {
     assert_eq!(waited, Err(RuntimeError::Panicked { worker: 0 }));
     let ended = handle.shutdown(Duration::from_secs(60)).await;
     assert_eq!(ended, Err(RuntimeError::Panicked { worker: 0 }));
+}
+
+/// Counts by key what these topics hold together.
+fn per_key(topics: &[&str]) -> Topology {
+    let builder = StreamsBuilder::new();
+    let streams = topics.iter().map(|topic| builder.stream::<String, String>(topic));
+    let all = streams
+        .reduce(|all, topic| all.merge(&topic))
+        .expect("at least one topic");
+    all.group_by_key()
+        .count("per-key")
+        .updates()
+        .map_values(|count| count.to_string())
+        .to("counts");
+    builder.build().expect("a sound topology")
+}
+
+#[tokio::test(start_paused = true)]
+async fn state_goes_on_when_the_topology_reads_other_topics_than_before() {
+    let world = World::new();
+    world.log.add_topic("more", 2);
+    let mut sent = 0;
+    let lives: [&[&str]; 5] = [
+        &["lines", "more"],
+        &["lines"],
+        &["more"],
+        &["lines"],
+        &["lines", "more"],
+    ];
+    for topics in lives {
+        for topic in topics {
+            world.log.send(topic, 0, &[("a", "", 1)]);
+            sent += 1;
+        }
+        let running = world
+            .start_topology(per_key(topics), StreamsConfig::default())
+            .await;
+        running
+            .handle
+            .wait_until_caught_up()
+            .await
+            .unwrap_or_else(|error| panic!("reading {topics:?}: {error}"));
+        assert_eq!(world.counts(), counts([("a", sent)]), "reading {topics:?}");
+        running
+            .handle
+            .shutdown(Duration::from_secs(5))
+            .await
+            .expect("it ends");
+    }
 }
