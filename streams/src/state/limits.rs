@@ -3,6 +3,14 @@
 use std::time::Duration;
 
 /// Budgets of one task's state. A task takes only what its keys need.
+///
+/// **Per task, all of them**: a task is one sub-topology of one application × one partition, and nothing here looks at the other tasks of the process.
+/// With `n` tasks that fill their tables, a process holds up to `n × memory_bytes_max` of table memory, and up to `n × apply_bytes` of it is replayed
+/// after a crash. Choose `memory_bytes_max` as what the process may use for state, divided by the number of its tasks.
+///
+/// What is not per task: uncommitted writes are bounded per worker
+/// ([`StreamsConfig::uncommitted_bytes_max`](crate::runtime::StreamsConfig::uncommitted_bytes_max)), and the block cache and write buffers of all RocksDBs
+/// per process, whatever the number of tasks and applications ([`RocksBudget`](super::rocksdb::RocksBudget)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateLimits {
     /// Bytes the in-memory tables may hold after a commit; above it committed entries are written to the host and
