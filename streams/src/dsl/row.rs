@@ -55,6 +55,31 @@ impl<K, V> Row<K, V> {
     }
 }
 
+impl<K, V> Row<K, V> {
+    /// A record for each pair made from this one, all with its time, headers and origin.
+    pub(crate) fn expand<K2, V2, I: IntoIterator<Item = (K2, V2)>>(
+        self,
+        pairs: impl FnOnce(K, V) -> I,
+    ) -> impl Iterator<Item = Row<K2, V2>> {
+        let Row {
+            key,
+            value,
+            timestamp,
+            headers,
+            stream_time,
+            offset,
+        } = self;
+        pairs(key, value).into_iter().map(move |(key, value)| Row {
+            key,
+            value,
+            timestamp,
+            headers: headers.clone(),
+            stream_time,
+            offset,
+        })
+    }
+}
+
 impl<K, V> Row<K, Option<V>> {
     /// The record if it has a value.
     pub(crate) fn transpose(self) -> Option<Row<K, V>> {

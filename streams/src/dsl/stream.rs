@@ -141,22 +141,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         self.add("KSTREAM-FLATMAP", true, move |rows, _| {
             let mut out = Vec::with_capacity(rows.len());
             for row in rows {
-                let Row {
-                    key,
-                    value,
-                    timestamp,
-                    headers,
-                    stream_time,
-                    offset,
-                } = row;
-                out.extend(map(key, value).into_iter().map(|(key, value)| Row {
-                    key,
-                    value,
-                    timestamp,
-                    headers: headers.clone(),
-                    stream_time,
-                    offset,
-                }));
+                out.extend(row.expand(&map));
             }
             Ok(out)
         })
@@ -170,22 +155,9 @@ impl<K: Data, V: Data> KStream<K, V> {
         self.add("KSTREAM-FLATMAPVALUES", false, move |rows, _| {
             let mut out = Vec::with_capacity(rows.len());
             for row in rows {
-                let Row {
-                    key,
-                    value,
-                    timestamp,
-                    headers,
-                    stream_time,
-                    offset,
-                } = row;
-                out.extend(map(value).into_iter().map(|value| Row {
-                    key: key.clone(),
-                    value,
-                    timestamp,
-                    headers: headers.clone(),
-                    stream_time,
-                    offset,
-                }));
+                out.extend(
+                    row.expand(|key, value| map(value).into_iter().map(move |value| (key.clone(), value))),
+                );
             }
             Ok(out)
         })

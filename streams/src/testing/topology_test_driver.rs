@@ -10,62 +10,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millpond_log::faults::Faults;
-use millpond_log::record::{BatchBuilder, BatchError, BatchOptions, Header, RecordBatch};
 use millpond_log::types::{Offset, PartitionId, Timestamp, TopicName, TopicPartition};
 
-use super::{TestInputTopic, TestOutputTopic, TestRecord};
+use super::driver_stores::store_bytes;
+use super::driver_task::{DriverTask, DriverTopic};
+use super::{DriverError, TestInputTopic, TestOutputTopic, TestRecord};
 use crate::config::ProcessingConfig;
-use crate::dsl::{Window, Windowed};
 use crate::processor::{
-    ClockStateError, Headers, Outputs, ProcessError, RawBatch, RawRecord, TaskCounters, TaskGraph,
-    TaskGraphOptions, partition_for_key, time_header,
+    Headers, Outputs, RawRecord, TaskCounters, TaskGraph, TaskGraphOptions, partition_for_key,
 };
 use crate::serde::{self, DefaultSerde, Serde, SerdeError};
-use crate::state::{
-    CommitPosition, KeyRange, MemoryHosts, StateError, StateLimits, StateOptions, StoreIndex, TaskId,
-    TaskState, ValueEnvelope, window_key,
-};
-use crate::topology::{Plan, Topology, TopologyError, topic_names};
+use crate::state::{MemoryHosts, StateLimits, StateOptions, TaskId, TaskState};
+use crate::topology::{Plan, Topology, topic_names};
 
 const APPLICATION_ID: &str = "test";
-
-/// Why a driver could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DriverError {
-    /// The topology cannot run.
-    #[error(transparent)]
-    Topology(#[from] TopologyError),
-    /// A node failed. As in the runtime, the transaction was aborted.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// State failed.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A record of the test cannot be written, or an output cannot be read as that type.
-    #[error("record of topic {topic}: {cause}")]
-    Serde {
-        /// The topic.
-        topic: String,
-        /// What is wrong.
-        #[source]
-        cause: SerdeError,
-    },
-    /// The record is too large for a batch.
-    #[error(transparent)]
-    Record(#[from] BatchError),
-    /// A saved clock cannot be read.
-    #[error(transparent)]
-    Clock(#[from] ClockStateError),
-    /// No store of that name.
-    #[error("the topology has no store {name:?}; it has {known:?}")]
-    UnknownStore {
-        /// The name asked for.
-        name: String,
-        /// The stores there are.
-        known: Vec<String>,
-    },
-}
 
 /// How a driver runs a topology.
 #[derive(Clone, Debug)]
@@ -109,41 +67,13 @@ impl Default for DriverOptions {
 /// # Ok::<(), millpond_streams::testing::DriverError>(())
 /// ```
 pub struct TopologyTestDriver {
-    topology: Topology,
+    pub(super) topology: Topology,
     plan: Plan,
     partitions: BTreeMap<String, i32>,
-    tasks: Vec<DriverTask>,
+    pub(super) tasks: Vec<DriverTask>,
     topics: BTreeMap<TopicName, DriverTopic>,
     auto_commit: bool,
     wall_clock_ms: Timestamp,
-}
-
-struct DriverTask {
-    id: TaskId,
-    graph: TaskGraph,
-    state: TaskState,
-    outputs: Outputs,
-    /// Next offset to read per source partition, and where it stood at the last commit.
-    positions: BTreeMap<TopicPartition, (Offset, Offset)>,
-    committed_clock: String,
-}
-
-/// A topic as the driver keeps it: committed records in the order they came.
-#[derive(Default)]
-struct DriverTopic {
-    partitions: BTreeMap<i32, Vec<RawRecord>>,
-    /// (partition, index in it) in the order of arrival.
-    arrivals: Vec<(i32, usize)>,
-    /// Arrivals before this one were read by the test.
-    read: usize,
-}
-
-impl DriverTopic {
-    fn push(&mut self, partition: i32, record: RawRecord) {
-        let records = self.partitions.entry(partition).or_default();
-        self.arrivals.push((partition, records.len()));
-        records.push(record);
-    }
 }
 
 impl TopologyTestDriver {
@@ -388,82 +318,18 @@ impl TopologyTestDriver {
             .collect()
     }
 
-    /// The value of a key in a store without windows.
-    pub fn value<K: DefaultSerde, V: DefaultSerde>(
-        &mut self,
-        store: &str,
-        key: &K,
-    ) -> Result<Option<V>, DriverError> {
-        let wanted = store_bytes(store, key)?;
-        let found = self
-            .entries_raw(store)?
-            .into_iter()
-            .find(|(found, _)| *found == wanted);
-        found.map(|(_, bytes)| read_value(store, &bytes)).transpose()
-    }
-
-    /// The value of a key in the window starting at `start_ms`.
-    pub fn windowed_value<K: DefaultSerde, V: DefaultSerde>(
-        &mut self,
-        store: &str,
-        key: &K,
-        start_ms: Timestamp,
-    ) -> Result<Option<V>, DriverError> {
-        let wanted = window_key::encode(start_ms, &store_bytes(store, key)?);
-        let found = self
-            .entries_raw(store)?
-            .into_iter()
-            .find(|(found, _)| **found == *wanted);
-        found.map(|(_, bytes)| read_value(store, &bytes)).transpose()
-    }
-
-    /// All entries of a store without windows, by key bytes.
-    pub fn entries<K: DefaultSerde, V: DefaultSerde>(
-        &mut self,
-        store: &str,
-    ) -> Result<Vec<(K, V)>, DriverError> {
-        let read = |(key, value): (Bytes, Bytes)| Ok((read_key(store, &key)?, read_value(store, &value)?));
-        self.entries_raw(store)?.into_iter().map(read).collect()
-    }
-
-    /// All entries of a window store, by window start and key bytes. `size_ms` is the size of its windows.
-    pub fn windowed_entries<K: DefaultSerde, V: DefaultSerde>(
-        &mut self,
-        store: &str,
-        size_ms: i64,
-    ) -> Result<Vec<(Windowed<K>, V)>, DriverError> {
-        let mut entries = Vec::new();
-        for (key, value) in self.entries_raw(store)? {
-            let short = SerdeError::Width {
-                type_name: "window key",
-                expected: 8,
-                actual: key.len(),
-            };
-            let (start_ms, key) = window_key::decode(&key).ok_or_else(|| DriverError::Serde {
-                topic: store.to_owned(),
-                cause: short,
-            })?;
-            let window = Window {
-                start_ms,
-                end_ms: start_ms + size_ms,
-            };
-            entries.push((
-                Windowed {
-                    key: read_key(store, key)?,
-                    window,
-                },
-                read_value(store, &value)?,
-            ));
-        }
-        Ok(entries)
-    }
-
     /// Moves the wall clock on and lets the nodes act on it whose interval is over (`Processor::on_wall_clock`), each once.
     pub fn advance_wall_clock(&mut self, by_ms: i64) -> Result<(), DriverError> {
         self.wall_clock_ms += by_ms;
         for task in &mut self.tasks {
-            task.graph
-                .advance_wall_clock(self.wall_clock_ms, &mut task.state, &mut task.outputs)?;
+            let now_ms = self.wall_clock_ms;
+            if let Err(error) = task
+                .graph
+                .advance_wall_clock(now_ms, &mut task.state, &mut task.outputs)
+            {
+                task.abort()?;
+                return Err(error.into());
+            }
         }
         self.run()
     }
@@ -472,8 +338,8 @@ impl TopologyTestDriver {
     pub fn commit(&mut self) -> Result<(), DriverError> {
         loop {
             self.process_all()?;
-            for index in 0..self.tasks.len() {
-                self.commit_task(index)?;
+            for task in &mut self.tasks {
+                task.commit(self.wall_clock_ms, &mut self.topics)?;
             }
             if !self.has_unread() {
                 return Ok(());
@@ -578,134 +444,6 @@ impl TopologyTestDriver {
         }
         Ok(())
     }
-
-    fn commit_task(&mut self, index: usize) -> Result<(), DriverError> {
-        let task = &mut self.tasks[index];
-        if let Err(error) = task
-            .graph
-            .prepare_commit(self.wall_clock_ms, &mut task.state, &mut task.outputs)
-        {
-            task.abort()?;
-            return Err(error.into());
-        }
-        for (topic, partition, records) in task.outputs.partitions() {
-            let topic = self.topics.entry(topic.clone()).or_default();
-            for record in records {
-                let mut headers = record.headers.clone();
-                if let Some((upstream, time)) = record.time {
-                    let value = Bytes::copy_from_slice(&time_header::encode(upstream, time));
-                    headers = headers.with(time_header::TIME_HEADER, value);
-                }
-                topic.push(
-                    partition.get(),
-                    RawRecord {
-                        origin: None,
-                        key: record.key.map(Bytes::copy_from_slice),
-                        value: record.value.map(Bytes::copy_from_slice),
-                        timestamp: record.timestamp,
-                        headers,
-                    },
-                );
-            }
-        }
-        task.outputs.clear();
-        drop(task.state.freeze());
-        task.committed_clock = task.graph.clock().encode();
-        let mut inputs = Vec::new();
-        for (partition, (next, committed)) in &mut task.positions {
-            *committed = *next;
-            inputs.push((partition.clone(), *next));
-        }
-        task.state.commit_frozen(CommitPosition {
-            inputs,
-            stream_time: task.graph.clock().time(),
-            extra: Bytes::from(task.committed_clock.clone()),
-            ..CommitPosition::default()
-        });
-        Ok(())
-    }
-
-    fn entries_raw(&mut self, store: &str) -> Result<Vec<(Bytes, Bytes)>, DriverError> {
-        let subs = self.topology.sub_topologies();
-        let found = subs
-            .iter()
-            .find_map(|sub| Some((sub.id(), sub.store_index(store)?)));
-        let Some((sub, index)) = found else {
-            let known = subs
-                .iter()
-                .flat_map(|sub| sub.stores())
-                .map(|spec| spec.name.clone())
-                .collect();
-            return Err(DriverError::UnknownStore {
-                name: store.to_owned(),
-                known,
-            });
-        };
-        let mut entries = Vec::new();
-        for task in self.tasks.iter_mut().filter(|task| task.id.sub_topology == sub) {
-            entries.extend(task.entries(index)?);
-        }
-        entries.sort();
-        Ok(entries)
-    }
-}
-
-impl DriverTask {
-    fn process(
-        &mut self,
-        partition: &TopicPartition,
-        records: &[RawRecord],
-        now_ms: Timestamp,
-    ) -> Result<(), DriverError> {
-        let (next, _) = self.positions[partition];
-        let unread = &records[(next.get() as usize).min(records.len())..];
-        if unread.is_empty() {
-            return Ok(());
-        }
-        let mut builder = BatchBuilder::new(BatchOptions {
-            base_offset: next,
-            ..BatchOptions::default()
-        });
-        for record in unread {
-            let headers: Vec<Header> = record.headers.iter().cloned().collect();
-            builder.append(
-                record.timestamp,
-                record.key.as_deref(),
-                record.value.as_deref(),
-                &headers,
-            )?;
-        }
-        let batch = RecordBatch::parse(builder.build())?.decode()?;
-        let until = next.plus(unread.len() as i64);
-        let raw = RawBatch::new(partition.clone(), vec![batch], next, until);
-        self.graph
-            .process(raw, now_ms, &mut self.state, &mut self.outputs)?;
-        if let Some((next, _)) = self.positions.get_mut(partition) {
-            *next = until;
-        }
-        Ok(())
-    }
-
-    fn abort(&mut self) -> Result<(), DriverError> {
-        self.graph.abort();
-        self.state.abort_all();
-        self.outputs.clear();
-        self.graph.restore_clock(&self.committed_clock)?;
-        for (next, committed) in self.positions.values_mut() {
-            *next = *committed;
-        }
-        Ok(())
-    }
-
-    fn entries(&mut self, index: StoreIndex) -> Result<Vec<(Bytes, Bytes)>, DriverError> {
-        let mut entries = Vec::new();
-        let mut store = self.state.store(index);
-        let mut scan = store.scan(&KeyRange::prefix(&[]))?;
-        while let Some((key, value)) = scan.next_entry()? {
-            entries.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
-        }
-        Ok(entries)
-    }
 }
 
 fn legal(topic: &str) -> TopicName {
@@ -722,36 +460,4 @@ fn to_bytes<T: 'static>(serde: &dyn Serde<T>, value: &T) -> Result<Option<Bytes>
 
 fn from_bytes<T: 'static>(serde: &dyn Serde<T>, bytes: Option<&[u8]>) -> Result<T, SerdeError> {
     bytes.map_or_else(|| serde.null(), |bytes| serde.deserialize(bytes))
-}
-
-fn store_bytes<K: DefaultSerde>(store: &str, key: &K) -> Result<Bytes, DriverError> {
-    let mut bytes = Vec::new();
-    let written = K::default_serde().serialize(key, &mut bytes);
-    written.map_err(|cause| DriverError::Serde {
-        topic: store.to_owned(),
-        cause,
-    })?;
-    Ok(Bytes::from(bytes))
-}
-
-fn read_key<K: DefaultSerde>(store: &str, bytes: &[u8]) -> Result<K, DriverError> {
-    let read = K::default_serde().deserialize(bytes);
-    read.map_err(|cause| DriverError::Serde {
-        topic: store.to_owned(),
-        cause,
-    })
-}
-
-fn read_value<V: DefaultSerde>(store: &str, stored: &[u8]) -> Result<V, DriverError> {
-    let failed = |cause| DriverError::Serde {
-        topic: store.to_owned(),
-        cause,
-    };
-    let envelope = ValueEnvelope::parse(stored).map_err(|error| {
-        failed(SerdeError::Format {
-            format: "value envelope",
-            cause: error.to_string(),
-        })
-    })?;
-    V::default_serde().deserialize(envelope.value).map_err(failed)
 }
