@@ -1,6 +1,7 @@
 //! The records of the catalogue: what was created, with the text that created it.
 //!
-//! Always true: a record is complete in itself; fields are only ever added, with a default, so old catalogues stay readable.
+//! Always true: a record is complete in itself; fields are only ever added, with a default, and unknown ones are passed over, so old
+//! catalogues stay readable, and so do those a newer version wrote.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use super::SqlType;
+use super::{SqlType, StateLayout};
 
 /// `EMIT CHANGES` or `EMIT FINAL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +125,9 @@ pub struct MaterializedViewDefinition {
     /// view created again never meets offsets or state of its predecessor.
     #[serde(default)]
     pub generation: u64,
+    /// How its groups were laid out in its store when it was created; none for a view without GROUP BY.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<StateLayout>,
     /// Position in the order of creation.
     pub sequence: u64,
     /// The statement as written.

@@ -238,6 +238,7 @@ pub(super) fn plan_view(
         topic: options.text("topic").unwrap_or(&create.name).to_owned(),
         partitions: asked.unwrap_or(plan.source.partitions),
         generation: state.catalog.generation_of(&create.name),
+        layout: ViewPlan::layout(&plan)?,
         sequence: state.catalog.next_sequence(),
         sql: statement.text().to_owned(),
     };

@@ -11,7 +11,7 @@ use crate::logical::{AggregatePlan, GroupColumn, Micros, Step, StreamPlan};
 use crate::parser::{Statement, StatementKind};
 use crate::planner::PlaceFinder;
 use crate::result::StatementResult;
-use crate::runtime::ViewPlan;
+use crate::runtime::{GROUPS_STORE, ViewPlan};
 
 pub(super) async fn run(inner: &Inner, statement: &Statement) -> Result<StatementResult> {
     let state = inner.state.lock().await;
@@ -124,8 +124,8 @@ pub(crate) fn explain_view(view: &ViewPlan) -> String {
         definition.topic, definition.emit
     );
     let _ = writeln!(out, "job: {application}");
-    if view.plan.aggregate.is_some() {
-        let _ = writeln!(out, "stores:\n  {}: {}", view.store, view.plan.identity());
+    if let Some(layout) = &definition.layout {
+        let _ = writeln!(out, "stores:\n  {GROUPS_STORE}: {layout}");
         let _ = writeln!(out, "internal topics:");
         let _ = writeln!(
             out,
@@ -134,8 +134,8 @@ pub(crate) fn explain_view(view: &ViewPlan) -> String {
         );
         let _ = writeln!(
             out,
-            "  {application}-{}-changelog: {} partitions",
-            view.store, definition.partitions
+            "  {application}-{GROUPS_STORE}-changelog: {} partitions",
+            definition.partitions
         );
     }
     out

@@ -34,7 +34,6 @@ pub(super) fn tables(broker: &Broker, planner: &Planner, state: &State) -> Resul
                             definition.name.clone(),
                             Arc::clone(&job.view.plan),
                             definition.emit,
-                            job.view.store.clone(),
                             job.handle().stores(),
                         );
                         tables.add(CatalogTable {

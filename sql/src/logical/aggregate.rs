@@ -1,8 +1,7 @@
 //! GROUP BY of a streaming plan: keys, window, aggregates.
 //!
 //! Always true: the window columns are not part of the key: a group is (pane, key), where the pane is the window's start,
-//! or 0 when the query does not group by a window. What the operators store and send follows from this plan alone, so its
-//! `identity` names the state.
+//! or 0 when the query does not group by a window. What the operators store and send follows from this plan alone.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +10,6 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::WindowSpec;
-use crate::catalog::SqlType;
 
 /// The aggregates our operators know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,27 +107,4 @@ pub struct AggregatePlan {
     pub aggregates: Vec<AggregateSpec>,
     /// The output: group columns, then aggregates.
     pub schema: SchemaRef,
-}
-
-impl AggregatePlan {
-    /// What decides the layout of the state: window, types of the keys, aggregates with the types of their arguments. In words of ours
-    /// only: DataFusion's may change with its version, and this names stores.
-    pub fn identity(&self) -> String {
-        let keys: Vec<String> = self
-            .keys
-            .iter()
-            .map(|(_, _, kind)| SqlType::display_arrow(kind))
-            .collect();
-        let aggregates: Vec<String> = self
-            .aggregates
-            .iter()
-            .map(|a| format!("{}({})", a.function, SqlType::display_arrow(&a.argument_type)))
-            .collect();
-        let window = self.window.map_or("none".into(), |pane| pane.spec.to_string());
-        format!(
-            "window {window}; keys {}; aggregates {}",
-            keys.join(", "),
-            aggregates.join(", ")
-        )
-    }
 }

@@ -86,13 +86,4 @@ impl StreamPlan {
     pub fn is_append_only(&self) -> bool {
         self.aggregate.is_none()
     }
-
-    /// What decides the layout of the state; views whose identity differs never share a store.
-    pub fn identity(&self) -> String {
-        let groups = self
-            .aggregate
-            .as_ref()
-            .map_or(String::new(), AggregatePlan::identity);
-        format!("from {}; {groups}", self.source.topic)
-    }
 }

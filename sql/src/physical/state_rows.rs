@@ -2,7 +2,7 @@
 //!
 //! Always true: key = pane (big endian, sign flipped) ++ arrow-row encoded key columns, so groups lie in the order of their
 //! windows; value = version, flags, then each aggregate's full value. The same bytes go to the changelog. arrow-row promises
-//! no fixed encoding between its versions: `state_rows_test.rs` pins the bytes, and the store's name carries the layout.
+//! no fixed encoding between its versions: `state_rows_test.rs` pins the bytes, and the catalogue remembers the layout.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use datafusion::arrow::row::{RowConverter, RowParser, SortField};
 
 use super::accumulators::{Accumulator, accumulator_for};
 use super::calc::batch_of;
+use crate::catalog::{AggregateLayout, StateLayout, WindowLayout, layout_type};
 use crate::error::{Result, SqlError};
-use crate::logical::{AggregatePlan, GroupColumn};
+use crate::logical::{AggregateFunctionKind, AggregatePlan, GroupColumn};
 
 /// Set once a window's final result has left.
 pub const FLAG_FINAL: u8 = 1;
@@ -81,6 +82,31 @@ impl GroupLayout {
     /// The GROUP BY.
     pub fn plan(&self) -> &AggregatePlan {
         &self.plan
+    }
+
+    /// What must stay the same for groups to be readable, as the catalogue remembers it.
+    pub fn state_layout(&self) -> Result<StateLayout> {
+        let keys = self.plan.keys.iter().map(|(_, _, kind)| layout_type(kind));
+        let aggregates = self.plan.aggregates.iter().zip(self.accumulators()?);
+        let aggregates = aggregates.map(|(spec, accumulator)| {
+            let state = match spec.function {
+                // Kept as integers whatever they are: only the type of the argument tells days from microseconds.
+                AggregateFunctionKind::Min | AggregateFunctionKind::Max => vec![spec.argument_type.clone()],
+                _ => accumulator.state_types(),
+            };
+            Ok(AggregateLayout {
+                function: spec.function.to_string(),
+                state: state.iter().map(layout_type).collect::<Result<_>>()?,
+            })
+        });
+        Ok(StateLayout {
+            window: self.plan.window.map(|pane| WindowLayout {
+                size_micros: pane.spec.size_micros,
+                slide_micros: pane.spec.slide_micros,
+            }),
+            keys: keys.collect::<Result<_>>()?,
+            aggregates: aggregates.collect::<Result<_>>()?,
+        })
     }
 
     /// Encodes key columns.

@@ -12,4 +12,4 @@ mod view_plan;
 pub use job::{JobSettings, ViewJob};
 pub use topics::{ensure_topic, topic_partitions};
 pub use topology::view_topology;
-pub use view_plan::ViewPlan;
+pub use view_plan::{GROUPS_STORE, ViewPlan};

@@ -10,7 +10,7 @@ use millpond_streams::topology::{
     RepartitionOptions, SinkOptions, SourceOptions, StoreSpec, Topology, TopologyBuilder,
 };
 
-use super::ViewPlan;
+use super::{GROUPS_STORE, ViewPlan};
 use crate::error::{Result, SqlError};
 use crate::format::RowDecoder;
 use crate::physical::{
@@ -19,7 +19,7 @@ use crate::physical::{
 };
 
 /// Name of the repartition in every view's topology.
-const GROUPS: &str = "groups";
+const REPARTITION: &str = "groups";
 
 /// Builds the graph.
 pub fn view_topology(view: &ViewPlan) -> Result<Topology> {
@@ -76,21 +76,27 @@ pub fn view_topology(view: &ViewPlan) -> Result<Topology> {
             let exchange = RepartitionOptions {
                 partitions: Some(partitions),
                 encoder: Some(supplier(|| {
-                    Ok(ExchangeSink::new(format!("{GROUPS}-repartition")))
+                    Ok(ExchangeSink::new(format!("{REPARTITION}-repartition")))
                 })),
                 decoder: None,
             };
-            let groups = builder.add_repartition(GROUPS, exchange, &[local]);
-            builder.add_store(StoreSpec::key_value(&view.store).with_schema(plan.identity()));
-            let (steps, mode, store) = (plan.result_steps.clone(), view.mode, view.store.clone());
+            let groups = builder.add_repartition(REPARTITION, exchange, &[local]);
+            let layout = GroupLayout::new(aggregate)?.state_layout()?;
+            builder.add_store(StoreSpec::key_value(GROUPS_STORE).with_schema(layout.to_string()));
+            let (steps, mode) = (plan.result_steps.clone(), view.mode);
             builder.add_processor(
                 "final-aggregate",
                 supplier(move || {
                     let results = GroupResults::new(&final_plan, steps.clone());
-                    FinalAggregate::new(GroupLayout::new(&final_plan)?, results, mode, store.clone())
+                    FinalAggregate::new(
+                        GroupLayout::new(&final_plan)?,
+                        results,
+                        mode,
+                        GROUPS_STORE.to_owned(),
+                    )
                 }),
                 &[groups],
-                &[view.store.as_str()],
+                &[GROUPS_STORE],
             )
         }
         _ => decode,

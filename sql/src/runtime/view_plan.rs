@@ -1,12 +1,18 @@
-//! A checked view: its plan with the names and settings of its job.
+//! A checked view: its plan with the settings of its job.
+//!
+//! Always true: the groups this plan reads and writes lie as the catalogue says they do. Another version may plan the same query otherwise;
+//! then the view is refused and nothing it has is touched.
 
 use std::sync::Arc;
 
-use crate::catalog::{Emit, Format, MaterializedViewDefinition, TopicTable};
+use crate::catalog::{Emit, Format, MaterializedViewDefinition, StateLayout, TopicTable};
 use crate::error::{Result, SqlError};
 use crate::logical::StreamPlan;
 use crate::parser::ParsedQuery;
-use crate::physical::EmitMode;
+use crate::physical::{EmitMode, GroupLayout};
+
+/// The store of every view's groups. The application id holds the view and its generation, so this need not tell views apart.
+pub const GROUPS_STORE: &str = "groups";
 
 /// What a job is started from.
 #[derive(Debug, Clone)]
@@ -17,21 +23,30 @@ pub struct ViewPlan {
     pub plan: Arc<StreamPlan>,
     /// When results leave.
     pub mode: EmitMode,
-    /// The store of its groups: named by what decides their layout, so a view never reads groups of another shape.
-    pub store: String,
 }
 
 impl ViewPlan {
-    /// Joins a definition with its plan; errs when `EMIT FINAL` cannot work.
+    /// Joins a definition with its plan. Errs when `EMIT FINAL` cannot work, or when the plan's groups would lie otherwise than those the
+    /// view has.
     pub fn new(definition: Arc<MaterializedViewDefinition>, plan: Arc<StreamPlan>) -> Result<ViewPlan> {
         let mode = emit_mode(definition.emit, &plan)?;
-        let store = format!("groups-{:08x}", fingerprint(&plan.identity()));
+        let planned = ViewPlan::layout(&plan)?;
+        if definition.layout != planned {
+            return Err(layout_changed(&definition, planned.as_ref()));
+        }
         Ok(ViewPlan {
             definition,
             plan,
             mode,
-            store,
         })
+    }
+
+    /// How the groups of a plan lie in their store; none without GROUP BY.
+    pub fn layout(plan: &StreamPlan) -> Result<Option<StateLayout>> {
+        match &plan.aggregate {
+            Some(aggregate) => GroupLayout::new(aggregate)?.state_layout().map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Checks `EMIT …` of a query against its plan, with the place in the query.
@@ -91,9 +106,20 @@ fn emit_mode(emit: Emit, plan: &StreamPlan) -> Result<EmitMode> {
     })
 }
 
-/// FNV-1a: part of names on disk, so it must never change.
-fn fingerprint(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+fn layout_changed(definition: &MaterializedViewDefinition, planned: Option<&StateLayout>) -> SqlError {
+    let name = &definition.name;
+    let text = |layout: Option<&StateLayout>| layout.map_or("no groups".to_owned(), ToString::to_string);
+    SqlError::invalid(format!(
+        "view \"{name}\" was created with the layout ({}), but this version plans its query with the layout ({})",
+        text(definition.layout.as_ref()),
+        text(planned)
+    ))
+    .with_hint(format!(
+        "its groups are kept as they are: start the version that created it, or DROP MATERIALIZED VIEW {name} and create it again, \
+         which reads its stream from the beginning"
+    ))
 }
+
+#[cfg(test)]
+#[path = "view_plan_test.rs"]
+mod view_plan_test;

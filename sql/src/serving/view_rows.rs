@@ -18,6 +18,7 @@ use crate::error::SqlError;
 use crate::logical::StreamPlan;
 use crate::physical::{EMITTED_KEY, FLAG_FINAL, GroupLayout, GroupResults, parse_store_key};
 use crate::planner::RowSource;
+use crate::runtime::GROUPS_STORE;
 
 /// Groups turned into rows at once.
 const CHUNK: usize = 8192;
@@ -27,7 +28,6 @@ pub struct ViewRows {
     view: String,
     plan: Arc<StreamPlan>,
     emit: Emit,
-    store: String,
     registry: Arc<StoreRegistry>,
 }
 
@@ -40,19 +40,17 @@ impl std::fmt::Debug for ViewRows {
 }
 
 impl ViewRows {
-    /// The rows of `view`, whose groups lie in `store`.
+    /// The rows of `view`, whose groups `registry` knows.
     pub fn new(
         view: String,
         plan: Arc<StreamPlan>,
         emit: Emit,
-        store: String,
         registry: Arc<StoreRegistry>,
     ) -> ViewRows {
         ViewRows {
             view,
             plan,
             emit,
-            store,
             registry,
         }
     }
@@ -62,7 +60,7 @@ impl ViewRows {
         let reading = format!("reading view {}", self.view);
         let parts = self
             .registry
-            .readers(&self.store)
+            .readers(GROUPS_STORE)
             .map_err(|e| SqlError::runtime(&reading, e))?;
         parts.iter().map(|part| self.part(part)).collect()
     }
