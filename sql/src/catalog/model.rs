@@ -26,6 +26,15 @@ impl Entry {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Entry::Stream(stream) => &stream.name,
+            Entry::MaterializedView(view) => &view.name,
+            Entry::View(view) => &view.name,
+        }
+    }
+
     /// Position in the order of creation.
     pub fn sequence(&self) -> u64 {
         match self {

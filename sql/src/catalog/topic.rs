@@ -76,16 +76,10 @@ impl CatalogTopic {
         ))
     }
 
-    /// Writes one record and, once it is durable, applies it to `catalog`.
-    pub async fn write(
-        &self,
-        catalog: &mut Catalog,
-        name: &str,
-        record: Option<CatalogRecord>,
-    ) -> Result<()> {
+    /// Writes one record; `None` is a tombstone. Returns when it is durable.
+    pub async fn write(&self, name: &str, record: Option<&CatalogRecord>) -> Result<()> {
         let writing = format!("writing the definition of {name}");
         let value = record
-            .as_ref()
             .map(serde_json::to_vec)
             .transpose()
             .map_err(|e| SqlError::runtime(&writing, e))?;
@@ -105,7 +99,6 @@ impl CatalogTopic {
         for answer in self.broker.produce(request).await {
             answer.map_err(|e| SqlError::runtime(&writing, e))?;
         }
-        catalog.apply(name, record);
         Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Inner, State, tables};
+use super::state::State;
+use super::{Inner, tables};
 use crate::catalog::{
     CATALOG_TOPIC, CatalogRecord, Emit, Format, MaterializedViewDefinition, StreamDefinition, ViewDefinition,
 };
@@ -50,7 +51,8 @@ pub(super) async fn stream(
     statement: &Statement,
     create: &CreateStream,
 ) -> Result<StatementResult> {
-    let mut state = inner.state.lock().await;
+    let log = inner.topic.lock().await;
+    let state = inner.state.get();
     check_name(statement, &create.name)?;
     if let Some(message) = taken(&state, statement, &create.name, create.if_not_exists)? {
         return Ok(message);
@@ -123,10 +125,8 @@ pub(super) async fn stream(
         sequence: state.catalog.next_sequence(),
         sql: statement.text().to_owned(),
     };
-    let State {
-        topic: log, catalog, ..
-    } = &mut *state;
-    log.write(catalog, &create.name, Some(CatalogRecord::Stream(definition)))
+    inner
+        .define(&log, &create.name, Some(CatalogRecord::Stream(definition)))
         .await?;
     let name = &create.name;
     Ok(StatementResult::Message(format!(
@@ -139,7 +139,8 @@ pub(super) async fn view(
     statement: &Statement,
     create: &CreateView,
 ) -> Result<StatementResult> {
-    let mut state = inner.state.lock().await;
+    let log = inner.topic.lock().await;
+    let state = inner.state.get();
     check_name(statement, &create.name)?;
     if let Some(message) = taken(&state, statement, &create.name, create.if_not_exists)? {
         return Ok(message);
@@ -159,9 +160,8 @@ pub(super) async fn view(
         sequence: state.catalog.next_sequence(),
         sql: statement.text().to_owned(),
     };
-    let State { topic, catalog, .. } = &mut *state;
-    topic
-        .write(catalog, &create.name, Some(CatalogRecord::View(definition)))
+    inner
+        .define(&log, &create.name, Some(CatalogRecord::View(definition)))
         .await?;
     Ok(StatementResult::Message(format!("created view {}", create.name)))
 }
@@ -171,7 +171,8 @@ pub(super) async fn materialized_view(
     statement: &Statement,
     create: &CreateMaterializedView,
 ) -> Result<StatementResult> {
-    let mut state = inner.state.lock().await;
+    let log = inner.topic.lock().await;
+    let state = inner.state.get();
     check_name(statement, &create.name)?;
     if let Some(message) = taken(&state, statement, &create.name, create.if_not_exists)? {
         return Ok(message);
@@ -187,10 +188,11 @@ pub(super) async fn materialized_view(
         return Err(statement.locate(error, &definition.topic));
     }
     let record = CatalogRecord::MaterializedView((*definition).clone());
-    let State { topic, catalog, jobs } = &mut *state;
-    topic.write(catalog, &create.name, Some(record)).await?;
-    let job = ViewJob::start(&inner.jobs, view).await?;
-    jobs.insert(create.name.clone(), job);
+    inner.define(&log, &create.name, Some(record)).await?;
+    let job = Arc::new(ViewJob::start(&inner.jobs, view).await?);
+    inner.state.change(|state| {
+        state.jobs.insert(create.name.clone(), job);
+    });
     Ok(StatementResult::Message(format!(
         "created materialized view {}; its changes go to topic {}",
         create.name, definition.topic

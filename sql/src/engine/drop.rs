@@ -3,14 +3,16 @@
 //! A stream's topic stays: it belongs to those who write it. A materialised view takes its topic, its internal topics and its state
 //! with it; the catalogue says so first, so that a crash in between is finished at the next start.
 
-use super::{Inner, State, unknown};
-use crate::catalog::{CatalogRecord, Entry};
+use super::state::State;
+use super::{Inner, unknown};
+use crate::catalog::{CatalogRecord, CatalogTopic, Entry, MaterializedViewDefinition};
 use crate::error::{Result, SqlError};
 use crate::parser::{self, Drop, ObjectKind, Statement};
 use crate::result::StatementResult;
 
 pub(super) async fn run(inner: &Inner, statement: &Statement, drop: &Drop) -> Result<StatementResult> {
-    let mut state = inner.state.lock().await;
+    let topic = inner.topic.lock().await;
+    let state = inner.state.get();
     let kind = match drop.kind {
         ObjectKind::Stream => "stream",
         ObjectKind::View => "view",
@@ -34,38 +36,48 @@ pub(super) async fn run(inner: &Inner, statement: &Statement, drop: &Drop) -> Re
             .with_hint("drop what reads it first");
         return Err(statement.locate(error, name));
     }
-    let State { topic, catalog, jobs } = &mut *state;
     match entry {
         Entry::Stream(stream) => {
-            topic.write(catalog, name, None).await?;
+            inner.define(&topic, name, None).await?;
             Ok(StatementResult::Message(format!(
                 "dropped stream {name}; its topic {} stays",
                 stream.topic
             )))
         }
         Entry::View(_) => {
-            topic.write(catalog, name, None).await?;
+            inner.define(&topic, name, None).await?;
             Ok(StatementResult::Message(format!("dropped view {name}")))
         }
         Entry::MaterializedView(view) => {
-            topic
-                .write(catalog, name, Some(CatalogRecord::Dropping((*view).clone())))
-                .await?;
-            if let Some(job) = jobs.remove(name) {
+            let dropping = CatalogRecord::Dropping((*view).clone());
+            inner.define(&topic, name, Some(dropping)).await?;
+            inner.state.change(|state| {
+                state.jobs.remove(name);
+            });
+            if let Some(job) = state.jobs.get(name) {
                 job.end().await?;
             }
-            inner.jobs.remove_remains(&view).await?;
-            let gone = CatalogRecord::Dropped {
-                next_generation: view.generation + 1,
-                sequence: view.sequence,
-            };
-            topic.write(catalog, name, Some(gone)).await?;
+            remove_remains(inner, &topic, &view).await?;
             Ok(StatementResult::Message(format!(
                 "dropped materialized view {name} with its topic {} and its state",
                 view.topic
             )))
         }
     }
+}
+
+/// Finishes the removal of a view that the catalogue holds as being dropped and whose job has ended.
+pub(super) async fn remove_remains(
+    inner: &Inner,
+    topic: &CatalogTopic,
+    view: &MaterializedViewDefinition,
+) -> Result<()> {
+    inner.jobs.remove_remains(view).await?;
+    let gone = CatalogRecord::Dropped {
+        next_generation: view.generation + 1,
+        sequence: view.sequence,
+    };
+    inner.define(topic, &view.name, Some(gone)).await
 }
 
 /// The views whose query names `name`.

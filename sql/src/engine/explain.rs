@@ -14,7 +14,7 @@ use crate::result::StatementResult;
 use crate::runtime::{GROUPS_STORE, ViewPlan};
 
 pub(super) async fn run(inner: &Inner, statement: &Statement) -> Result<StatementResult> {
-    let state = inner.state.lock().await;
+    let state = inner.state.get();
     let text = match &statement.kind {
         StatementKind::CreateMaterializedView(view) => {
             let tables = tables::tables(&inner.broker, &inner.planner, &state)?;

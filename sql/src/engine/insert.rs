@@ -21,7 +21,7 @@ use crate::suggest;
 
 pub(super) async fn run(inner: &Inner, statement: &Statement, insert: &Insert) -> Result<StatementResult> {
     let stream = {
-        let state = inner.state.lock().await;
+        let state = inner.state.get();
         match state.catalog.get(&insert.stream) {
             Some(Entry::Stream(stream)) => Arc::clone(stream),
             Some(other) => {

@@ -1,8 +1,8 @@
 //! The engine: a catalogue, a planner, and the jobs of all views, behind `execute`.
 //!
 //! Always true: statements that change the catalogue run one at a time, and write the catalogue's topic before anything else is made or
-//! started; queries hold no lock while they run. One file per family of statements: `create.rs`, `drop.rs`, `insert.rs`, `query.rs`,
-//! `show.rs`, `explain.rs`; `tables.rs` turns the catalogue into what a query may name.
+//! started; all others hold no lock and wait for none of them. One file per family of statements: `create.rs`, `drop.rs`, `insert.rs`,
+//! `query.rs`, `show.rs`, `explain.rs`; `state.rs` keeps what they read, `tables.rs` turns it into what a query may name.
 
 mod create;
 mod drop;
@@ -10,18 +10,20 @@ mod explain;
 mod insert;
 mod query;
 mod show;
+mod state;
 mod tables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use millpond_log::broker::Broker;
 use tokio::sync::Mutex;
 
+use self::state::Current;
 use crate::SqlOptions;
-use crate::catalog::{Catalog, CatalogRecord, CatalogTopic, Entry};
+use crate::catalog::{Catalog, CatalogTopic, Entry};
 use crate::error::{Result, SqlError};
 use crate::parser::{self, Statement, StatementKind};
 use crate::planner::Planner;
@@ -38,14 +40,9 @@ struct Inner {
     broker: Broker,
     jobs: JobSettings,
     planner: Planner,
-    state: Mutex<State>,
-}
-
-/// What statements change.
-struct State {
-    topic: CatalogTopic,
-    catalog: Catalog,
-    jobs: BTreeMap<String, ViewJob>,
+    /// Whoever changes the catalogue holds its topic from the first look to the last effect. Nobody else waits for it.
+    topic: Mutex<CatalogTopic>,
+    state: Current,
 }
 
 impl SqlEngine {
@@ -64,37 +61,33 @@ impl SqlEngine {
                 streams,
                 state_hosts,
             };
-            let (topic, mut catalog) = CatalogTopic::open(&broker).await?;
-            for view in catalog.dropping() {
-                jobs.remove_remains(&view).await?;
-                let gone = CatalogRecord::Dropped {
-                    next_generation: view.generation + 1,
-                    sequence: view.sequence,
-                };
-                topic.write(&mut catalog, &view.name, Some(gone)).await?;
-            }
-            let mut state = State {
-                topic,
-                catalog,
-                jobs: BTreeMap::new(),
-            };
-            let planner = Planner::new();
-            for entry in state.catalog.in_order() {
-                if let Entry::MaterializedView(definition) = entry {
-                    let query = parser::parse_query(&definition.query)?;
-                    let tables = tables::tables(&broker, &planner, &state)?;
-                    let plan = Arc::new(planner.stream_plan(&query, &tables)?);
-                    let name = definition.name.clone();
-                    let job = ViewJob::start(&jobs, ViewPlan::new(definition, plan)?).await?;
-                    state.jobs.insert(name, job);
-                }
-            }
+            let (topic, catalog) = CatalogTopic::open(&broker).await?;
             let inner = Inner {
                 broker,
                 jobs,
-                planner,
-                state: Mutex::new(state),
+                planner: Planner::new(),
+                topic: Mutex::new(topic),
+                state: Current::default(),
             };
+            inner.state.change(|state| state.catalog = catalog);
+            {
+                let topic = inner.topic.lock().await;
+                for view in inner.state.get().catalog.dropping() {
+                    drop::remove_remains(&inner, &topic, &view).await?;
+                }
+            }
+            for entry in inner.state.get().catalog.in_order() {
+                if let Entry::MaterializedView(definition) = entry {
+                    let query = parser::parse_query(&definition.query)?;
+                    let tables = tables::tables(&inner.broker, &inner.planner, &inner.state.get())?;
+                    let plan = Arc::new(inner.planner.stream_plan(&query, &tables)?);
+                    let name = definition.name.clone();
+                    let job = Arc::new(ViewJob::start(&inner.jobs, ViewPlan::new(definition, plan)?).await?);
+                    inner.state.change(|state| {
+                        state.jobs.insert(name, job);
+                    });
+                }
+            }
             Ok(SqlEngine {
                 inner: Arc::new(inner),
             })
@@ -115,23 +108,24 @@ impl SqlEngine {
         .boxed()
     }
 
-    /// Waits until every view reflects all input that is in the topics now.
+    /// Waits until every view reflects all input that is in the topics now. Views dropped meanwhile are not waited for. Cancel-safe.
     pub fn wait_until_caught_up(&self) -> BoxFuture<'_, Result<()>> {
         async move {
+            let state = self.inner.state.get();
             // A view may read another's topic: in the order of creation each finds its input complete.
-            let order = self.inner.state.lock().await.catalog.in_order();
-            for entry in order {
-                let Entry::MaterializedView(definition) = entry else {
+            for entry in state.catalog.in_order() {
+                let Some(job) = state.jobs.get(entry.name()) else {
                     continue;
                 };
-                let state = self.inner.state.lock().await;
-                let Some(job) = state.jobs.get(&definition.name) else {
-                    continue;
-                };
-                job.handle()
-                    .wait_until_caught_up()
-                    .await
-                    .map_err(|e| SqlError::runtime(format!("waiting for view {}", definition.name), e))?;
+                let waited = job.wait_until_caught_up().await;
+                let current = self.inner.state.get();
+                let is_still_there = current
+                    .jobs
+                    .get(entry.name())
+                    .is_some_and(|now| Arc::ptr_eq(now, job));
+                if is_still_there {
+                    waited?;
+                }
             }
             Ok(())
         }
@@ -141,7 +135,7 @@ impl SqlEngine {
     /// Counters of every view's job, by view.
     pub fn metrics(&self) -> BoxFuture<'_, BTreeMap<String, millpond_streams::metrics::StreamsMetrics>> {
         async move {
-            let state = self.inner.state.lock().await;
+            let state = self.inner.state.get();
             state
                 .jobs
                 .iter()
@@ -154,14 +148,11 @@ impl SqlEngine {
     /// Stops all jobs, each after a last commit. The engine answers no more queries over views afterwards.
     pub fn shutdown(&self) -> BoxFuture<'_, Result<()>> {
         async move {
-            let jobs = std::mem::take(&mut self.inner.state.lock().await.jobs);
-            let mut first = None;
-            for job in jobs.into_values() {
-                if let Err(e) = job.stop().await {
-                    first.get_or_insert(e);
-                }
-            }
-            first.map_or(Ok(()), Err)
+            // A view that is being made would start its job behind our back.
+            let _topic = self.inner.topic.lock().await;
+            let state = self.inner.state.get();
+            let stopped = join_all(state.jobs.values().map(|job| job.stop())).await;
+            stopped.into_iter().collect()
         }
         .boxed()
     }

@@ -24,24 +24,7 @@ pub(super) async fn run(inner: &Inner, query: &ParsedQuery) -> Result<StatementR
 }
 
 async fn rows(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> {
-    let tables = {
-        let state = inner.state.lock().await;
-        for job in state.jobs.values() {
-            let name = &job.view.definition.name;
-            let is_named = place_of_word(&query.source, &query.tokens, name).is_some();
-            match job.handle().wait_until_running().await {
-                // A failed job is the concern of those who read its view.
-                Err(e) if is_named => {
-                    return Err(SqlError::runtime(
-                        format!("waiting for the job of view {name}"),
-                        e,
-                    ));
-                }
-                _ => {}
-            }
-        }
-        tables::tables(&inner.broker, &inner.planner, &state)?
-    };
+    let tables = tables::tables(&inner.broker, &inner.planner, &inner.state.get())?;
     let finder = PlaceFinder {
         source: &query.source,
         tokens: &query.tokens,
@@ -59,10 +42,7 @@ async fn rows(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> {
 }
 
 async fn changes(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> {
-    let tables = {
-        let state = inner.state.lock().await;
-        tables::change_tables(&inner.broker, &inner.planner, &state)?
-    };
+    let tables = tables::change_tables(&inner.broker, &inner.planner, &inner.state.get())?;
     let (query, limit) = take_limit(query)?;
     let plan = inner.planner.stream_plan(&query, &tables)?;
     if !plan.is_append_only() {

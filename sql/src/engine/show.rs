@@ -5,7 +5,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
-use super::{Inner, State, unknown};
+use super::state::State;
+use super::{Inner, unknown};
 use crate::catalog::{Entry, SqlType};
 use crate::error::{Result, SqlError};
 use crate::logical::Micros;
@@ -13,7 +14,7 @@ use crate::parser::{self, ObjectKind, Statement};
 use crate::result::StatementResult;
 
 pub(super) async fn run(inner: &Inner, kind: ObjectKind) -> Result<StatementResult> {
-    let state = inner.state.lock().await;
+    let state = inner.state.get();
     let mut rows: Vec<Vec<Option<String>>> = Vec::new();
     for (name, entry) in state.catalog.entries() {
         let wanted = match kind {
@@ -48,7 +49,7 @@ pub(super) async fn run(inner: &Inner, kind: ObjectKind) -> Result<StatementResu
 }
 
 pub(super) async fn describe(inner: &Inner, statement: &Statement, name: &str) -> Result<StatementResult> {
-    let state = inner.state.lock().await;
+    let state = inner.state.get();
     let Some(entry) = state.catalog.get(name) else {
         return Err(unknown(&state.catalog, statement, "stream or view", name));
     };

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use millpond_log::broker::Broker;
 
-use super::State;
+use super::state::State;
 use crate::catalog::{Entry, TopicTable};
 use crate::error::Result;
 use crate::parser;
-use crate::planner::{CatalogTable, Planner, TableOrigin, Tables};
-use crate::serving::{TopicRows, ViewRows};
+use crate::planner::{CatalogTable, Planner, RowSource, TableOrigin, Tables};
+use crate::runtime::ViewJob;
+use crate::serving::{TopicRows, ViewRows, WhenRunning};
 
 /// Every stream and view, with its rows.
 pub(super) fn tables(broker: &Broker, planner: &Planner, state: &State) -> Result<Tables> {
@@ -27,25 +28,7 @@ pub(super) fn tables(broker: &Broker, planner: &Planner, state: &State) -> Resul
                 let Some(job) = state.jobs.get(&definition.name) else {
                     continue;
                 };
-                match job.view.topic_table() {
-                    Some(table) => tables.add(topic_table(broker, table)),
-                    None => {
-                        let rows = ViewRows::new(
-                            definition.name.clone(),
-                            Arc::clone(&job.view.plan),
-                            definition.emit,
-                            job.handle().stores(),
-                        );
-                        tables.add(CatalogTable {
-                            name: definition.name.clone(),
-                            origin: TableOrigin::Groups {
-                                view: definition.name.clone(),
-                            },
-                            schema: job.view.plan.schema.clone(),
-                            rows: Some(Arc::new(rows)),
-                        });
-                    }
-                }
+                tables.add(view_table(broker, job));
             }
         }
     }
@@ -59,6 +42,27 @@ pub(super) fn change_tables(broker: &Broker, planner: &Planner, state: &State) -
         tables.add(topic_table(broker, job.view.changes_table()));
     }
     Ok(tables)
+}
+
+/// The rows of a view, for those who wait until its job runs.
+fn view_table(broker: &Broker, job: &Arc<ViewJob>) -> CatalogTable {
+    let name = &job.view.definition.name;
+    let (origin, rows): (_, Arc<dyn RowSource>) = match job.view.topic_table() {
+        Some(table) => (
+            TableOrigin::Topic(table.clone()),
+            Arc::new(TopicRows::new(broker.clone(), table)),
+        ),
+        None => (
+            TableOrigin::Groups { view: name.clone() },
+            Arc::new(ViewRows::new(Arc::clone(job))),
+        ),
+    };
+    CatalogTable {
+        name: name.clone(),
+        origin,
+        schema: job.view.plan.schema.clone(),
+        rows: Some(Arc::new(WhenRunning::new(Arc::clone(job), rows))),
+    }
 }
 
 fn topic_table(broker: &Broker, table: TopicTable) -> CatalogTable {

@@ -88,18 +88,27 @@ impl ViewJob {
         &self.handle
     }
 
-    /// Commits and stops.
-    pub async fn stop(self) -> Result<()> {
-        let stopping = format!("stopping the job of view {}", self.view.definition.name);
-        self.handle
-            .shutdown(SHUTDOWN)
-            .await
-            .map_err(|e| SqlError::runtime(stopping, e))
+    /// Waits until its state is restored and it processes. Errs when it failed or was stopped. Cancel-safe.
+    pub async fn wait_until_running(&self) -> Result<()> {
+        let waited = self.handle.wait_until_running().await;
+        waited.map_err(|e| SqlError::runtime(format!("waiting for the job of view {}", self.name()), e))
+    }
+
+    /// Waits until it has processed what is in its topics now. Errs when it failed or was stopped. Cancel-safe.
+    pub async fn wait_until_caught_up(&self) -> Result<()> {
+        let waited = self.handle.wait_until_caught_up().await;
+        waited.map_err(|e| SqlError::runtime(format!("waiting for view {}", self.name()), e))
+    }
+
+    /// Commits and stops. Whoever waits for the job meanwhile is told.
+    pub async fn stop(&self) -> Result<()> {
+        let stopped = self.handle.shutdown(SHUTDOWN).await;
+        stopped.map_err(|e| SqlError::runtime(format!("stopping the job of view {}", self.name()), e))
     }
 
     /// Stops the job of a view that is dropped. That it had failed before is no reason to keep it; that it still runs is.
-    pub async fn end(self) -> Result<()> {
-        let view = &self.view.definition.name;
+    pub async fn end(&self) -> Result<()> {
+        let view = self.name();
         match self.handle.shutdown(SHUTDOWN).await {
             Err(e @ RuntimeError::Timeout { .. }) => {
                 Err(SqlError::runtime(format!("stopping the job of view {view}"), e))
@@ -110,5 +119,9 @@ impl ViewJob {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.view.definition.name
     }
 }

@@ -59,7 +59,11 @@ fn a_view_whose_groups_lie_otherwise_than_planned_is_refused_with_both_layouts()
 
     let by_number = plan("SELECT n, COUNT(*) AS c FROM s GROUP BY n");
     let error = ViewPlan::new(definition(layout), by_number).unwrap_err();
-    for piece in ["view \"v\"", &shown, "no window; keys [int32]; aggregates [count(int64)]"] {
+    for piece in [
+        "view \"v\"",
+        &shown,
+        "no window; keys [int32]; aggregates [count(int64)]",
+    ] {
         assert!(error.message.contains(piece), "{piece}: {}", error.message);
     }
     assert!(error.hint.unwrap().contains("DROP MATERIALIZED VIEW v"));
@@ -67,7 +71,11 @@ fn a_view_whose_groups_lie_otherwise_than_planned_is_refused_with_both_layouts()
 
 #[test]
 fn a_view_recorded_without_groups_does_not_start_with_some() {
-    let error = ViewPlan::new(definition(None), plan("SELECT k, COUNT(*) AS c FROM s GROUP BY k")).unwrap_err();
+    let error = ViewPlan::new(
+        definition(None),
+        plan("SELECT k, COUNT(*) AS c FROM s GROUP BY k"),
+    )
+    .unwrap_err();
     assert!(error.message.contains("(no groups)"), "{}", error.message);
     ViewPlan::new(definition(None), plan("SELECT k, n FROM s")).unwrap();
 }
@@ -76,16 +84,28 @@ fn a_view_recorded_without_groups_does_not_start_with_some() {
 fn what_does_not_change_stored_bytes_does_not_change_the_layout() {
     let layout = |query: &str| ViewPlan::layout(&plan(query)).unwrap();
     let plain = layout("SELECT k, SUM(n) AS total FROM s GROUP BY k");
-    let same = layout("SELECT upper(k) AS u, SUM(n + 1) AS other FROM s WHERE n > 3 GROUP BY upper(k) HAVING SUM(n + 1) > 2");
+    let same = layout(
+        "SELECT upper(k) AS u, SUM(n + 1) AS other FROM s WHERE n > 3 GROUP BY upper(k) HAVING SUM(n + 1) > 2",
+    );
     assert_eq!(plain, same);
-    assert_ne!(layout("SELECT k, MAX(n) AS m FROM s GROUP BY k"), layout("SELECT k, MAX(at) AS m FROM s GROUP BY k"));
+    assert_ne!(
+        layout("SELECT k, MAX(n) AS m FROM s GROUP BY k"),
+        layout("SELECT k, MAX(at) AS m FROM s GROUP BY k")
+    );
 }
 
 #[test]
 fn types_are_named_in_words_of_ours() {
     use crate::catalog::layout_type;
-    let list = DataType::new_list(DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Nanosecond, None), true);
+    let list = DataType::new_list(
+        DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Nanosecond, None),
+        true,
+    );
     assert_eq!(layout_type(&list).unwrap(), "list of timestamp_ns");
     let error = layout_type(&DataType::Struct(datafusion::arrow::datatypes::Fields::empty())).unwrap_err();
-    assert!(error.message.contains("groups cannot be kept"), "{}", error.message);
+    assert!(
+        error.message.contains("groups cannot be kept"),
+        "{}",
+        error.message
+    );
 }

@@ -10,68 +10,54 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use millpond_streams::query::{StorePart, StoreRegistry};
+use millpond_streams::query::StorePart;
 use millpond_streams::state::KeyRange;
 
 use crate::catalog::Emit;
 use crate::error::SqlError;
-use crate::logical::StreamPlan;
 use crate::physical::{EMITTED_KEY, FLAG_FINAL, GroupLayout, GroupResults, parse_store_key};
 use crate::planner::RowSource;
-use crate::runtime::GROUPS_STORE;
+use crate::runtime::{GROUPS_STORE, ViewJob};
 
 /// Groups turned into rows at once.
 const CHUNK: usize = 8192;
 
 /// The rows of a materialised view with GROUP BY.
+#[derive(Debug)]
 pub struct ViewRows {
-    view: String,
-    plan: Arc<StreamPlan>,
-    emit: Emit,
-    registry: Arc<StoreRegistry>,
-}
-
-impl std::fmt::Debug for ViewRows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ViewRows")
-            .field("view", &self.view)
-            .finish_non_exhaustive()
-    }
+    job: Arc<ViewJob>,
 }
 
 impl ViewRows {
-    /// The rows of `view`, whose groups `registry` knows.
-    pub fn new(
-        view: String,
-        plan: Arc<StreamPlan>,
-        emit: Emit,
-        registry: Arc<StoreRegistry>,
-    ) -> ViewRows {
-        ViewRows {
-            view,
-            plan,
-            emit,
-            registry,
-        }
+    /// The rows of the view that `job` keeps up to date.
+    pub fn new(job: Arc<ViewJob>) -> ViewRows {
+        ViewRows { job }
     }
 
     /// All rows as of now, task by task.
     pub fn snapshot(&self) -> crate::error::Result<Vec<Vec<RecordBatch>>> {
-        let reading = format!("reading view {}", self.view);
         let parts = self
-            .registry
+            .job
+            .handle()
+            .stores()
             .readers(GROUPS_STORE)
-            .map_err(|e| SqlError::runtime(&reading, e))?;
+            .map_err(|e| SqlError::runtime(self.reading(), e))?;
         parts.iter().map(|part| self.part(part)).collect()
     }
 
+    fn reading(&self) -> String {
+        format!("reading view {}", self.job.view.definition.name)
+    }
+
     fn part(&self, part: &StorePart) -> crate::error::Result<Vec<RecordBatch>> {
-        let Some(aggregate) = &self.plan.aggregate else {
-            return Err(SqlError::invalid(format!("view \"{}\" has no groups", self.view)));
+        let view = &self.job.view;
+        let Some(aggregate) = &view.plan.aggregate else {
+            let name = &view.definition.name;
+            return Err(SqlError::invalid(format!("view \"{name}\" has no groups")));
         };
-        let reading = format!("reading view {}", self.view);
+        let reading = self.reading();
         let layout = GroupLayout::new(aggregate)?;
-        let results = GroupResults::new(aggregate, self.plan.result_steps.clone());
+        let results = GroupResults::new(aggregate, view.plan.result_steps.clone());
         let pinned = part.reader.pin().map_err(|e| SqlError::runtime(&reading, e))?;
         let snapshot = pinned.snapshot().map_err(|e| SqlError::runtime(&reading, e))?;
         let all = KeyRange::prefix(b"");
@@ -84,7 +70,7 @@ impl ViewRows {
             for entry in entries.by_ref() {
                 let (key, value) = entry.map_err(|e| SqlError::runtime(&reading, e))?;
                 let hidden = key == EMITTED_KEY
-                    || self.emit == Emit::Final && GroupLayout::flags(&value)? & FLAG_FINAL == 0;
+                    || view.definition.emit == Emit::Final && GroupLayout::flags(&value)? & FLAG_FINAL == 0;
                 if !hidden {
                     chunk.push((key, value));
                 }
@@ -118,7 +104,7 @@ impl RowSource for ViewRows {
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = self.plan.schema.clone();
+        let schema = self.job.view.plan.schema.clone();
         let parts = self
             .snapshot()
             .map_err(|e| DataFusionError::External(Box::new(e)))?;

@@ -3,8 +3,10 @@
 mod dead_letters;
 mod errors;
 mod failed_jobs;
+mod gated_hosts;
 mod node;
 mod plans;
 mod random;
 mod script;
+mod waiting;
 mod windows;

@@ -31,24 +31,40 @@ impl Node {
     }
 
     pub(crate) async fn start_in(dir: TempDir) -> Node {
+        Node::start_with(dir, |_| {}).await
+    }
+
+    /// Starts an engine with other options.
+    pub(crate) async fn start_with(dir: TempDir, change: impl FnOnce(&mut SqlOptions)) -> Node {
         let broker = Broker::start(BrokerOptions::at(dir.path().join("log")))
             .await
             .unwrap();
         let mut options = SqlOptions::new(&broker, dir.path().join("state"));
         options.streams.commit_interval = Duration::from_millis(20);
         options.streams.fetch_max_wait = Duration::from_millis(20);
+        change(&mut options);
         let engine = SqlEngine::open(options).await.unwrap();
         Node { dir, broker, engine }
     }
 
     /// Stops engine and broker, and starts them again in the same directory.
     pub(crate) async fn restart(self) -> Node {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same, with other options.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut SqlOptions)) -> Node {
+        Node::start_with(self.stop().await, change).await
+    }
+
+    /// Stops engine and broker.
+    pub(crate) async fn stop(self) -> TempDir {
         let Node { dir, broker, engine } = self;
         engine.shutdown().await.unwrap();
         drop(engine);
         broker.shutdown().await.unwrap();
         drop(broker);
-        Node::start_in(dir).await
+        dir
     }
 
     /// Runs a script that must succeed.

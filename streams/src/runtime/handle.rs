@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::future::{Either, join_all, select, select_all};
 use millpond_log::broker::OffsetSpec;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::application::Application;
@@ -45,7 +46,7 @@ pub struct StreamsHandle {
     app: Arc<Application>,
     workers: Vec<Arc<WorkerStatus>>,
     control: watch::Sender<Control>,
-    threads: Vec<WorkerThread>,
+    threads: Mutex<Vec<WorkerThread>>,
 }
 
 impl std::fmt::Debug for Application {
@@ -72,12 +73,12 @@ impl StreamsHandle {
             app,
             workers,
             control,
-            threads: Vec::new(),
+            threads: Mutex::new(Vec::new()),
         }
     }
 
-    pub(crate) fn add_thread(&mut self, thread: WorkerThread) {
-        self.threads.push(thread);
+    pub(crate) fn add_thread(&self, thread: WorkerThread) {
+        self.threads.lock().push(thread);
     }
 
     /// The application id.
@@ -239,11 +240,12 @@ impl StreamsHandle {
 
     /// Commits what is open, makes state durable, closes everything and waits for it, `timeout` at most; after that the workers are aborted.
     ///
-    /// Errs with the error of a worker that had failed, or when the time was not enough.
-    pub fn shutdown(mut self, timeout: Duration) -> BoxFuture<'static, Result<(), RuntimeError>> {
+    /// Whoever waits for the application meanwhile is told that it is stopped. Errs with the error of a worker that had failed, or when the
+    /// time was not enough.
+    pub fn shutdown(&self, timeout: Duration) -> BoxFuture<'_, Result<(), RuntimeError>> {
         async move {
             self.control.send_replace(Control::Drain);
-            let mut threads = std::mem::take(&mut self.threads);
+            let mut threads = std::mem::take(&mut *self.threads.lock());
             let ended = async {
                 join_all(threads.iter_mut().map(WorkerThread::ended)).await;
                 // Workers without a thread of ours tell by their state alone.
@@ -259,6 +261,7 @@ impl StreamsHandle {
                 )
             };
             if !in_time {
+                self.control.send_replace(Control::Abort);
                 return Err(RuntimeError::Timeout {
                     what: "shutdown",
                     waited_ms: timeout.as_millis(),

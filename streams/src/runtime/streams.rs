@@ -148,7 +148,7 @@ impl StreamsLauncher {
     #[inline(never)] // else every crate that calls it compiles the whole future again
     pub fn run(self) -> BoxFuture<'static, Result<StreamsHandle, RuntimeError>> {
         async move {
-            let (workers, mut handle) = self.prepare().await?;
+            let (workers, handle) = self.prepare().await?;
             for worker in workers {
                 let name = format!("{}-{}", handle.application_id(), worker.index);
                 let thread = WorkerThread::spawn(name, move || worker.run())?;
