@@ -95,6 +95,18 @@ impl SqlError {
         error
     }
 
+    /// The same error for another reader, without its source: a source cannot be copied, and the message holds its text.
+    #[must_use]
+    pub fn retold(&self) -> SqlError {
+        SqlError {
+            kind: self.kind,
+            message: self.message.clone(),
+            place: self.place.clone(),
+            hint: self.hint.clone(),
+            source: None,
+        }
+    }
+
     /// The same error with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> SqlError {

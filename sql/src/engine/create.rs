@@ -3,24 +3,31 @@
 use std::sync::Arc;
 
 use super::state::State;
-use super::{Inner, tables};
+use super::view::View;
+use super::{Inner, drop, tables};
 use crate::catalog::{
-    CATALOG_TOPIC, CatalogRecord, Emit, Format, MaterializedViewDefinition, StreamDefinition, ViewDefinition,
+    CATALOG_TOPIC, CatalogRecord, CatalogTopic, Emit, Format, MaterializedViewDefinition, StreamDefinition,
+    ViewDefinition,
 };
-use crate::error::{Result, SqlError};
+use crate::error::{Result, SqlError, SqlErrorKind};
 use crate::parser::{CreateMaterializedView, CreateStream, CreateView, Statement, WithOptions};
 use crate::result::StatementResult;
 use crate::runtime::{ViewJob, ViewPlan, ensure_topic, topic_partitions};
 use crate::suggest;
 
-/// Whether `name` is free; a message if it is taken and that is fine.
-fn taken(
-    state: &State,
+/// Whether `name` can be given; a message if it is taken and that is fine.
+async fn taken(
+    inner: &Inner,
+    log: &CatalogTopic,
     statement: &Statement,
     name: &str,
     if_not_exists: bool,
 ) -> Result<Option<StatementResult>> {
+    check_name(statement, name)?;
+    let state = inner.state.get();
     let Some(entry) = state.catalog.get(name) else {
+        // The record of a new definition would replace the one that says what is still to be removed.
+        drop::finish(inner, log, name).await?;
         return Ok(None);
     };
     if if_not_exists {
@@ -52,11 +59,10 @@ pub(super) async fn stream(
     create: &CreateStream,
 ) -> Result<StatementResult> {
     let log = inner.topic.lock().await;
-    let state = inner.state.get();
-    check_name(statement, &create.name)?;
-    if let Some(message) = taken(&state, statement, &create.name, create.if_not_exists)? {
+    if let Some(message) = taken(inner, &log, statement, &create.name, create.if_not_exists).await? {
         return Ok(message);
     }
+    let state = inner.state.get();
     let options = &create.options;
     options.check_known(&["topic", "format", "partitions", "csv.delimiter"])?;
     let format = match options.text("format").map(str::to_lowercase).as_deref() {
@@ -140,11 +146,10 @@ pub(super) async fn view(
     create: &CreateView,
 ) -> Result<StatementResult> {
     let log = inner.topic.lock().await;
-    let state = inner.state.get();
-    check_name(statement, &create.name)?;
-    if let Some(message) = taken(&state, statement, &create.name, create.if_not_exists)? {
+    if let Some(message) = taken(inner, &log, statement, &create.name, create.if_not_exists).await? {
         return Ok(message);
     }
+    let state = inner.state.get();
     if create.query.emit.is_some() {
         let error = SqlError::unsupported("EMIT belongs to CREATE MATERIALIZED VIEW: a view has no job")
             .with_hint("write CREATE MATERIALIZED VIEW, or leave EMIT out");
@@ -152,7 +157,7 @@ pub(super) async fn view(
     }
     inner.planner.logical_plan(
         &create.query,
-        &tables::tables(&inner.broker, &inner.planner, &state)?,
+        &tables::tables(&inner.broker, &inner.planner, &state),
     )?;
     let definition = ViewDefinition {
         name: create.name.clone(),
@@ -172,11 +177,10 @@ pub(super) async fn materialized_view(
     create: &CreateMaterializedView,
 ) -> Result<StatementResult> {
     let log = inner.topic.lock().await;
-    let state = inner.state.get();
-    check_name(statement, &create.name)?;
-    if let Some(message) = taken(&state, statement, &create.name, create.if_not_exists)? {
+    if let Some(message) = taken(inner, &log, statement, &create.name, create.if_not_exists).await? {
         return Ok(message);
     }
+    let state = inner.state.get();
     let view = plan_view(inner, &state, statement, create)?;
     let definition = Arc::clone(&view.definition);
     if topic_partitions(&inner.broker, &definition.topic)
@@ -189,14 +193,67 @@ pub(super) async fn materialized_view(
     }
     let record = CatalogRecord::MaterializedView((*definition).clone());
     inner.define(&log, &create.name, Some(record)).await?;
-    let job = Arc::new(ViewJob::start(&inner.jobs, view).await?);
-    inner.state.change(|state| {
-        state.jobs.insert(create.name.clone(), job);
-    });
+    inner.set_view(&create.name, View::starting(view.clone()));
+    if let Err(error) = start(inner, &view).await {
+        return Err(undo(inner, &log, view, error).await);
+    }
     Ok(StatementResult::Message(format!(
         "created materialized view {}; its changes go to topic {}",
         create.name, definition.topic
     )))
+}
+
+/// Starts the job of a new view, and waits until it runs: what is wrong with it is the answer to the statement that made it.
+async fn start(inner: &Inner, view: &ViewPlan) -> Result<()> {
+    ViewJob::make_topic(&inner.jobs, view).await?;
+    let job = Arc::new(ViewJob::start(&inner.jobs, view.clone()).await?);
+    inner.set_view(&view.definition.name, View::Started(Arc::clone(&job)));
+    let running = job.wait_until_running().await;
+    running.map_err(|error| match job.failure() {
+        Some(failure) => SqlError::new(SqlErrorKind::Runtime, failure.reason),
+        None => error,
+    })
+}
+
+/// Takes a view that could not be started out of the catalogue again, and says what happened.
+async fn undo(inner: &Inner, log: &CatalogTopic, view: ViewPlan, error: SqlError) -> SqlError {
+    let definition = Arc::clone(&view.definition);
+    let name = &definition.name;
+    let Err(left) = drop::remove_view(inner, log, &definition).await else {
+        let message = format!("materialized view \"{name}\" is not created: {}", error.message);
+        return match error.hint {
+            // The general hint speaks of a view that is there.
+            Some(hint) if error.kind != SqlErrorKind::Runtime => {
+                SqlError::new(error.kind, message).with_hint(hint)
+            }
+            _ => SqlError::new(error.kind, message),
+        };
+    };
+    let message = format!(
+        "materialized view \"{name}\" cannot be started: {}",
+        error.message
+    );
+    let hint = match inner.state.get().catalog.get(name) {
+        None => format!(
+            "what it made could not be removed ({}); DROP MATERIALIZED VIEW {name} tries again",
+            left.message
+        ),
+        Some(_) => {
+            let failure = error.retold().into();
+            inner.set_view(
+                name,
+                View::Failed {
+                    plan: Some(view),
+                    failure,
+                },
+            );
+            format!(
+                "it is left as failed, because removing it failed too ({}); DROP MATERIALIZED VIEW {name} tries again",
+                left.message
+            )
+        }
+    };
+    SqlError::new(error.kind, message).with_hint(hint)
 }
 
 /// Plans and checks a view without making anything.
@@ -218,7 +275,7 @@ pub(super) fn plan_view(
             .with_hint("put LIMIT into the query that reads the view");
         return Err(statement.locate(error, "LIMIT"));
     }
-    let available = tables::tables(&inner.broker, &inner.planner, state)?;
+    let available = tables::tables(&inner.broker, &inner.planner, state);
     let plan = Arc::new(inner.planner.stream_plan(&create.query, &available)?);
     let emit = create.query.emit.unwrap_or(Emit::Changes);
     ViewPlan::check_emit(emit, &plan, &create.query)?;

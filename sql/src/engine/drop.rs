@@ -1,7 +1,7 @@
 //! `DROP STREAM | VIEW | MATERIALIZED VIEW`.
 //!
 //! A stream's topic stays: it belongs to those who write it. A materialised view takes its topic, its internal topics and its state
-//! with it; the catalogue says so first, so that a crash in between is finished at the next start.
+//! with it; the catalogue says so first, so that a removal cut short is finished by the next start, or by whoever needs the name.
 
 use super::state::State;
 use super::{Inner, unknown};
@@ -20,6 +20,11 @@ pub(super) async fn run(inner: &Inner, statement: &Statement, drop: &Drop) -> Re
     };
     let name = drop.name.as_str();
     let Some(entry) = state.catalog.get(name).cloned() else {
+        if finish(inner, &topic, name).await? {
+            return Ok(StatementResult::Message(format!(
+                "removed what was left of materialized view {name}"
+            )));
+        }
         if drop.if_exists {
             return Ok(StatementResult::Message(format!("there is no {kind} {name}")));
         }
@@ -49,20 +54,40 @@ pub(super) async fn run(inner: &Inner, statement: &Statement, drop: &Drop) -> Re
             Ok(StatementResult::Message(format!("dropped view {name}")))
         }
         Entry::MaterializedView(view) => {
-            let dropping = CatalogRecord::Dropping((*view).clone());
-            inner.define(&topic, name, Some(dropping)).await?;
-            inner.state.change(|state| {
-                state.jobs.remove(name);
-            });
-            if let Some(job) = state.jobs.get(name) {
-                job.end().await?;
-            }
-            remove_remains(inner, &topic, &view).await?;
+            remove_view(inner, &topic, &view).await?;
             Ok(StatementResult::Message(format!(
                 "dropped materialized view {name} with its topic {} and its state",
                 view.topic
             )))
         }
+    }
+}
+
+/// Ends a view's job and removes what it made. When this errs behind its first step the view is gone and only remains are left.
+pub(super) async fn remove_view(
+    inner: &Inner,
+    topic: &CatalogTopic,
+    view: &MaterializedViewDefinition,
+) -> Result<()> {
+    let name = &view.name;
+    let dropping = CatalogRecord::Dropping(view.clone());
+    inner.define(topic, name, Some(dropping)).await?;
+    let state = inner.state.get();
+    inner.state.change(|state| {
+        state.views.remove(name);
+    });
+    if let Some(job) = state.views.get(name).and_then(|view| view.job()) {
+        job.end().await?;
+    }
+    remove_remains(inner, topic, view).await
+}
+
+/// Finishes the removal of a view called `name` if one was begun and not finished; says whether there was one.
+pub(super) async fn finish(inner: &Inner, topic: &CatalogTopic, name: &str) -> Result<bool> {
+    let dropping = inner.state.get().catalog.dropping();
+    match dropping.iter().find(|view| view.name == name) {
+        Some(view) => remove_remains(inner, topic, view).await.map(|()| true),
+        None => Ok(false),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn run(inner: &Inner, statement: &Statement) -> Result<Statemen
     let state = inner.state.get();
     let text = match &statement.kind {
         StatementKind::CreateMaterializedView(view) => {
-            let tables = tables::tables(&inner.broker, &inner.planner, &state)?;
+            let tables = tables::tables(&inner.broker, &inner.planner, &state);
             let (_, logical) = inner.planner.stream_plan_with_logical(&view.query, &tables)?;
             let plan = create::plan_view(inner, &state, statement, view)?;
             format!(
@@ -27,7 +27,7 @@ pub(super) async fn run(inner: &Inner, statement: &Statement) -> Result<Statemen
             )
         }
         StatementKind::Select(select) if select.query.emit == Some(Emit::Changes) => {
-            let tables = tables::change_tables(&inner.broker, &inner.planner, &state)?;
+            let tables = tables::change_tables(&inner.broker, &inner.planner, &state);
             let (plan, logical) = inner.planner.stream_plan_with_logical(&select.query, &tables)?;
             format!(
                 "{}{}",
@@ -36,7 +36,7 @@ pub(super) async fn run(inner: &Inner, statement: &Statement) -> Result<Statemen
             )
         }
         StatementKind::Select(select) => {
-            let tables = tables::tables(&inner.broker, &inner.planner, &state)?;
+            let tables = tables::tables(&inner.broker, &inner.planner, &state);
             let query = &select.query;
             let finder = PlaceFinder {
                 source: &query.source,

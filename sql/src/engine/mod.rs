@@ -2,16 +2,19 @@
 //!
 //! Always true: statements that change the catalogue run one at a time, and write the catalogue's topic before anything else is made or
 //! started; all others hold no lock and wait for none of them. One file per family of statements: `create.rs`, `drop.rs`, `insert.rs`,
-//! `query.rs`, `show.rs`, `explain.rs`; `state.rs` keeps what they read, `tables.rs` turns it into what a query may name.
+//! `query.rs`, `show.rs`, `explain.rs`; `open.rs` starts everything, `state.rs` and `view.rs` keep what statements read, `tables.rs` turns
+//! it into what a query may name.
 
 mod create;
 mod drop;
 mod explain;
 mod insert;
+mod open;
 mod query;
 mod show;
 mod state;
 mod tables;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,12 +26,12 @@ use tokio::sync::Mutex;
 
 use self::state::Current;
 use crate::SqlOptions;
-use crate::catalog::{Catalog, CatalogTopic, Entry};
+use crate::catalog::{Catalog, CatalogTopic};
 use crate::error::{Result, SqlError};
 use crate::parser::{self, Statement, StatementKind};
 use crate::planner::Planner;
 use crate::result::StatementResult;
-use crate::runtime::{JobSettings, ViewJob, ViewPlan};
+use crate::runtime::JobSettings;
 
 /// Runs SQL over a broker. Cheap to clone; all clones are the same engine.
 #[derive(Clone)]
@@ -47,47 +50,12 @@ struct Inner {
 
 impl SqlEngine {
     /// Replays the catalogue and starts the jobs of all views where they stopped. Removals that a crash interrupted are finished.
+    ///
+    /// A view that cannot be started is *failed*: SHOW VIEWS and DESCRIBE tell why, so does a query over it, and DROP removes it. Errs only
+    /// when the catalogue itself cannot be read.
     pub fn open(options: SqlOptions) -> BoxFuture<'static, Result<SqlEngine>> {
         async move {
-            let SqlOptions {
-                broker,
-                state_dir,
-                streams,
-                state_hosts,
-            } = options;
-            let jobs = JobSettings {
-                broker: broker.clone(),
-                state_dir,
-                streams,
-                state_hosts,
-            };
-            let (topic, catalog) = CatalogTopic::open(&broker).await?;
-            let inner = Inner {
-                broker,
-                jobs,
-                planner: Planner::new(),
-                topic: Mutex::new(topic),
-                state: Current::default(),
-            };
-            inner.state.change(|state| state.catalog = catalog);
-            {
-                let topic = inner.topic.lock().await;
-                for view in inner.state.get().catalog.dropping() {
-                    drop::remove_remains(&inner, &topic, &view).await?;
-                }
-            }
-            for entry in inner.state.get().catalog.in_order() {
-                if let Entry::MaterializedView(definition) = entry {
-                    let query = parser::parse_query(&definition.query)?;
-                    let tables = tables::tables(&inner.broker, &inner.planner, &inner.state.get())?;
-                    let plan = Arc::new(inner.planner.stream_plan(&query, &tables)?);
-                    let name = definition.name.clone();
-                    let job = Arc::new(ViewJob::start(&inner.jobs, ViewPlan::new(definition, plan)?).await?);
-                    inner.state.change(|state| {
-                        state.jobs.insert(name, job);
-                    });
-                }
-            }
+            let inner = open::open(options).await?;
             Ok(SqlEngine {
                 inner: Arc::new(inner),
             })
@@ -109,25 +77,30 @@ impl SqlEngine {
     }
 
     /// Waits until every view reflects all input that is in the topics now. Views dropped meanwhile are not waited for. Cancel-safe.
+    ///
+    /// Errs with the reason of a view that is failed, when the others have caught up.
     pub fn wait_until_caught_up(&self) -> BoxFuture<'_, Result<()>> {
         async move {
             let state = self.inner.state.get();
+            let mut first = None;
             // A view may read another's topic: in the order of creation each finds its input complete.
             for entry in state.catalog.in_order() {
-                let Some(job) = state.jobs.get(entry.name()) else {
+                let name = entry.name();
+                let Some(view) = state.views.get(name) else {
                     continue;
                 };
-                let waited = job.wait_until_caught_up().await;
+                let waited = match (view.job(), view.failure()) {
+                    (_, Some(failure)) => Err(failure.error(name)),
+                    (Some(job), None) => job.wait_until_caught_up().await,
+                    (None, None) => Ok(()),
+                };
                 let current = self.inner.state.get();
-                let is_still_there = current
-                    .jobs
-                    .get(entry.name())
-                    .is_some_and(|now| Arc::ptr_eq(now, job));
-                if is_still_there {
-                    waited?;
+                let is_still_there = current.views.get(name).is_some_and(|now| Arc::ptr_eq(now, view));
+                if let (Err(error), true) = (waited, is_still_there) {
+                    first.get_or_insert(error);
                 }
             }
-            Ok(())
+            first.map_or(Ok(()), Err)
         }
         .boxed()
     }
@@ -136,22 +109,24 @@ impl SqlEngine {
     pub fn metrics(&self) -> BoxFuture<'_, BTreeMap<String, millpond_streams::metrics::StreamsMetrics>> {
         async move {
             let state = self.inner.state.get();
-            state
-                .jobs
+            let jobs = state
+                .views
                 .iter()
-                .map(|(name, job)| (name.clone(), job.handle().metrics()))
+                .filter_map(|(name, view)| Some((name, view.job()?)));
+            jobs.map(|(name, job)| (name.clone(), job.handle().metrics()))
                 .collect()
         }
         .boxed()
     }
 
-    /// Stops all jobs, each after a last commit. The engine answers no more queries over views afterwards.
+    /// Stops all jobs, each after a last commit. The engine answers no more queries over views afterwards. Errs when a job fails
+    /// at that; one that had failed before is stopped already.
     pub fn shutdown(&self) -> BoxFuture<'_, Result<()>> {
         async move {
             // A view that is being made would start its job behind our back.
             let _topic = self.inner.topic.lock().await;
             let state = self.inner.state.get();
-            let stopped = join_all(state.jobs.values().map(|job| job.stop())).await;
+            let stopped = join_all(state.views.values().filter_map(|view| Some(view.job()?.stop()))).await;
             stopped.into_iter().collect()
         }
         .boxed()

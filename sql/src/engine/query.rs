@@ -24,7 +24,7 @@ pub(super) async fn run(inner: &Inner, query: &ParsedQuery) -> Result<StatementR
 }
 
 async fn rows(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> {
-    let tables = tables::tables(&inner.broker, &inner.planner, &inner.state.get())?;
+    let tables = tables::tables(&inner.broker, &inner.planner, &inner.state.get());
     let finder = PlaceFinder {
         source: &query.source,
         tokens: &query.tokens,
@@ -42,9 +42,16 @@ async fn rows(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> {
 }
 
 async fn changes(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> {
-    let tables = tables::change_tables(&inner.broker, &inner.planner, &inner.state.get())?;
+    let state = inner.state.get();
+    let tables = tables::change_tables(&inner.broker, &inner.planner, &state);
     let (query, limit) = take_limit(query)?;
     let plan = inner.planner.stream_plan(&query, &tables)?;
+    let name = &plan.source.name;
+    // Its topic would be read without end, and nothing would come.
+    if let Some(failure) = state.views.get(name).and_then(|view| view.failure()) {
+        let place = place_of_word(&query.source, &query.tokens, name);
+        return Err(failure.error(name).with_place(place));
+    }
     if !plan.is_append_only() {
         return Err(
             SqlError::unsupported("SELECT … GROUP BY … EMIT CHANGES needs a job to keep its groups")

@@ -9,7 +9,7 @@ use super::state::State;
 use super::{Inner, unknown};
 use crate::catalog::{Entry, SqlType};
 use crate::error::{Result, SqlError};
-use crate::logical::Micros;
+use crate::logical::{Micros, StreamPlan};
 use crate::parser::{self, ObjectKind, Statement};
 use crate::result::StatementResult;
 
@@ -30,22 +30,22 @@ pub(super) async fn run(inner: &Inner, kind: ObjectKind) -> Result<StatementResu
                 Some(stream.topic.clone()),
                 format!("format {}, {} partitions", stream.format, stream.partitions),
             ),
-            Entry::MaterializedView(view) => {
-                let job = state.jobs.get(name).map_or("not running".to_owned(), |job| {
-                    format!("{:?}", job.handle().state()).to_lowercase()
-                });
-                (Some(view.topic.clone()), format!("{}, job {job}", view.emit))
-            }
+            Entry::MaterializedView(view) => (Some(view.topic.clone()), view.emit.to_string()),
             Entry::View(_) => (None, "expanded where it is used".to_owned()),
         };
+        let view = state.views.get(name);
+        let failure = view.and_then(|view| view.failure());
         rows.push(vec![
             Some(name.to_owned()),
             Some(entry.kind().to_owned()),
             topic,
+            view.map(|view| view.state().to_owned()),
+            failure.map(|failure| failure.reason),
             Some(detail),
         ]);
     }
-    text_rows(&["name", "kind", "topic", "detail"], &rows)
+    let columns = ["name", "kind", "topic", "state", "reason", "detail"];
+    text_rows(&columns, &rows)
 }
 
 pub(super) async fn describe(inner: &Inner, statement: &Statement, name: &str) -> Result<StatementResult> {
@@ -54,13 +54,6 @@ pub(super) async fn describe(inner: &Inner, statement: &Statement, name: &str) -
         return Err(unknown(&state.catalog, statement, "stream or view", name));
     };
     let mut rows = Vec::new();
-    let row = |column: &str, kind: String, note: String| {
-        vec![
-            Some(column.to_owned()),
-            Some(kind),
-            Some(note).filter(|n| !n.is_empty()),
-        ]
-    };
     match entry {
         Entry::Stream(stream) => {
             for column in &stream.columns {
@@ -77,31 +70,20 @@ pub(super) async fn describe(inner: &Inner, statement: &Statement, name: &str) -
                 rows.push(row(&column.name, column.sql_type.to_string(), note.join(", ")));
             }
         }
-        Entry::MaterializedView(_) => {
-            let Some(job) = state.jobs.get(name) else {
-                return Err(SqlError::invalid(format!(
-                    "the job of view \"{name}\" does not run"
-                )));
-            };
-            let plan = &job.view.plan;
-            let keys: Vec<&str> = plan.aggregate.as_ref().map_or(Vec::new(), |aggregate| {
-                aggregate.schema.fields()[..aggregate.group_columns.len()]
-                    .iter()
-                    .map(|f| f.name().as_str())
-                    .collect()
-            });
-            for field in plan.schema.fields() {
-                let note = if keys.contains(&field.name().as_str()) {
-                    "key"
-                } else {
-                    ""
-                };
-                rows.push(row(
-                    field.name(),
-                    SqlType::display_arrow(field.data_type()),
-                    note.to_owned(),
-                ));
+        Entry::MaterializedView(view) => {
+            let running = state.views.get(name);
+            if let Some(plan) = running.and_then(|view| view.plan()) {
+                rows.extend(view_columns(&plan.plan));
             }
+            let now = running.map_or("not started", |view| view.state());
+            let reason = running.and_then(|view| view.failure());
+            let reason = reason.map_or(String::new(), |failure| format!(": {}", failure.reason));
+            // The last row is no column: it tells of the view as a whole.
+            rows.push(vec![
+                None,
+                None,
+                Some(format!("job {} {now}{reason}", view.application_id())),
+            ]);
         }
         Entry::View(view) => {
             let query = parser::parse_query(&view.query)?;
@@ -117,8 +99,32 @@ pub(super) async fn describe(inner: &Inner, statement: &Statement, name: &str) -
     text_rows(&["column", "type", "note"], &rows)
 }
 
+fn row(column: &str, kind: String, note: String) -> Vec<Option<String>> {
+    vec![
+        Some(column.to_owned()),
+        Some(kind),
+        Some(note).filter(|n| !n.is_empty()),
+    ]
+}
+
+fn view_columns(plan: &StreamPlan) -> impl Iterator<Item = Vec<Option<String>>> {
+    let keys: Vec<&str> = plan.aggregate.as_ref().map_or(Vec::new(), |aggregate| {
+        let fields = &aggregate.schema.fields()[..aggregate.group_columns.len()];
+        fields.iter().map(|f| f.name().as_str()).collect()
+    });
+    plan.schema.fields().iter().map(move |field| {
+        let is_key = keys.contains(&field.name().as_str());
+        let note = if is_key { "key" } else { "" };
+        row(
+            field.name(),
+            SqlType::display_arrow(field.data_type()),
+            note.to_owned(),
+        )
+    })
+}
+
 fn view_schema(inner: &Inner, state: &State, query: &parser::ParsedQuery) -> Result<Schema> {
-    let tables = super::tables::tables(&inner.broker, &inner.planner, state)?;
+    let tables = super::tables::tables(&inner.broker, &inner.planner, state);
     Ok(inner
         .planner
         .logical_plan(query, &tables)?

@@ -1,4 +1,4 @@
-//! What the engine knows: the catalogue and the jobs of its views, as one value.
+//! What the engine knows: the catalogue and what became of its views, as one value.
 //!
 //! Always true: a change makes a new value and leaves the old one to whoever took it. So nobody holds a lock while planning, reading or
 //! waiting, and a statement sees one state from its beginning to its end. Only the holder of the catalogue's topic changes the state.
@@ -9,15 +9,15 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::Inner;
+use super::view::View;
 use crate::catalog::{Catalog, CatalogRecord, CatalogTopic};
 use crate::error::Result;
-use crate::runtime::ViewJob;
 
 /// What statements read.
 #[derive(Clone, Default)]
 pub(super) struct State {
     pub(super) catalog: Catalog,
-    pub(super) jobs: BTreeMap<String, Arc<ViewJob>>,
+    pub(super) views: BTreeMap<String, Arc<View>>,
 }
 
 /// The state of now.
@@ -47,5 +47,12 @@ impl Inner {
         topic.write(name, record.as_ref()).await?;
         self.state.change(|state| state.catalog.apply(name, record));
         Ok(())
+    }
+
+    /// Says what became of a view.
+    pub(super) fn set_view(&self, name: &str, view: View) {
+        self.state.change(|state| {
+            state.views.insert(name.to_owned(), Arc::new(view));
+        });
     }
 }

@@ -5,63 +5,84 @@ use std::sync::Arc;
 use millpond_log::broker::Broker;
 
 use super::state::State;
+use super::view::View;
 use crate::catalog::{Entry, TopicTable};
-use crate::error::Result;
+use crate::error::SqlError;
 use crate::parser;
 use crate::planner::{CatalogTable, Planner, RowSource, TableOrigin, Tables};
-use crate::runtime::ViewJob;
-use crate::serving::{TopicRows, ViewRows, WhenRunning};
+use crate::runtime::{Failure, ViewPlan};
+use crate::serving::{NoRows, TopicRows, ViewRows, WhenRunning};
 
-/// Every stream and view, with its rows.
-pub(super) fn tables(broker: &Broker, planner: &Planner, state: &State) -> Result<Tables> {
+/// Every stream and view, with its rows. Whatever cannot be used says why when it is named.
+pub(super) fn tables(broker: &Broker, planner: &Planner, state: &State) -> Tables {
     let mut tables = Tables::default();
     for entry in state.catalog.in_order() {
-        match entry {
+        let name = entry.name();
+        match &entry {
             Entry::Stream(stream) => tables.add(topic_table(broker, stream.topic_table())),
             Entry::View(view) => {
-                let query = parser::parse_query(&view.query)?;
-                let plan = planner.logical_plan(&query, &tables)?;
-                tables.add_view(&view.name, plan);
+                let planned =
+                    parser::parse_query(&view.query).and_then(|query| planner.logical_plan(&query, &tables));
+                match planned {
+                    Ok(plan) => tables.add_view(name, plan),
+                    Err(error) => {
+                        let message = format!("view \"{name}\" cannot be used: {}", error.message);
+                        let hint = error
+                            .hint
+                            .unwrap_or_else(|| format!("DROP VIEW {name} and create it anew"));
+                        tables.add_unusable(name, SqlError::new(error.kind, message).with_hint(hint));
+                    }
+                }
             }
-            Entry::MaterializedView(definition) => {
-                // A view that is not started yet (while opening) cannot be read by those before it.
-                let Some(job) = state.jobs.get(&definition.name) else {
-                    continue;
-                };
-                tables.add(view_table(broker, job));
-            }
+            // Without an entry it is not made yet (while opening), so those before it cannot read it.
+            Entry::MaterializedView(_) => match state.views.get(name).map(|view| (view, view.plan())) {
+                Some((view, Some(plan))) => tables.add(view_table(broker, view, plan)),
+                Some((view, None)) => {
+                    if let Some(failure) = view.failure() {
+                        tables.add_unusable(name, failure.error(name));
+                    }
+                }
+                None => {}
+            },
         }
     }
-    Ok(tables)
+    tables
 }
 
 /// The same with the topics of changes instead of the groups: what `EMIT CHANGES` reads.
-pub(super) fn change_tables(broker: &Broker, planner: &Planner, state: &State) -> Result<Tables> {
-    let mut tables = tables(broker, planner, state)?;
-    for job in state.jobs.values() {
-        tables.add(topic_table(broker, job.view.changes_table()));
+pub(super) fn change_tables(broker: &Broker, planner: &Planner, state: &State) -> Tables {
+    let mut tables = tables(broker, planner, state);
+    for plan in state.views.values().filter_map(|view| view.plan()) {
+        tables.add(topic_table(broker, plan.changes_table()));
     }
-    Ok(tables)
+    tables
 }
 
 /// The rows of a view, for those who wait until its job runs.
-fn view_table(broker: &Broker, job: &Arc<ViewJob>) -> CatalogTable {
-    let name = &job.view.definition.name;
-    let (origin, rows): (_, Arc<dyn RowSource>) = match job.view.topic_table() {
-        Some(table) => (
-            TableOrigin::Topic(table.clone()),
-            Arc::new(TopicRows::new(broker.clone(), table)),
-        ),
-        None => (
-            TableOrigin::Groups { view: name.clone() },
-            Arc::new(ViewRows::new(Arc::clone(job))),
-        ),
+fn view_table(broker: &Broker, view: &View, plan: &ViewPlan) -> CatalogTable {
+    let name = &plan.definition.name;
+    let rows: Arc<dyn RowSource> = match (view.job(), view.failure(), plan.topic_table()) {
+        (None, failure, _) => {
+            let failure = failure.unwrap_or_else(|| Failure::new("it has no job"));
+            Arc::new(NoRows::new(failure.error(name)))
+        }
+        (Some(job), _, Some(table)) => {
+            let rows = TopicRows::new(broker.clone(), table);
+            Arc::new(WhenRunning::new(Arc::clone(job), Arc::new(rows)))
+        }
+        (Some(job), _, None) => {
+            let rows = ViewRows::new(Arc::clone(job));
+            Arc::new(WhenRunning::new(Arc::clone(job), Arc::new(rows)))
+        }
     };
     CatalogTable {
         name: name.clone(),
-        origin,
-        schema: job.view.plan.schema.clone(),
-        rows: Some(Arc::new(WhenRunning::new(Arc::clone(job), rows))),
+        origin: match plan.topic_table() {
+            Some(table) => TableOrigin::Topic(table),
+            None => TableOrigin::Groups { view: name.clone() },
+        },
+        schema: plan.plan.schema.clone(),
+        rows: Some(rows),
     }
 }
 

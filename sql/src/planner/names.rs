@@ -22,6 +22,7 @@ use crate::suggest;
 #[derive(Clone, Default)]
 pub struct Tables {
     sources: BTreeMap<String, Arc<dyn TableSource>>,
+    unusable: BTreeMap<String, Arc<SqlError>>,
 }
 
 impl Tables {
@@ -37,6 +38,11 @@ impl Tables {
         let view = datafusion::datasource::view::ViewTable::new(plan, None);
         self.sources
             .insert(name.to_owned(), provider_as_source(Arc::new(view)));
+    }
+
+    /// Adds a name that stands for something which cannot be used, and why.
+    pub fn add_unusable(&mut self, name: &str, reason: SqlError) {
+        self.unusable.insert(name.to_owned(), Arc::new(reason));
     }
 
     /// All names, for hints.
@@ -63,6 +69,9 @@ impl ContextProvider for Names<'_> {
                 SqlError::name(format!("unknown table \"{name}\""))
                     .with_hint("names have no schema: use the bare name"),
             ));
+        }
+        if let Some(reason) = self.tables.unusable.get(name.table()) {
+            return Err(external(reason.retold()));
         }
         self.tables.get(name.table()).cloned().ok_or_else(|| {
             external(

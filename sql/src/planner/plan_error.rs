@@ -39,12 +39,7 @@ pub fn plan_error(error: DataFusionError, finder: &PlaceFinder<'_>) -> SqlError 
     match error.find_root() {
         DataFusionError::External(cause) => match cause.downcast_ref::<SqlError>() {
             Some(ours) => {
-                let copy = SqlError::new(ours.kind, ours.message.clone());
-                let copy = match &ours.hint {
-                    Some(hint) => copy.with_hint(hint.clone()),
-                    None => copy,
-                };
-                let copy = copy.with_place(ours.place.as_deref().cloned()).with_place(place);
+                let copy = ours.retold().with_place(place);
                 match quoted(&ours.message) {
                     Some(name) => finder.at(copy, &name),
                     None => copy,

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millpond_log::broker::Broker;
-use millpond_streams::runtime::{RuntimeError, Streams, StreamsConfig, StreamsHandle};
+use millpond_streams::runtime::{RuntimeError, Streams, StreamsConfig, StreamsHandle, StreamsState};
 use millpond_streams::state::StoreHostFactory;
 
 use super::topics::{ensure_topic, remove_topics};
-use super::{ViewPlan, view_topology};
+use super::{Failure, ViewPlan, view_topology};
 use crate::catalog::MaterializedViewDefinition;
 use crate::error::{Result, SqlError};
 
@@ -60,8 +60,8 @@ impl JobSettings {
 }
 
 impl ViewJob {
-    /// Makes the output topic if it is missing, and starts the job where it stopped.
-    pub async fn start(settings: &JobSettings, view: ViewPlan) -> Result<ViewJob> {
+    /// Makes the output topic if it is missing.
+    pub async fn make_topic(settings: &JobSettings, view: &ViewPlan) -> Result<()> {
         let definition = &view.definition;
         let compacted = !view.plan.is_append_only();
         ensure_topic(
@@ -70,7 +70,12 @@ impl ViewJob {
             definition.partitions,
             compacted,
         )
-        .await?;
+        .await
+    }
+
+    /// Starts the job where it stopped. Its state may still be restored when this returns.
+    pub async fn start(settings: &JobSettings, view: ViewPlan) -> Result<ViewJob> {
+        let definition = &view.definition;
         let handle = Streams::builder(view_topology(&view)?)
             .application_id(definition.application_id())
             .embedded(&settings.broker)
@@ -79,7 +84,7 @@ impl ViewJob {
             .state_hosts(Arc::clone(&settings.state_hosts))
             .run()
             .await
-            .map_err(|e| SqlError::runtime(format!("starting the job of view {}", definition.name), e))?;
+            .map_err(|e| SqlError::runtime("starting its job", e))?;
         Ok(ViewJob { view, handle })
     }
 
@@ -90,23 +95,41 @@ impl ViewJob {
 
     /// Waits until its state is restored and it processes. Errs when it failed or was stopped. Cancel-safe.
     pub async fn wait_until_running(&self) -> Result<()> {
-        let waited = self.handle.wait_until_running().await;
-        waited.map_err(|e| SqlError::runtime(format!("waiting for the job of view {}", self.name()), e))
+        self.handle
+            .wait_until_running()
+            .await
+            .map_err(|e| self.no_more(e))
     }
 
     /// Waits until it has processed what is in its topics now. Errs when it failed or was stopped. Cancel-safe.
     pub async fn wait_until_caught_up(&self) -> Result<()> {
-        let waited = self.handle.wait_until_caught_up().await;
-        waited.map_err(|e| SqlError::runtime(format!("waiting for view {}", self.name()), e))
+        self.handle
+            .wait_until_caught_up()
+            .await
+            .map_err(|e| self.no_more(e))
     }
 
-    /// Commits and stops. Whoever waits for the job meanwhile is told.
+    /// Why the job failed, if it did.
+    pub fn failure(&self) -> Option<Failure> {
+        match self.handle.state() {
+            StreamsState::Error(error) => Some(Failure::new(error.to_string())),
+            _ => None,
+        }
+    }
+
+    /// Commits and stops. Whoever waits for the job meanwhile is told. A job that had failed before has nothing left to commit.
     pub async fn stop(&self) -> Result<()> {
-        let stopped = self.handle.shutdown(SHUTDOWN).await;
-        stopped.map_err(|e| SqlError::runtime(format!("stopping the job of view {}", self.name()), e))
+        let had_failed = self.failure().is_some();
+        match self.handle.shutdown(SHUTDOWN).await {
+            Err(e) if !had_failed => Err(SqlError::runtime(
+                format!("stopping the job of view {}", self.name()),
+                e,
+            )),
+            _ => Ok(()),
+        }
     }
 
-    /// Stops the job of a view that is dropped. That it had failed before is no reason to keep it; that it still runs is.
+    /// Stops the job of a view that is dropped. That it failed is no reason to keep it; that it still runs is.
     pub async fn end(&self) -> Result<()> {
         let view = self.name();
         match self.handle.shutdown(SHUTDOWN).await {
@@ -118,6 +141,14 @@ impl ViewJob {
                 Ok(())
             }
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// What to say to somebody who waited for the job in vain: it failed, or it was stopped.
+    fn no_more(&self, error: RuntimeError) -> SqlError {
+        match self.failure() {
+            Some(failure) => failure.error(self.name()),
+            None => SqlError::runtime(format!("waiting for the job of view \"{}\"", self.name()), error),
         }
     }
 

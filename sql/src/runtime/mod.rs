@@ -2,13 +2,15 @@
 //!
 //! Always true: one view = one application `sql-{view}`; everything a job needs is in its definition, so it can be started again by
 //! anyone who reads the catalogue. `view_plan.rs` checks a view and fixes its names, `topology.rs` builds its graph, `job.rs` runs it
-//! and removes it, `topics.rs` makes and removes topics.
+//! and removes it, `failure.rs` says why it does not run, `topics.rs` makes and removes topics.
 
+mod failure;
 mod job;
 mod topics;
 mod topology;
 mod view_plan;
 
+pub use failure::Failure;
 pub use job::{JobSettings, ViewJob};
 pub use topics::{ensure_topic, topic_partitions};
 pub use topology::view_topology;
