@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millpond_log::broker::Broker;
 use millpond_streams::runtime::StreamsConfig;
@@ -23,10 +24,15 @@ pub struct SqlOptions {
 impl SqlOptions {
     /// An engine over `broker` with default settings.
     pub fn new(broker: &Broker, state_dir: impl Into<PathBuf>) -> SqlOptions {
+        // A view that cannot be started is failed and says why; the engine does not keep everybody waiting for a log that may come back.
+        let streams = StreamsConfig {
+            start_timeout: Duration::from_secs(5),
+            ..StreamsConfig::default()
+        };
         SqlOptions {
             broker: broker.clone(),
             state_dir: state_dir.into(),
-            streams: StreamsConfig::default(),
+            streams,
             state_hosts: Arc::new(RocksHosts::process_wide()),
         }
     }

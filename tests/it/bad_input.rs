@@ -150,6 +150,36 @@ fn a_full_disk_refuses_writes_and_keeps_reads_and_what_was_acknowledged() {
 }
 
 #[test]
+fn a_full_disk_fails_the_views_with_its_reason_and_keeps_queries_over_topics() {
+    const NO_ROOM: [&str; 2] = ["-X", "log.dir.reserved.bytes=1000000000000000"];
+    let node = Node::loaded();
+    let rows = "SELECT COUNT(*) AS n FROM departures_hourly";
+    let before = node.sql(rows, &[]);
+    assert_eq!(before.code(), Some(0), "{}", before.stderr);
+    let read = node.sql("SELECT COUNT(*) AS flights FROM flights", &NO_ROOM);
+    assert_eq!(read.stdout, "flights\n5\n", "{}", read.stderr);
+    let shown = node.sql("SHOW VIEWS", &NO_ROOM);
+    assert!(
+        shown.stdout.contains("failed") && shown.stdout.contains("bytes free"),
+        "{}",
+        shown.stdout
+    );
+    let failed = node.sql(rows, &NO_ROOM);
+    assert_eq!(failed.code(), Some(1), "{}", failed.stdout);
+    let error = failed
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("error: "))
+        .unwrap_or_default();
+    assert!(
+        error.contains("view \"departures_hourly\" is failed") && error.contains("bytes free"),
+        "{}",
+        failed.stderr
+    );
+    assert_eq!(node.sql(rows, &[]).stdout, before.stdout);
+}
+
+#[test]
 fn a_data_directory_in_use_is_named_and_left_alone() {
     let node = Node::empty();
     let mut holder = Run::start(

@@ -36,6 +36,9 @@ pub struct StreamsConfig {
     /// worker finds out what is committed. With exactly-once it must be below `transaction_timeout`: the coordinator would abort the
     /// transaction while the worker still tries to send it.
     pub delivery_timeout: Duration,
+    /// Repeating of a request that a start needs stops after this long: whoever starts an application waits for the answer. No longer than
+    /// `delivery_timeout`.
+    pub start_timeout: Duration,
     /// The coordinator aborts a transaction that stays open longer. The work in it is done again from the last commit.
     pub transaction_timeout: Duration,
     /// A worker stops after this many recoveries of its commits without a commit between them.
@@ -64,6 +67,7 @@ impl Default for StreamsConfig {
             fetch_max_wait: Duration::from_millis(500),
             request_timeout: Duration::from_secs(30),
             delivery_timeout: Duration::from_secs(45),
+            start_timeout: Duration::from_secs(45),
             transaction_timeout: Duration::from_secs(60),
             recoveries_max: 8,
             restart: RestartPolicy::Stop,

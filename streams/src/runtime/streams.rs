@@ -282,15 +282,11 @@ async fn fence_all(app: &Application, workers: &mut [Worker]) -> Result<(), Runt
     if !app.config.exactly_once {
         return Ok(());
     }
+    let mut calls = app.calls.clone();
+    calls.retry.delivery_timeout = app.config.start_timeout.min(app.config.delivery_timeout);
     for worker in workers.iter_mut() {
         let id = app.transactional_id(worker.index);
-        worker.identity = Some(
-            app.calls
-                .clone()
-                .init_producer_id(Some(id))
-                .await
-                .map_err(fencing)?,
-        );
+        worker.identity = Some(calls.clone().init_producer_id(Some(id)).await.map_err(fencing)?);
     }
     // An earlier run may have had more workers.
     let mut index = workers.iter().map(|worker| worker.index + 1).max().unwrap_or(0);
@@ -305,11 +301,7 @@ async fn fence_all(app: &Application, workers: &mut [Worker]) -> Result<(), Runt
         {
             return Ok(());
         }
-        app.calls
-            .clone()
-            .init_producer_id(Some(id))
-            .await
-            .map_err(fencing)?;
+        calls.clone().init_producer_id(Some(id)).await.map_err(fencing)?;
         index += 1;
     }
 }
