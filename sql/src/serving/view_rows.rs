@@ -42,7 +42,28 @@ impl ViewRows {
             .stores()
             .readers(GROUPS_STORE)
             .map_err(|e| SqlError::runtime(self.reading(), e))?;
-        parts.iter().map(|part| self.part(part)).collect()
+        let mut rows: Vec<_> = parts
+            .iter()
+            .map(|part| self.part(part))
+            .collect::<crate::error::Result<_>>()?;
+        if rows.iter().all(Vec::is_empty) {
+            rows.extend(self.rows_of_no_input()?.map(|batch| vec![batch]));
+        }
+        Ok(rows)
+    }
+
+    /// Without GROUP BY there is one group, also before the first input, when no store holds it yet: a count of 0, a sum of NULL.
+    fn rows_of_no_input(&self) -> crate::error::Result<Option<RecordBatch>> {
+        let plan = &self.job.view.plan;
+        let Some(aggregate) = plan.aggregate.as_ref().filter(|a| a.group_columns.is_empty()) else {
+            return Ok(None);
+        };
+        let layout = GroupLayout::new(aggregate)?;
+        let results = GroupResults::new(aggregate, plan.result_steps.clone());
+        let mut accumulators = layout.accumulators()?;
+        accumulators.iter_mut().for_each(|a| a.resize(1));
+        let group = layout.rows(&[0], [b"".as_slice()], &accumulators, &[0])?;
+        results.rows(group).map(Some)
     }
 
     fn reading(&self) -> String {

@@ -4,6 +4,7 @@ mod dead_letters;
 mod errors;
 mod failed_jobs;
 mod gated_hosts;
+mod no_groups;
 mod node;
 mod plans;
 mod random;
