@@ -1,7 +1,7 @@
 //! The one public error of the crate: what is wrong, where in the statement, and what to do about it.
 //!
 //! Always true: `message` is one sentence in lower case without a full stop; `place` is 1-based and, when present, lies in
-//! the text the caller passed; `hint` says how to mend it. Errors of the log and of the streams runtime are kept as
+//! the text the caller passed; `detail` lists facts, `hint` says how to mend it. Errors of the log and of the streams runtime are kept as
 //! the source. Near names come from `suggest.rs`.
 
 use std::fmt;
@@ -44,6 +44,8 @@ pub struct SqlError {
     pub message: String,
     /// Where, if it can be told.
     pub place: Option<Box<Place>>,
+    /// Facts behind the message, one a line, for errors that have several.
+    pub detail: Option<String>,
     /// How to mend it, if that is known.
     pub hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -59,6 +61,7 @@ impl SqlError {
             kind,
             message: message.into(),
             place: None,
+            detail: None,
             hint: None,
             source: None,
         }
@@ -102,9 +105,17 @@ impl SqlError {
             kind: self.kind,
             message: self.message.clone(),
             place: self.place.clone(),
+            detail: self.detail.clone(),
             hint: self.hint.clone(),
             source: None,
         }
+    }
+
+    /// The same error with the facts behind it, one a line.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> SqlError {
+        self.detail = Some(detail.into());
+        self
     }
 
     /// The same error with a hint.
@@ -142,6 +153,9 @@ impl fmt::Display for SqlError {
                 place.text,
                 "^".repeat(place.width.max(1))
             )?;
+        }
+        for line in self.detail.iter().flat_map(|detail| detail.lines()) {
+            write!(f, "\n  detail: {line}")?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;

@@ -1,13 +1,12 @@
 //! `DROP STREAM | VIEW | MATERIALIZED VIEW`.
 //!
-//! A stream's topic stays: it belongs to those who write it. A materialised view takes its topic, its internal topics and its state
+//! What others depend on is not dropped. A stream's topic stays: it belongs to those who write it. A materialised view takes its topic, its internal topics and its state
 //! with it; the catalogue says so first, so that a removal cut short is finished by the next start, or by whoever needs the name.
 
-use super::state::State;
-use super::{Inner, unknown};
+use super::{Inner, dependants, unknown};
 use crate::catalog::{CatalogRecord, CatalogTopic, Entry, MaterializedViewDefinition};
 use crate::error::{Result, SqlError};
-use crate::parser::{self, Drop, ObjectKind, Statement};
+use crate::parser::{Drop, ObjectKind, Statement};
 use crate::result::StatementResult;
 
 pub(super) async fn run(inner: &Inner, statement: &Statement, drop: &Drop) -> Result<StatementResult> {
@@ -35,11 +34,8 @@ pub(super) async fn run(inner: &Inner, statement: &Statement, drop: &Drop) -> Re
             .with_hint(format!("write DROP {} {name}", entry.kind().to_uppercase()));
         return Err(statement.locate(error, name));
     }
-    let readers = readers(&state, name)?;
-    if !readers.is_empty() {
-        let error = SqlError::invalid(format!("{kind} \"{name}\" is read by {}", readers.join(", ")))
-            .with_hint("drop what reads it first");
-        return Err(statement.locate(error, name));
+    if let Some(refusal) = dependants::refusal(&state, &entry) {
+        return Err(statement.locate(refusal, name));
     }
     match entry {
         Entry::Stream(stream) => {
@@ -103,21 +99,4 @@ pub(super) async fn remove_remains(
         sequence: view.sequence,
     };
     inner.define(topic, &view.name, Some(gone)).await
-}
-
-/// The views whose query names `name`.
-fn readers(state: &State, name: &str) -> Result<Vec<String>> {
-    let mut readers = Vec::new();
-    for (reader, entry) in state.catalog.entries() {
-        let query = match entry {
-            Entry::View(view) => &view.query,
-            Entry::MaterializedView(view) => &view.query,
-            Entry::Stream(_) => continue,
-        };
-        let query = parser::parse_query(query)?;
-        if reader != name && parser::place_of_word(&query.source, &query.tokens, name).is_some() {
-            readers.push(format!("\"{reader}\""));
-        }
-    }
-    Ok(readers)
 }

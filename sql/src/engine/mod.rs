@@ -1,11 +1,12 @@
 //! The engine: a catalogue, a planner, and the jobs of all views, behind `execute`.
 //!
 //! Always true: statements that change the catalogue run one at a time, and write the catalogue's topic before anything else is made or
-//! started; all others hold no lock and wait for none of them. One file per family of statements: `create.rs`, `drop.rs`, `insert.rs`,
+//! started; all others hold no lock and wait for none of them. One file per family of statements: `create.rs`, `drop.rs` (with `dependants.rs`), `insert.rs`,
 //! `query.rs`, `show.rs`, `explain.rs`; `open.rs` starts everything, `state.rs` and `view.rs` keep what statements read, `tables.rs` turns
 //! it into what a query may name.
 
 mod create;
+mod dependants;
 mod drop;
 mod explain;
 mod insert;

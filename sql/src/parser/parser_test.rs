@@ -124,3 +124,35 @@ fn intervals_have_a_fixed_length() {
     };
     assert_eq!(stream.watermark.map(|w| w.delay_micros), Some(90_000_000));
 }
+
+#[test]
+fn a_query_names_what_it_reads_from() {
+    let names = |sql: &str| -> Vec<String> {
+        parse_query(sql)
+            .unwrap()
+            .named_tables()
+            .into_iter()
+            .filter(|n| n != "tumble" && n != "hop")
+            .collect()
+    };
+    assert_eq!(
+        names("SELECT a AS b FROM S WHERE c IN (SELECT d FROM \"T\" JOIN u ON e = f)"),
+        ["T", "s", "u"]
+    );
+    assert_eq!(
+        names("SELECT window_start FROM TUMBLE(s, t, INTERVAL '1' HOUR) GROUP BY window_start"),
+        ["s"]
+    );
+    assert_eq!(
+        names("SELECT 1 FROM TABLE(HOP(TABLE s, DESCRIPTOR(t), INTERVAL '1' HOUR, INTERVAL '2' HOUR))"),
+        ["s"]
+    );
+    assert_eq!(
+        names("SELECT 1 FROM TUMBLE(TIMECOL => t, DATA => s, SIZE => INTERVAL '1' HOUR)"),
+        ["s"]
+    );
+    assert_eq!(
+        names("SELECT 1 FROM TUMBLE((SELECT * FROM s WHERE a > 1), t, INTERVAL '1' HOUR)"),
+        ["s"]
+    );
+}

@@ -1,6 +1,7 @@
 //! The crate from outside: statements on an embedded broker, compared with plain batch queries.
 
 mod dead_letters;
+mod dependants;
 mod errors;
 mod failed_jobs;
 mod gated_hosts;
