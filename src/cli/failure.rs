@@ -1,4 +1,4 @@
-//! How a command fails: exit code, `error:` line and `hint:` line.
+//! How a command fails: exit code, `error:` line and `hint:` line, or one JSON object for commands that write JSON.
 //!
 //! What is always true: 0 success (also when the reader of stdout went away), 1 failure, 2 wrong usage (clap uses the
 //! same), 3 cannot connect. The first [`Failure`] in the chain of causes decides; an error without one is a plain 1.
@@ -7,6 +7,9 @@
 use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+
+#[cfg(feature = "sql")]
+use serde_json::{Map, Value};
 
 /// Why the process ends, in the words of the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,18 @@ pub(crate) struct Failure {
     exit: Exit,
     message: String,
     hint: Option<String>,
+    #[cfg(feature = "sql")]
+    facts: Map<String, Value>,
+}
+
+/// How the error of a command is written to stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorStyle {
+    /// Lines for people.
+    Text,
+    /// `{"error": {…}}` on one line, for programs that read the rows as JSON. Unknown facts are `null`, never absent.
+    #[cfg(feature = "sql")]
+    Json,
 }
 
 impl Failure {
@@ -33,6 +48,8 @@ impl Failure {
             exit: Exit::Failed,
             message: message.into(),
             hint: None,
+            #[cfg(feature = "sql")]
+            facts: Map::new(),
         }
     }
 
@@ -43,12 +60,21 @@ impl Failure {
             exit: Exit::Usage,
             message: message.into(),
             hint: None,
+            facts: Map::new(),
         }
     }
 
     /// Adds what the user can do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what a program should get in a field of its own; a `message` here stands for the one for people.
+    #[cfg(feature = "sql")]
+    pub(crate) fn facts(mut self, facts: impl IntoIterator<Item = (&'static str, Value)>) -> Failure {
+        self.facts
+            .extend(facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
         self
     }
 }
@@ -62,7 +88,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Reports `outcome` on `stderr` and turns it into the exit code of the process.
-pub(crate) fn exit_code(outcome: anyhow::Result<()>, stderr: &mut dyn Write) -> ExitCode {
+pub(crate) fn exit_code(outcome: anyhow::Result<()>, style: ErrorStyle, stderr: &mut dyn Write) -> ExitCode {
     let Err(error) = outcome else {
         return ExitCode::SUCCESS;
     };
@@ -71,11 +97,15 @@ pub(crate) fn exit_code(outcome: anyhow::Result<()>, stderr: &mut dyn Write) -> 
     }
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
     // Nobody is left to tell when stderr is gone too; the exit code still says it.
-    let _unreported = report(
-        &error,
-        failure.and_then(|failure| failure.hint.as_deref()),
-        stderr,
-    );
+    let _unreported = match style {
+        ErrorStyle::Text => report(
+            &error,
+            failure.and_then(|failure| failure.hint.as_deref()),
+            stderr,
+        ),
+        #[cfg(feature = "sql")]
+        ErrorStyle::Json => writeln!(stderr, "{}", json(&error, failure)),
+    };
     ExitCode::from(failure.map_or(Exit::Failed, |failure| failure.exit) as u8)
 }
 
@@ -85,6 +115,28 @@ fn report(error: &anyhow::Error, hint: Option<&str>, stderr: &mut dyn Write) -> 
         Some(hint) => writeln!(stderr, "hint: {hint}"),
         None => Ok(()),
     }
+}
+
+/// The error as a program reads it.
+#[cfg(feature = "sql")]
+fn json(error: &anyhow::Error, failure: Option<&Failure>) -> Value {
+    let kind = match failure.map(|failure| failure.exit) {
+        Some(Exit::Usage) => "usage",
+        Some(Exit::Failed) | None => "failed",
+    };
+    let mut facts = Map::from_iter([
+        ("kind".to_owned(), Value::from(kind)),
+        ("message".to_owned(), Value::from(sentence(error))),
+        ("line".to_owned(), Value::Null),
+        ("column".to_owned(), Value::Null),
+        ("detail".to_owned(), Value::Null),
+        (
+            "hint".to_owned(),
+            Value::from(failure.and_then(|failure| failure.hint.clone())),
+        ),
+    ]);
+    facts.extend(failure.into_iter().flat_map(|failure| failure.facts.clone()));
+    Value::from(Map::from_iter([("error".to_owned(), Value::from(facts))]))
 }
 
 /// The chain of causes as one sentence. Some errors repeat their cause in their own text; it is said once.

@@ -6,7 +6,7 @@ use super::*;
 
 fn ended(outcome: anyhow::Result<()>) -> (ExitCode, String) {
     let mut stderr = Vec::new();
-    let code = exit_code(outcome, &mut stderr);
+    let code = exit_code(outcome, ErrorStyle::Text, &mut stderr);
     (code, String::from_utf8(stderr).expect("messages are UTF-8"))
 }
 
@@ -47,4 +47,20 @@ fn a_cause_that_its_error_repeats_is_said_once() {
         .context("cannot load");
     let (_, stderr) = ended(Err(error));
     assert_eq!(stderr, "error: cannot load: cannot append: disk on fire\n");
+}
+
+#[cfg(feature = "sql")]
+#[test]
+fn as_json_an_error_is_one_object_on_one_line_with_all_its_fields() {
+    let failure = Failure::usage("-X a: not of the form KEY=VALUE").hint("write\nKEY=VALUE");
+    let mut stderr = Vec::new();
+    let code = exit_code(Err(failure.into()), ErrorStyle::Json, &mut stderr);
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
+    let text = String::from_utf8(stderr).expect("messages are UTF-8");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let wanted = serde_json::json!({"error": {
+        "kind": "usage", "message": "-X a: not of the form KEY=VALUE", "line": null, "column": null, "detail": null,
+        "hint": "write\nKEY=VALUE",
+    }});
+    assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), wanted);
 }

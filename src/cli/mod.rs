@@ -26,6 +26,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::failure::ErrorStyle;
+
 /// A Kafka-compatible log, a streams DSL and streaming SQL in one binary.
 #[derive(Debug, Parser)]
 #[command(
@@ -48,13 +50,25 @@ enum Command {
     Log(log::LogArgs),
 }
 
+impl Command {
+    /// Whoever asks for rows as JSON is a program, and gets errors it can read as well.
+    fn error_style(&self) -> ErrorStyle {
+        match self {
+            #[cfg(feature = "sql")]
+            Command::Sql(args) => args.error_style(),
+            _ => ErrorStyle::Text,
+        }
+    }
+}
+
 /// Runs the command line of this process and returns its exit code.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging();
+    let style = cli.command.error_style();
     let mut out = BufWriter::new(std::io::stdout().lock());
     let outcome = run(cli.command, &mut out).and_then(|()| out.flush().map_err(Into::into));
-    failure::exit_code(outcome, &mut std::io::stderr().lock())
+    failure::exit_code(outcome, style, &mut std::io::stderr().lock())
 }
 
 fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! `millpond sql`: statements over the data of an embedded node.
 //!
-//! What is always true: rows alone go to stdout, messages (`created stream …`) to stderr; statements run in order and the
+//! What is always true: rows alone go to stdout, messages (`created stream …`) and errors to stderr; statements run in order and the
 //! first that fails ends the command with exit code 1. A query with `EMIT CHANGES` prints rows as they come, until its
 //! LIMIT or Ctrl-C. Where to look next: `output.rs` for the formats, `millpond_sql` for what the statements mean.
 
@@ -13,6 +13,7 @@ use futures::StreamExt;
 use millpond::sql::{ChangeStream, SqlEngine, SqlOptions, StatementResult};
 
 use super::arrow_grid::grid_of;
+use super::failure::ErrorStyle;
 use super::node::{self, NodeArgs};
 use super::output::{Format, Grid};
 use super::sql_failure::sql_failure;
@@ -26,7 +27,11 @@ use super::sql_failure::sql_failure;
   millpond sql --data ./demo -c \"SELECT * FROM departures_hourly WHERE origin = 'JFK' ORDER BY window_start LIMIT 5\"
   millpond sql --data ./demo -f report.sql --format csv > report.csv
   millpond sql --data ./demo -c 'SELECT carrier, COUNT(*) FROM flights GROUP BY carrier' --format json
-  echo 'SHOW TABLES' | millpond sql --data ./demo -f -")]
+  echo 'SHOW TABLES' | millpond sql --data ./demo -f -
+
+Errors go to stderr and end the command with exit code 1, wrong usage with 2. With --format json the error is the last line:
+  {\"error\": {\"kind\", \"message\", \"line\", \"column\", \"detail\", \"hint\"}}
+where kind is syntax, name, unsupported, invalid, runtime, usage or failed, and what is not known is null.")]
 #[group(skip)]
 pub(crate) struct SqlArgs {
     /// Data directory; created if it is missing
@@ -36,7 +41,7 @@ pub(crate) struct SqlArgs {
     #[command(flatten)]
     script: Script,
 
-    /// How rows are written
+    /// How rows are written; with json, errors are JSON objects too
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
@@ -55,6 +60,16 @@ struct Script {
     /// File with statements; - reads stdin
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
+}
+
+impl SqlArgs {
+    /// How errors are written.
+    pub(super) fn error_style(&self) -> ErrorStyle {
+        match self.format {
+            Format::Json => ErrorStyle::Json,
+            Format::Table | Format::Csv => ErrorStyle::Text,
+        }
+    }
 }
 
 /// Runs the command.

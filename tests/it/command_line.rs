@@ -132,3 +132,26 @@ fn a_reader_that_goes_away_is_no_failure() {
     let status = child.wait().expect("our own child");
     assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn with_rows_as_json_an_error_is_a_json_object_too() {
+    let wrong = sql(&[
+        "--format",
+        "json",
+        "-c",
+        "SELECT 1 AS one;\nSELECT orign FROM flights",
+    ]);
+    assert_eq!((wrong.code(), wrong.stdout.as_str()), (Some(1), ""));
+    let error: serde_json::Value = serde_json::from_str(&wrong.stderr).expect("one JSON object on stderr");
+    let wanted = serde_json::json!({"error": {
+        "kind": "name", "message": "unknown column \"orign\"", "line": 2, "column": 8, "detail": null,
+        "hint": "did you mean \"origin\"?",
+    }});
+    assert_eq!(error, wanted);
+    let usage = sql(&["--format", "json", "-X", "nonsense", "-c", "SELECT 1"]);
+    assert_eq!(usage.code(), Some(2));
+    let error: serde_json::Value = serde_json::from_str(&usage.stderr).expect("one JSON object on stderr");
+    assert_eq!(error["error"]["kind"], "usage", "{}", usage.stderr);
+    let help = finished(&mut millpond(["sql", "--help"]));
+    assert!(help.stdout.contains("{\"error\":"), "{}", help.stdout);
+}
