@@ -4,6 +4,7 @@ mod dead_letters;
 mod dependants;
 mod errors;
 mod failed_jobs;
+mod functions;
 mod gated_hosts;
 mod no_groups;
 mod node;
