@@ -46,6 +46,7 @@
 //! | dropped-records metric | [`TaskCounters`](processor::TaskCounters) and [`on_late`](dsl::TimeWindowedKStream::on_late) |
 //! | `DeserializationExceptionHandler`, dead letter queue (KIP-1034) | dead letters by default, in `{app}-dead-letters`, same header names |
 //! | `Processor`, `Topology.addProcessor` | [`Processor`](processor::Processor) on batches, [`TopologyBuilder`](topology::TopologyBuilder) |
+//! | `context.schedule(d, WALL_CLOCK_TIME, ..)` | [`Processor::wall_clock_interval`](processor::Processor::wall_clock_interval) and [`on_wall_clock`](processor::Processor::on_wall_clock) |
 //! | `TopologyTestDriver`, `TestInputTopic` | [`TopologyTestDriver`](testing::TopologyTestDriver) |
 //!
 //! # Map of the crate
