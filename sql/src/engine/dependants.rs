@@ -4,6 +4,7 @@ use super::state::State;
 use crate::catalog::{Entry, MaterializedViewDefinition};
 use crate::error::SqlError;
 use crate::parser;
+use crate::runtime::internal_topics;
 
 /// Something that needs something else.
 struct Dependant {
@@ -81,5 +82,5 @@ fn need(entry: &Entry, needed: &Entry) -> Option<String> {
 
 /// Whether `topic` would be removed with `view`.
 fn owns_topic(view: &MaterializedViewDefinition, topic: &str) -> bool {
-    topic == view.topic || topic.starts_with(&format!("{}-", view.application_id()))
+    topic == view.topic || internal_topics(view).iter().any(|name| name == topic)
 }

@@ -12,7 +12,7 @@ use millpond_streams::runtime::{RuntimeError, Streams, StreamsConfig, StreamsHan
 use millpond_streams::state::StoreHostFactory;
 
 use super::topics::{ensure_topic, remove_topics};
-use super::{Failure, ViewPlan, view_topology};
+use super::{Failure, ViewPlan, internal_topics, view_topology};
 use crate::catalog::MaterializedViewDefinition;
 use crate::error::{Result, SqlError};
 
@@ -44,9 +44,9 @@ impl JobSettings {
     /// Removes what a dropped view left: its topic, its internal topics, its state directory. Safe to repeat.
     pub async fn remove_remains(&self, definition: &MaterializedViewDefinition) -> Result<()> {
         let application = definition.application_id();
-        let internal = format!("{application}-");
+        let internal = internal_topics(definition);
         remove_topics(&self.broker, |topic| {
-            topic == definition.topic || topic.starts_with(&internal)
+            topic == definition.topic || internal.iter().any(|name| name == topic)
         })
         .await?;
         match std::fs::remove_dir_all(self.state_dir.join(&application)) {

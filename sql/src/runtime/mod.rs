@@ -13,5 +13,5 @@ mod view_plan;
 pub use failure::Failure;
 pub use job::{JobSettings, ViewJob};
 pub use topics::{ensure_topic, topic_partitions};
-pub use topology::view_topology;
+pub use topology::{internal_topics, view_topology};
 pub use view_plan::{GROUPS_STORE, ViewPlan};

@@ -11,6 +11,7 @@ use millpond_streams::topology::{
 };
 
 use super::{GROUPS_STORE, ViewPlan};
+use crate::catalog::MaterializedViewDefinition;
 use crate::error::{Result, SqlError};
 use crate::format::RowDecoder;
 use crate::physical::{
@@ -20,6 +21,16 @@ use crate::physical::{
 
 /// Name of the repartition in every view's topology.
 const REPARTITION: &str = "groups";
+
+/// The topics of the job that nobody but it has a use for. By their full names: a topic of somebody else may begin like them.
+pub fn internal_topics(definition: &MaterializedViewDefinition) -> [String; 3] {
+    let application = definition.application_id();
+    [
+        format!("{application}-{REPARTITION}-repartition"),
+        format!("{application}-{GROUPS_STORE}-changelog"),
+        format!("{application}-dead-letters"),
+    ]
+}
 
 /// Builds the graph.
 pub fn view_topology(view: &ViewPlan) -> Result<Topology> {

@@ -55,3 +55,25 @@ async fn what_others_depend_on_is_not_dropped() {
     node.run("DROP MATERIALIZED VIEW jfk; DROP VIEW apart; DROP STREAM flights")
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_named_like_those_of_a_view_is_not_dropped_with_it() {
+    let node = Node::start().await;
+    node.run(FLIGHTS).await;
+    node.run("CREATE MATERIALIZED VIEW v AS SELECT origin, COUNT(*) AS n FROM flights GROUP BY origin")
+        .await;
+    node.run("CREATE STREAM mine (a VARCHAR) WITH (topic = 'sql-v-mine', format = 'json', partitions = 1)")
+        .await;
+    node.run("CREATE STREAM changes (a VARCHAR) WITH (topic = 'sql-v-groups-changelog', format = 'json')")
+        .await;
+    node.run("INSERT INTO mine VALUES ('kept')").await;
+    let error = node.error("DROP MATERIALIZED VIEW v").await;
+    assert!(
+        error.contains(
+            "stream \"changes\" depends on topic sql-v-groups-changelog of materialized view \"v\""
+        ),
+        "{error}"
+    );
+    node.run("DROP STREAM changes; DROP MATERIALIZED VIEW v").await;
+    assert_eq!(node.sorted("SELECT a FROM mine").await, ["|kept|"]);
+}
