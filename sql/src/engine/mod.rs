@@ -2,13 +2,14 @@
 //!
 //! Always true: statements that change the catalogue run one at a time, and write the catalogue's topic before anything else is made or
 //! started; all others hold no lock and wait for none of them. One file per family of statements: `create.rs`, `drop.rs` (with `dependants.rs`), `insert.rs`,
-//! `query.rs`, `show.rs`, `explain.rs`; `open.rs` starts everything, `state.rs` and `view.rs` keep what statements read, `tables.rs` turns
+//! `query.rs`, `show.rs`, `functions.rs`, `explain.rs`; `open.rs` starts everything, `state.rs` and `view.rs` keep what statements read, `tables.rs` turns
 //! it into what a query may name.
 
 mod create;
 mod dependants;
 mod drop;
 mod explain;
+mod functions;
 mod insert;
 mod open;
 mod query;
@@ -143,6 +144,7 @@ impl SqlEngine {
             StatementKind::CreateView(create) => create::view(inner, statement, create).await,
             StatementKind::Drop(drop) => drop::run(inner, statement, drop).await,
             StatementKind::Show(kind) => show::run(inner, *kind).await,
+            StatementKind::ShowFunctions => functions::run(inner),
             StatementKind::Describe(name) => show::describe(inner, statement, name).await,
             StatementKind::Explain(inner_statement) => explain::run(inner, inner_statement).await,
             StatementKind::Select(select) => query::run(inner, &select.query).await,

@@ -55,6 +55,8 @@ pub enum StatementKind {
     Drop(Drop),
     /// `SHOW STREAMS | VIEWS | TABLES`.
     Show(ObjectKind),
+    /// `SHOW FUNCTIONS`.
+    ShowFunctions,
     /// `DESCRIBE name`.
     Describe(String),
     /// `EXPLAIN query` or `EXPLAIN CREATE MATERIALIZED VIEW …`.

@@ -151,6 +151,10 @@ fn parse_drop(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
 
 fn parse_show(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     cursor.advance();
+    if cursor.take(&["FUNCTIONS"]) {
+        cursor.expect_end()?;
+        return Ok(StatementKind::ShowFunctions);
+    }
     let kind = if cursor.take(&["STREAMS"]) {
         ObjectKind::Stream
     } else if cursor.take(&["VIEWS"]) || cursor.take(&["MATERIALIZED", "VIEWS"]) {
@@ -158,12 +162,14 @@ fn parse_show(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     } else if cursor.take(&["TABLES"]) {
         ObjectKind::Table
     } else {
-        let error = cursor.expected("STREAMS, VIEWS or TABLES");
+        let error = cursor.expected("STREAMS, VIEWS, TABLES or FUNCTIONS");
         return Err(match cursor.peek().token {
-            Token::Word(word) => match suggest::near(&word.value, ["STREAMS", "VIEWS", "TABLES"]) {
-                Some(near) => error.with_hint(format!("did you mean {near}?")),
-                None => error,
-            },
+            Token::Word(word) => {
+                match suggest::near(&word.value, ["STREAMS", "VIEWS", "TABLES", "FUNCTIONS"]) {
+                    Some(near) => error.with_hint(format!("did you mean {near}?")),
+                    None => error,
+                }
+            }
             _ => error,
         });
     };

@@ -61,3 +61,23 @@ async fn a_function_that_gives_another_value_each_time_is_refused_in_views() {
         "{error}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn show_functions_tells_which_ones_views_may_call() {
+    let node = Node::start().await;
+    let functions = node.sorted("SHOW FUNCTIONS").await;
+    for line in [
+        "|round|scalar|yes|",
+        "|md5|scalar|yes|",
+        "|now|scalar|no|",
+        "|random|scalar|no|",
+        "|avg|aggregate|yes|",
+        "|median|aggregate|no|",
+        "|row_number|window|no|",
+        "|tumble|table|yes|",
+    ] {
+        assert!(functions.iter().any(|shown| shown == line), "{line}");
+    }
+    let error = node.error("SHOW FUNCTION").await;
+    assert!(error.contains("did you mean FUNCTIONS?"), "{error}");
+}
