@@ -1,3 +1,5 @@
+//! Where records go by their keys.
+
 use super::{murmur2, partition_for_key};
 
 #[test]

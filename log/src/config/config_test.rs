@@ -1,3 +1,5 @@
+//! Settings: read back as set, refused by name, suggested when mistyped.
+
 use std::collections::BTreeMap;
 
 use crate::storage::Durability;

@@ -1,3 +1,5 @@
+//! Which partition of an internal topic a key belongs to.
+
 use super::runtime::partition_for;
 
 #[test]

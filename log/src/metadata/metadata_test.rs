@@ -1,3 +1,5 @@
+//! Metadata records and the image they build.
+
 use crate::types::{LeaderEpoch, Offset, PartitionId, ProducerId, TopicId, TopicName};
 
 use super::{ApplyError, MetadataDelta, MetadataImage, MetadataRecord, PartitionRecord};

@@ -1,3 +1,5 @@
+//! The buffer for direct writes: where it lies and how long it is.
+
 use super::AlignedBuffer;
 use crate::storage::disk::DIRECT_ALIGN;
 

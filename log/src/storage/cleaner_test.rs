@@ -1,3 +1,5 @@
+//! The cleaner at work on a real partition: transactions, crashes, readers in between.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -1,3 +1,5 @@
+//! Which records compaction keeps, by comparison with what committed readers see.
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

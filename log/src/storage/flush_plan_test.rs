@@ -1,3 +1,5 @@
+//! When a flush cycle syncs segments, and when it goes through the journal.
+
 use super::flush_plan::{DirtySummary, FlushPlan, choose};
 
 fn dirty(files: usize, each: u64) -> DirtySummary {

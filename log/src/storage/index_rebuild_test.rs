@@ -1,3 +1,5 @@
+//! Indexes are hints: damaged or missing, they are made again from the log.
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The bytes of the journal: frames, generations, whole pages, damage.
+
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use uuid::Uuid;

@@ -437,6 +437,8 @@ impl LogStore {
         finished.await.map_err(|_| lost())?;
         // Everything is synced. Handles and partitions may be kept by callers; open files would keep the file system from being unmounted.
         self.dir.files.forget_dir(&self.dir.path);
+        // The directory and its partitions hold each other; whoever still has a handle keeps only that.
+        self.dir.registry.write().clear();
         match self.failure() {
             Some(failure) => Err(failure),
             None => Ok(()),

@@ -1,3 +1,5 @@
+//! A whole store on a simulated disk: what is acknowledged survives, what is damaged is named.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,3 +1,5 @@
+//! Idempotence, fencing and open transactions, as facts of batches go by.
+
 use proptest::prelude::*;
 
 use super::producer_state::*;

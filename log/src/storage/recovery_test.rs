@@ -1,3 +1,5 @@
+//! What recovery decides from what a scan found: cut, keep, or call it damage.
+
 use super::recovery::{RecoveryVerdict, ScannedSegment, decide};
 use crate::types::Offset;
 

@@ -1,3 +1,5 @@
+//! Which segments retention lets go, and what holds them.
+
 use super::retention::{SegmentFacts, expired_segments};
 use super::settings::{CleanupPolicy, TopicConfig};
 use crate::types::Offset;

@@ -1,3 +1,5 @@
+//! What makes a partition begin a new segment.
+
 use super::roll::{ActiveSegment, RollReason, should_roll};
 use super::settings::TopicConfig;
 use crate::types::Offset;

@@ -1,3 +1,5 @@
+//! What readers may see: durable, stable, and never out of order.
+
 use super::settings::Durability;
 use super::watermarks::Watermarks;
 use crate::types::Offset;

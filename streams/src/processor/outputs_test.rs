@@ -1,3 +1,5 @@
+//! Outputs: order, partitions and the marks of time.
+
 use millpond_log::types::{PartitionId, TopicName};
 
 use super::{Headers, OutputCollector, OutputIndex, Outputs, SinkRecord};

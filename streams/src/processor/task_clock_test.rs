@@ -1,3 +1,5 @@
+//! Stream time of a task, from one source or from many upstream tasks.
+
 use super::{NO_TIME, TaskClock};
 
 #[test]

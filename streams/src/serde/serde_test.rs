@@ -1,3 +1,5 @@
+//! Serdes: what is written is read, and wrong bytes are refused.
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
