@@ -37,10 +37,12 @@ broker-alone:
 		|| { echo "the broker alone must not depend on RocksDB or DataFusion" >&2; exit 1; }
 	cargo clippy -p millpond --no-default-features --bin millpond --lib -- -D warnings
 
-# Licences, advisories, banned crates (deny.toml), where the tool is installed: cargo install cargo-deny --locked
+# Licences, sources, banned crates and advisories (deny.toml), where the tool is installed: cargo install cargo-deny --locked
 deny:
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check; \
-	else echo "skipped: cargo-deny is not installed"; fi
+	@if ! cargo deny --version >/dev/null 2>&1; then echo "skipped: cargo-deny is not installed"; \
+	else cargo deny --all-features check bans licenses sources || exit 1; \
+		if cargo deny fetch db 2>/dev/null; then cargo deny --all-features check advisories; \
+		else echo "skipped: the advisory database cannot be fetched from here"; fi; fi
 
 fix: ## mend what can be mended by machine: format and clippy's suggestions
 	cargo fmt --all
