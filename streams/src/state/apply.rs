@@ -3,6 +3,9 @@
 //! Why not at every commit: with a million keys that cost four fifths of the time (`reference/performance.md`). What a
 //! commit needs is the changelog; the host may lag, and a replay makes up for it. The lag is bounded by bytes and by
 //! time, and so is what a crash of the machine may take from the host's unflushed buffers (I8).
+//!
+//! Both lags are counted in bytes of changelog, not of what the host gets: a key that changes with every commit is one
+//! entry for the host, but a replay reads each of its changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +25,12 @@ pub(super) struct ApplyState {
     durable: Arc<Mutex<CommitPosition>>,
     /// There are commits since the last batch, maybe without changes of state.
     is_behind: bool,
+    /// Bytes of all changes of these commits.
+    behind_bytes: usize,
     behind_since: Option<Duration>,
+    /// There were batches since the last flush.
+    is_unflushed: bool,
+    /// Bytes of all changes that these batches brought up to date.
     unflushed_bytes: usize,
     unflushed_since: Option<Duration>,
 }
@@ -33,14 +41,23 @@ impl ApplyState {
             durable: Arc::new(Mutex::new(stored.clone())),
             stored,
             is_behind: false,
+            behind_bytes: 0,
             behind_since: None,
+            is_unflushed: false,
             unflushed_bytes: 0,
             unflushed_since: None,
         }
     }
 
-    pub(super) fn on_commit(&mut self) {
+    /// A transaction with so many bytes of changes was committed.
+    pub(super) fn on_commit(&mut self, bytes: usize) {
         self.is_behind = true;
+        self.behind_bytes += bytes;
+    }
+
+    /// Bytes of committed changes that the host has not got.
+    pub(super) fn behind_bytes(&self) -> usize {
+        self.behind_bytes
     }
 }
 
@@ -90,14 +107,9 @@ impl TaskState {
         if self.apply.is_behind {
             let since = *self.apply.behind_since.get_or_insert(now);
             let is_old = now.saturating_sub(since) >= self.limits.apply_interval;
-            let (lag_bytes, memory_bytes) = {
-                let tables = self.shared.tables.read();
-                (
-                    tables.sum(|table| table.unapplied_bytes),
-                    tables.sum(|table| table.size_bytes()),
-                )
-            };
-            if is_old || lag_bytes >= self.limits.apply_bytes || memory_bytes > self.limits.memory_bytes_max {
+            let is_far_behind = self.apply.behind_bytes >= self.limits.apply_bytes;
+            let memory_bytes = self.shared.tables.read().sum(|table| table.size_bytes());
+            if is_old || is_far_behind || memory_bytes > self.limits.memory_bytes_max {
                 self.apply_all()?;
                 self.keep_inside_budget();
             }
@@ -122,6 +134,8 @@ impl TaskState {
         self.apply.stored = position;
         self.apply.is_behind = false;
         self.apply.behind_since = None;
+        self.apply.is_unflushed = true;
+        self.apply.unflushed_bytes += std::mem::take(&mut self.apply.behind_bytes);
         Ok(())
     }
 
@@ -172,7 +186,6 @@ impl TaskState {
         )?;
         self.counters.applied_bytes += bytes as u64;
         self.counters.applied_batches += 1;
-        self.apply.unflushed_bytes += bytes;
         Ok((tables.committed.position.clone(), bounds))
     }
 
@@ -196,7 +209,7 @@ impl TaskState {
     }
 
     fn flush_due(&mut self, now: Duration) -> Option<FlushJob> {
-        if self.apply.unflushed_bytes == 0 {
+        if !self.apply.is_unflushed {
             return None;
         }
         let since = *self.apply.unflushed_since.get_or_insert(now);
@@ -214,6 +227,7 @@ impl TaskState {
     }
 
     fn flush_job(&mut self) -> FlushJob {
+        self.apply.is_unflushed = false;
         self.apply.unflushed_bytes = 0;
         self.apply.unflushed_since = None;
         self.counters.flushes += 1;

@@ -27,7 +27,6 @@ impl HotTable {
         if !entry.is(UNAPPLIED) {
             entry.set(UNAPPLIED);
             self.unapplied.push(id);
-            self.unapplied_bytes += self.key(id).len() + new.value_len();
         }
     }
 
@@ -69,6 +68,5 @@ impl HotTable {
             self.entries[*id as usize].unset(UNAPPLIED);
         }
         self.unapplied.clear();
-        self.unapplied_bytes = 0;
     }
 }

@@ -39,7 +39,6 @@ impl HotTable {
             if !entry.is(UNAPPLIED) {
                 entry.set(UNAPPLIED);
                 self.unapplied.push(*id);
-                self.unapplied_bytes += self.key(*id).len() + slot.value_len();
             }
             self.release(old);
         }

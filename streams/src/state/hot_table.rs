@@ -149,7 +149,6 @@ pub(super) struct HotTable {
     pub(super) complete: bool,
     pub(super) overlay_bytes: usize,
     pub(super) frozen_bytes: usize,
-    pub(super) unapplied_bytes: usize,
 }
 
 impl HotTable {
@@ -377,7 +376,6 @@ impl HotTable {
             .collect();
         kept.overlay_bytes = self.overlay_bytes;
         kept.frozen_bytes = self.frozen_bytes;
-        kept.unapplied_bytes = self.unapplied_bytes;
         *self = kept;
     }
 

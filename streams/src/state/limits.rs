@@ -17,12 +17,12 @@ pub struct StateLimits {
     /// forgotten. Uncommitted writes are never forgotten: the runtime bounds them by committing
     /// ([`StateMetrics::overlay_bytes`](super::StateMetrics)). 256 MiB: 1.7 million short keys.
     pub memory_bytes_max: usize,
-    /// Bytes of committed changes that are not in the host yet before they are written to it. Bounds what is
-    /// replayed after a crash together with `flush_bytes`. 64 MiB.
+    /// Bytes of committed changes that are not in the host yet before they are written to it; each change of a key
+    /// counts. Bounds what is replayed after a crash together with `flush_bytes`. 64 MiB.
     pub apply_bytes: usize,
     /// Age of the oldest such change before they are written. 10 s.
     pub apply_interval: Duration,
-    /// Bytes written to the host before it is flushed to disk. 64 MiB.
+    /// Bytes of committed changes that are in the host before it is flushed to disk; each change of a key counts. 64 MiB.
     pub flush_bytes: usize,
     /// Age of the oldest unflushed write before the host is flushed to disk. 60 s.
     pub flush_interval: Duration,

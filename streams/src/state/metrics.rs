@@ -7,7 +7,7 @@ pub struct StateMetrics {
     pub overlay_bytes: usize,
     /// Keys and values of the transaction being committed.
     pub frozen_bytes: usize,
-    /// Committed keys and values that the host does not have yet: the lag.
+    /// Keys and values of all committed changes that the host does not have yet: the lag. A key counts once per commit.
     pub applied_lag_bytes: usize,
     /// All memory of the in-memory tables, cached entries included.
     pub memory_bytes: usize,

@@ -45,6 +45,7 @@ impl TaskState {
             "task {} restores while it works",
             self.task()
         );
+        let mut bytes = 0;
         {
             let mut tables = self.shared.tables.write();
             let table = tables.store_mut(store);
@@ -53,11 +54,12 @@ impl TaskState {
                 let place = table.find_or_add(hash, key);
                 table.table_mut(place).restore(place.id, value);
                 self.counters.restored_records += 1;
-                self.counters.restored_bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
+                bytes += key.len() + value.map_or(0, <[u8]>::len);
             }
+            self.counters.restored_bytes += bytes as u64;
             tables.committed.position.advance_changelog(store, next_offset);
         }
-        self.apply.on_commit();
+        self.apply.on_commit(bytes);
         self.faults.point("K20");
         self.apply_when_full()
     }
@@ -65,13 +67,13 @@ impl TaskState {
     /// Replay is done and was checked: `position` is what the task's state reflects now (inputs, stream time, …).
     pub fn finish_restore(&mut self, position: CommitPosition) {
         self.shared.tables.write().committed.position.advance(position);
-        self.apply.on_commit();
+        self.apply.on_commit(0);
     }
 
     fn apply_when_full(&mut self) -> Result<(), StateError> {
         let is_full = {
             let tables = self.shared.tables.read();
-            tables.sum(|table| table.unapplied_bytes) >= self.limits.apply_bytes
+            self.apply.behind_bytes() >= self.limits.apply_bytes
                 || tables.sum(|table| table.size_bytes()) > self.limits.memory_bytes_max
         };
         if is_full {

@@ -202,9 +202,10 @@ impl TaskState {
         // Committed in the log, nothing of it in the host: replay must bring it back.
         self.faults.point("K19");
         let mut tables = self.shared.tables.write();
+        let bytes = tables.sum(|table| table.frozen_bytes);
         tables.stores.iter_mut().for_each(StoreTable::commit_frozen);
         tables.committed.position.advance(position);
-        self.apply.on_commit();
+        self.apply.on_commit(bytes);
     }
 
     /// The frozen transaction was aborted. Drops the open one too: it was computed on top of it (I7).
@@ -245,7 +246,7 @@ impl TaskState {
         StateMetrics {
             overlay_bytes: tables.sum(|table| table.overlay_bytes),
             frozen_bytes: tables.sum(|table| table.frozen_bytes),
-            applied_lag_bytes: tables.sum(|table| table.unapplied_bytes),
+            applied_lag_bytes: self.apply.behind_bytes(),
             memory_bytes: tables.sum(|table| table.size_bytes()),
             memory_entries: tables.sum(|table| table.entries.len()),
             host_reads: tables.host_reads,

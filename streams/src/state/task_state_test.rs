@@ -87,6 +87,31 @@ fn the_next_transaction_sees_the_one_being_committed() {
     assert_eq!(get(&mut state, b"a").as_deref(), Some(b"2".as_slice()));
 }
 
+/// The host gets one entry, but a replay reads every change.
+#[test]
+fn a_key_that_changes_with_every_commit_does_not_lag_for_ever() {
+    let hosts = MemoryHosts::new();
+    let mut options = options(&hosts);
+    options.limits.apply_bytes = 100;
+    options.limits.flush_bytes = 100;
+    let mut state = TaskState::open(options).unwrap();
+    for offset in 1..=100 {
+        state.store(COUNTS).put(b"hot", format!("{offset:07}").as_bytes());
+        commit(&mut state, offset);
+        state.maybe_apply(Duration::ZERO).unwrap();
+        // 10 bytes a commit: at most ten commits to come to the host, and as many in it that are not flushed.
+        assert!(state.metrics().applied_lag_bytes < 100);
+        let durable = state
+            .durable_position()
+            .changelog_offset(COUNTS)
+            .map_or(0, Offset::get);
+        assert!(
+            offset - durable <= 20,
+            "{durable} is durable after {offset} commits"
+        );
+    }
+}
+
 #[test]
 fn an_abort_drops_the_frozen_transaction_and_the_one_on_top_of_it() {
     let mut state = open(&MemoryHosts::new());
