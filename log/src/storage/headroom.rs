@@ -22,7 +22,7 @@ const RECHECK_AFTER: Duration = Duration::from_secs(1);
 pub(super) enum Need {
     /// Data of clients: stays out of the reserve.
     Data,
-    /// Metadata, coordinator records and transaction markers: may use the upper half of the reserve.
+    /// Metadata, coordinator records, transaction markers and the node's own topics: may use the upper half of the reserve.
     Upkeep,
 }
 

@@ -92,6 +92,8 @@ impl PartitionLog {
         let bytes = self.stamp(payload, &mut facts, stamped)?;
         let need = match origin {
             AppendOrigin::Coordinator => Need::Upkeep,
+            // Dropping a view writes to the catalogue first, and frees more than that.
+            AppendOrigin::Client if self.shared.id.topic.is_of_the_node() => Need::Upkeep,
             AppendOrigin::Client | AppendOrigin::Replication => Need::Data,
         };
         self.write(bytes, &facts, need, now, &config)?;

@@ -75,6 +75,11 @@ impl TopicName {
         }
     }
 
+    /// Whether the node keeps records of its own here (`__millpond_…`), not those of clients: the SQL catalogue, for one.
+    pub fn is_of_the_node(&self) -> bool {
+        self.0.starts_with("__millpond_")
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

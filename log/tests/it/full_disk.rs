@@ -41,6 +41,7 @@ fn a_full_disk_refuses_records_and_lets_topics_be_deleted_and_transactions_end()
         let broker = machine.start().await;
         create(&broker, "kept", 1).await;
         create(&broker, "old", 1).await;
+        create(&broker, "__millpond_catalog", 1).await;
         let readers = GroupId::new("readers");
         let offset = || vec![(partition("kept", 0), OffsetAndMetadata::new(Offset::new(1)))];
         broker.offset_commit(&readers, offset()).await.unwrap();
@@ -75,6 +76,9 @@ fn a_full_disk_refuses_records_and_lets_topics_be_deleted_and_transactions_end()
             ErrorCode::KafkaStorageError
         );
         assert_eq!(broker.partition_count(&topic("new")), None, "decided by halves");
+        produce(&broker, None, &partition("__millpond_catalog", 0), small())
+            .await
+            .expect("what is dropped is first taken off the catalogue");
         commit(TxnResult::Commit).await;
         abort(TxnResult::Abort).await;
         assert_eq!(committed_values(&broker, "kept").await, ["committed"]);
