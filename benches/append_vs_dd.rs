@@ -53,15 +53,24 @@ fn dd_write(file: &Path, conv: &[&str]) {
     dd(&args);
 }
 
-/// One batch of about `bytes` bytes of 1 KiB records, no two bytes of it the same for long.
+/// One batch of exactly `bytes` bytes, for `dd` writes exactly so many: records of about 1 KiB, the last with what the headers leave over, no
+/// two bytes of it the same for long.
 fn batch(bytes: usize) -> Bytes {
-    let mut value = [0_u8; 1000];
+    let filled = batch_with(bytes / 1024, 0);
+    let batch = batch_with(bytes / 1024, bytes - filled.len());
+    assert_eq!(batch.len(), bytes);
+    batch
+}
+
+fn batch_with(records: usize, rest_bytes: usize) -> Bytes {
+    let mut value = vec![0_u8; 980 + rest_bytes];
     let mut random = fastrand::Rng::with_seed(1);
-    let mut builder = BatchBuilder::with_capacity(BatchOptions::default(), bytes);
-    for _ in 0..bytes / 1024 {
+    let mut builder = BatchBuilder::with_capacity(BatchOptions::default(), records * 1024);
+    for record in 1..=records {
         random.fill(&mut value);
+        let length = if record == records { value.len() } else { 980 };
         builder
-            .append(1_700_000_000_000, None, Some(&value), &[])
+            .append(1_700_000_000_000, None, Some(&value[..length]), &[])
             .expect("a small batch");
     }
     builder.build()

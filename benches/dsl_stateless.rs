@@ -1,6 +1,6 @@
 //! How many records a second does a stateless DSL job carry on one worker, exactly-once?
 //!
-//! A million records of 100 bytes lie in a topic of four partitions; map and filter (half pass) write to another topic, in
+//! Four million records of 100 bytes lie in a topic of four partitions; map and filter (half pass) write to another topic, in
 //! transactions, with input offsets in them, on one worker thread. The clock runs from the start of the job until all
 //! of it is committed and durable.
 
@@ -14,7 +14,7 @@ use millpond::streams::dsl::StreamsBuilder;
 use millpond::streams::runtime::Streams;
 use support::Node;
 
-const RECORDS: u64 = 1_000_000;
+const RECORDS: u64 = 4_000_000;
 const PARTITIONS: i32 = 4;
 
 fn stateless(c: &mut Criterion) {
