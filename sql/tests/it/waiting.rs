@@ -11,21 +11,27 @@ const PER_ORIGIN: &str =
     "CREATE MATERIALIZED VIEW per_origin AS SELECT origin, COUNT(*) AS n FROM flights GROUP BY origin";
 const TWO: &str = "INSERT INTO flights (origin, scheduled) VALUES ('JFK', TIMESTAMP '2013-01-01 10:00:00'), ('JFK', TIMESTAMP '2013-01-01 11:00:00')";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_waits_for_a_job_keeps_nobody_waiting() {
+/// A node that has run `statements` and is started again while no state can be opened.
+async fn started_behind_the_gate(statements: &[&str]) -> (Node, GatedHosts) {
     let hosts = GatedHosts::new(Gate::Open);
     let node = Node::start_with(tempfile::tempdir().unwrap(), |options| {
         options.state_hosts = Arc::new(hosts.clone());
     })
     .await;
-    node.run(FLIGHTS).await;
-    node.run(PER_ORIGIN).await;
-    node.run(TWO).await;
+    for statement in statements {
+        node.run(statement).await;
+    }
     node.engine.wait_until_caught_up().await.unwrap();
     hosts.set(Gate::Closed);
     let node = node
         .restart_with(|options| options.state_hosts = Arc::new(hosts.clone()))
         .await;
+    (node, hosts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_job_keeps_nobody_waiting() {
+    let (node, hosts) = started_behind_the_gate(&[FLIGHTS, PER_ORIGIN, TWO]).await;
 
     // Both wait for a job whose state cannot be opened yet.
     let mut caught_up = Box::pin(node.engine.wait_until_caught_up());
@@ -52,18 +58,7 @@ async fn whoever_waits_for_a_job_keeps_nobody_waiting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_dropped_while_somebody_waits_for_it_ends_the_wait() {
-    let hosts = GatedHosts::new(Gate::Open);
-    let node = Node::start_with(tempfile::tempdir().unwrap(), |options| {
-        options.state_hosts = Arc::new(hosts.clone());
-    })
-    .await;
-    node.run(FLIGHTS).await;
-    node.run(PER_ORIGIN).await;
-    node.engine.wait_until_caught_up().await.unwrap();
-    hosts.set(Gate::Closed);
-    let node = node
-        .restart_with(|options| options.state_hosts = Arc::new(hosts.clone()))
-        .await;
+    let (node, hosts) = started_behind_the_gate(&[FLIGHTS, PER_ORIGIN]).await;
     let mut caught_up = Box::pin(node.engine.wait_until_caught_up());
     let mut counted = Box::pin(node.engine.execute("SELECT n FROM per_origin"));
     assert!(caught_up.as_mut().now_or_never().is_none());

@@ -29,21 +29,35 @@ pub(crate) struct Row<K, V> {
 pub(crate) const NO_OFFSET: Offset = Offset::new(-1);
 
 impl<K, V> Row<K, V> {
-    /// The same record with another value.
-    pub(crate) fn with_value<V2>(self, value: impl FnOnce(V) -> V2) -> Row<K, V2> {
-        Row {
-            key: self.key,
-            value: value(self.value),
+    /// Key and value, and the record without them, for [`Row::with`].
+    pub(crate) fn into_parts(self) -> (K, V, Row<(), ()>) {
+        let rest = Row {
+            key: (),
+            value: (),
             timestamp: self.timestamp,
             headers: self.headers,
             stream_time: self.stream_time,
             offset: self.offset,
-        }
+        };
+        (self.key, self.value, rest)
+    }
+
+    /// The same record with another value.
+    pub(crate) fn with_value<V2>(self, value: impl FnOnce(V) -> V2) -> Row<K, V2> {
+        self.with_pair(|key, old| (key, value(old)))
     }
 
     /// The same record with another key and value.
     pub(crate) fn with_pair<K2, V2>(self, pair: impl FnOnce(K, V) -> (K2, V2)) -> Row<K2, V2> {
-        let (key, value) = pair(self.key, self.value);
+        let (key, value, rest) = self.into_parts();
+        let (key, value) = pair(key, value);
+        rest.with(key, value)
+    }
+}
+
+impl Row<(), ()> {
+    /// The record of this time, headers and origin with a key and a value.
+    pub(crate) fn with<K, V>(self, key: K, value: V) -> Row<K, V> {
         Row {
             key,
             value,
@@ -53,52 +67,23 @@ impl<K, V> Row<K, V> {
             offset: self.offset,
         }
     }
-}
 
-impl<K, V> Row<K, V> {
-    /// A record for each pair made from this one, all with its time, headers and origin.
-    pub(crate) fn expand<K2, V2, I: IntoIterator<Item = (K2, V2)>>(
+    /// A record like [`with`](Self::with) for each pair.
+    pub(crate) fn with_each<K, V>(
         self,
-        pairs: impl FnOnce(K, V) -> I,
-    ) -> impl Iterator<Item = Row<K2, V2>> {
-        let Row {
-            key,
-            value,
-            timestamp,
-            headers,
-            stream_time,
-            offset,
-        } = self;
-        pairs(key, value).into_iter().map(move |(key, value)| Row {
-            key,
-            value,
-            timestamp,
-            headers: headers.clone(),
-            stream_time,
-            offset,
-        })
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> impl Iterator<Item = Row<K, V>> {
+        pairs
+            .into_iter()
+            .map(move |(key, value)| self.clone().with(key, value))
     }
 }
 
 impl<K, V> Row<K, Option<V>> {
     /// The record if it has a value.
     pub(crate) fn transpose(self) -> Option<Row<K, V>> {
-        let Row {
-            key,
-            value,
-            timestamp,
-            headers,
-            stream_time,
-            offset,
-        } = self;
-        Some(Row {
-            key,
-            value: value?,
-            timestamp,
-            headers,
-            stream_time,
-            offset,
-        })
+        let (key, value, rest) = self.into_parts();
+        Some(rest.with(key, value?))
     }
 }
 

@@ -141,7 +141,8 @@ impl<K: Data, V: Data> KStream<K, V> {
         self.add("KSTREAM-FLATMAP", true, move |rows, _| {
             let mut out = Vec::with_capacity(rows.len());
             for row in rows {
-                out.extend(row.expand(&map));
+                let (key, value, rest) = row.into_parts();
+                out.extend(rest.with_each(map(key, value)));
             }
             Ok(out)
         })
@@ -155,9 +156,9 @@ impl<K: Data, V: Data> KStream<K, V> {
         self.add("KSTREAM-FLATMAPVALUES", false, move |rows, _| {
             let mut out = Vec::with_capacity(rows.len());
             for row in rows {
-                out.extend(
-                    row.expand(|key, value| map(value).into_iter().map(move |value| (key.clone(), value))),
-                );
+                let (key, value, rest) = row.into_parts();
+                let values = map(value).into_iter();
+                out.extend(rest.with_each(values.map(|value| (key.clone(), value))));
             }
             Ok(out)
         })
@@ -265,23 +266,10 @@ impl<K: Data, V: Data> KStream<K, V> {
         self.add("KSTREAM-FLATMAP", true, move |rows, context| {
             let mut out = Vec::with_capacity(rows.len());
             for row in rows {
-                let Row {
-                    key,
-                    value,
-                    timestamp,
-                    headers,
-                    stream_time,
-                    offset,
-                } = row;
+                let (key, value, rest) = row.into_parts();
+                let (offset, timestamp) = (rest.offset, rest.timestamp);
                 match map(key, value) {
-                    Ok(pairs) => out.extend(pairs.into_iter().map(|(key, value)| Row {
-                        key,
-                        value,
-                        timestamp,
-                        headers: headers.clone(),
-                        stream_time,
-                        offset,
-                    })),
+                    Ok(pairs) => out.extend(rest.with_each(pairs)),
                     Err(cause) => context.refuse(None, offset, timestamp, cause.into())?,
                 }
             }
@@ -476,24 +464,10 @@ fn try_each<K: Data, V: Data, K2: Data, V2: Data, E: Into<BoxError>>(
 ) -> Result<Vec<Row<K2, V2>>, ProcessError> {
     let mut out = Vec::with_capacity(rows.len());
     for row in rows {
-        let Row {
-            key,
-            value,
-            timestamp,
-            headers,
-            stream_time,
-            offset,
-        } = row;
+        let (key, value, rest) = row.into_parts();
         match map(key, value) {
-            Ok((key, value)) => out.push(Row {
-                key,
-                value,
-                timestamp,
-                headers,
-                stream_time,
-                offset,
-            }),
-            Err(cause) => context.refuse(None, offset, timestamp, cause.into())?,
+            Ok((key, value)) => out.push(rest.with(key, value)),
+            Err(cause) => context.refuse(None, rest.offset, rest.timestamp, cause.into())?,
         }
     }
     Ok(out)

@@ -93,6 +93,11 @@ impl World {
 }
 
 impl Running {
+    /// Waits until all input is processed and committed.
+    pub(super) async fn caught_up(&self) {
+        self.handle.wait_until_caught_up().await.expect("it catches up");
+    }
+
     pub(super) async fn crash(self) {
         for worker in self.workers {
             worker.abort();

@@ -18,11 +18,7 @@ async fn a_transaction_that_timed_out_is_done_again() {
         world.clock.sleep(Duration::from_millis(after_ms)).await;
         world.log.expire_transactions();
         world.log.send("lines", 1, &[("", "a d", 3)]);
-        running
-            .handle
-            .wait_until_caught_up()
-            .await
-            .expect("it goes on under a new epoch");
+        running.caught_up().await;
         let expected = counts([("a", 3), ("b", 1), ("c", 1), ("d", 1)]);
         assert_eq!(world.counts(), expected, "expired after {after_ms} ms");
         let metrics = running.handle.metrics();
@@ -39,11 +35,7 @@ async fn a_fence_whose_answer_is_lost_is_not_taken_for_a_newer_instance() {
     let running = world.start(1).await;
     world.log.lose_next_init();
     world.log.send("lines", 0, &[("", "a b a", 1)]);
-    running
-        .handle
-        .wait_until_caught_up()
-        .await
-        .expect("the worker takes its own id back");
+    running.caught_up().await;
     assert_eq!(world.counts(), counts([("a", 2), ("b", 1)]));
 }
 
@@ -52,11 +44,7 @@ async fn a_shutdown_does_not_wait_for_a_restore() {
     let world = World::new();
     world.log.send("lines", 0, &[("", "a b", 1)]);
     let running = world.start(1).await;
-    running
-        .handle
-        .wait_until_caught_up()
-        .await
-        .expect("it catches up");
+    running.caught_up().await;
     running.crash().await;
     world.hosts.crash(Survivors::None);
     world.log.silence("words-word-counts-changelog");
@@ -110,11 +98,7 @@ async fn work_that_was_dropped_and_done_again_counts_once() {
         world.log.set_luck(luck);
         let running = world.start(1).await;
         world.log.send("lines", 0, &[("", "a b a", 1), ("", "b c", 2)]);
-        running
-            .handle
-            .wait_until_caught_up()
-            .await
-            .expect("it catches up");
+        running.caught_up().await;
         let metrics = running.handle.metrics();
         assert_eq!(metrics.recoveries, lost);
         (

@@ -44,11 +44,7 @@ async fn counts_words_through_a_repartition_topic() {
         .send("lines", 0, &[("", "to be or", 1), ("", "not to be", 2)]);
     world.log.send("lines", 1, &[("", "that is", 3)]);
     let running = world.start(2).await;
-    running
-        .handle
-        .wait_until_caught_up()
-        .await
-        .expect("it catches up");
+    running.caught_up().await;
     let expected = counts([
         ("to", 2),
         ("be", 2),
@@ -76,11 +72,7 @@ async fn counts_words_through_a_repartition_topic() {
 async fn an_idle_application_commits_nothing() {
     let world = World::new();
     let running = world.start(1).await;
-    running
-        .handle
-        .wait_until_caught_up()
-        .await
-        .expect("it catches up");
+    running.caught_up().await;
     world.clock.sleep(Duration::from_secs(60)).await;
     assert_eq!(world.log.end_txns(), 0);
     assert_eq!(running.handle.metrics().commits, 0);
@@ -91,11 +83,7 @@ async fn a_restart_resumes_from_the_last_commit() {
     let world = World::new();
     world.log.send("lines", 0, &[("", "a b a", 1)]);
     let running = world.start(1).await;
-    running
-        .handle
-        .wait_until_caught_up()
-        .await
-        .expect("it catches up");
+    running.caught_up().await;
     running
         .handle
         .shutdown(Duration::from_secs(5))
@@ -103,11 +91,7 @@ async fn a_restart_resumes_from_the_last_commit() {
         .expect("it ends");
     world.log.send("lines", 0, &[("", "a c", 2)]);
     let running = world.start(1).await;
-    running
-        .handle
-        .wait_until_caught_up()
-        .await
-        .expect("it catches up");
+    running.caught_up().await;
     assert_eq!(world.counts(), counts([("a", 3), ("b", 1), ("c", 1)]));
     assert_eq!(
         running.handle.metrics().restored_records,
@@ -130,11 +114,7 @@ async fn a_crash_at_any_moment_changes_nothing() {
         world.hosts.crash(Survivors::None);
         world.log.send("lines", 0, &[("", "a d", 2)]);
         let running = world.start(1).await;
-        running
-            .handle
-            .wait_until_caught_up()
-            .await
-            .expect("it catches up");
+        running.caught_up().await;
         let expected = counts([("a", 3), ("b", 2), ("c", 1), ("d", 1)]);
         assert_eq!(world.counts(), expected, "crashed after {after_ms} ms");
         let store = running
@@ -168,11 +148,7 @@ async fn a_lost_commit_answer_is_resolved_whether_or_not_it_happened() {
                 .send("lines", round % 2, &[("", "x y x", i64::from(round))]);
             world.clock.sleep(Duration::from_millis(70)).await;
         }
-        running
-            .handle
-            .wait_until_caught_up()
-            .await
-            .expect("it catches up");
+        running.caught_up().await;
         assert_eq!(world.counts(), counts([("x", 12), ("y", 6)]), "{luck:?}");
         let store = running
             .handle
@@ -198,7 +174,7 @@ async fn a_zombie_is_fenced_and_writes_nothing_more() {
     let world = World::new();
     world.log.send("lines", 0, &[("", "a", 1)]);
     let zombie = world.start(1).await;
-    zombie.handle.wait_until_caught_up().await.expect("it catches up");
+    zombie.caught_up().await;
     // The same application somewhere else: its own state, the same ids.
     let elsewhere = World {
         log: world.log.clone(),
@@ -207,7 +183,7 @@ async fn a_zombie_is_fenced_and_writes_nothing_more() {
     };
     let newer = elsewhere.start(1).await;
     world.log.send("lines", 0, &[("", "a b", 2)]);
-    newer.handle.wait_until_caught_up().await.expect("it catches up");
+    newer.caught_up().await;
     world.clock.sleep(Duration::from_secs(1)).await;
     assert_eq!(world.counts(), counts([("a", 2), ("b", 1)]));
     let state = zombie.handle.state();
@@ -229,11 +205,7 @@ async fn fewer_workers_than_before_abort_what_the_others_left_open() {
     world.clock.sleep(Duration::from_millis(102)).await;
     running.crash().await;
     let running = world.start(1).await;
-    running
-        .handle
-        .wait_until_caught_up()
-        .await
-        .expect("nothing holds the last stable offset");
+    running.caught_up().await;
     assert_eq!(world.counts(), counts([("a", 1), ("b", 1)]));
 }
 
@@ -264,11 +236,7 @@ async fn state_that_is_ahead_of_the_committed_inputs_is_an_error_and_is_kept() {
     let world = World::new();
     world.log.send("lines", 0, &[("", "a b", 1)]);
     let running = world.start(1).await;
-    running
-        .handle
-        .wait_until_caught_up()
-        .await
-        .expect("it catches up");
+    running.caught_up().await;
     running
         .handle
         .shutdown(Duration::from_secs(5))
