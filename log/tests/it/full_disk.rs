@@ -1,3 +1,5 @@
+//! A full disk: what is refused, what goes on, and that nothing is lost.
+
 use std::time::Duration;
 
 use millpond_log::broker::{Broker, ErrorCode, ErrorKind, Isolation, NewTopic, OffsetAndMetadata, TxnResult};

@@ -1,3 +1,5 @@
+//! Committed offsets through the `Broker` handle, in transactions and across restarts.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

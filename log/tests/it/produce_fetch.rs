@@ -1,3 +1,5 @@
+//! Producing and fetching through the handle and the clients.
+
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};

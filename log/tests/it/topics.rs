@@ -1,3 +1,5 @@
+//! Topics and their settings: made, described, changed, deleted.
+
 use std::collections::BTreeMap;
 
 use millpond_log::broker::{AlterConfigs, ConfigChange, ConfigResource, ErrorCode, ErrorKind, NewTopic};

@@ -1,3 +1,5 @@
+//! Committed offsets: plain, in transactions, and replayed from any prefix of their topic.
+
 use proptest::prelude::*;
 
 use crate::broker::OffsetAndMetadata;
