@@ -68,6 +68,11 @@ text_newtype! {
 }
 
 text_newtype! {
+    /// Name of one member of a consumer group, chosen by the coordinator or by the client.
+    MemberId
+}
+
+text_newtype! {
     /// Name that lets a transactional producer be recognised, and fenced, across restarts.
     TransactionalId
 }
