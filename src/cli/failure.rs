@@ -17,7 +17,6 @@ pub(crate) enum Exit {
     /// The command was understood and did not succeed, or one of its items did not.
     Failed = 1,
     /// The command line, or a statement in it, is wrong.
-    #[cfg(feature = "sql")]
     Usage = 2,
 }
 
@@ -54,12 +53,12 @@ impl Failure {
     }
 
     /// Wrong usage: exit code 2.
-    #[cfg(feature = "sql")]
     pub(crate) fn usage(message: impl Into<String>) -> Failure {
         Failure {
             exit: Exit::Usage,
             message: message.into(),
             hint: None,
+            #[cfg(feature = "sql")]
             facts: Map::new(),
         }
     }

@@ -11,6 +11,7 @@ mod log;
 #[cfg(feature = "sql")]
 mod node;
 mod output;
+mod start;
 
 #[cfg(feature = "sql")]
 mod demo;
@@ -43,6 +44,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Start(start::StartArgs),
     #[cfg(feature = "sql")]
     Demo(demo::DemoArgs),
     #[cfg(feature = "sql")]
@@ -73,6 +75,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
     match command {
+        Command::Start(args) => block_on(start::run(args, out)),
         #[cfg(feature = "sql")]
         Command::Demo(args) => block_on(demo::run(args, out)),
         #[cfg(feature = "sql")]
@@ -82,7 +85,6 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 /// Drives an async command on a runtime of its own; there is no hidden runtime before or after it.
-#[cfg(feature = "sql")]
 fn block_on<T>(command: impl std::future::Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
-use super::node::Node;
-use super::{BrokerError, BrokerOptions};
+use super::node::{BROKER_ID, Node, unknown_partition};
+use super::{BrokerError, BrokerOptions, ErrorCode};
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::coordinator::group::OffsetsCoordinator;
@@ -21,7 +21,7 @@ use crate::coordinator::txn::TxnCoordinator;
 use crate::faults::Faults;
 use crate::rng::Rng;
 use crate::storage::{LogStore, LogStoreOptions, PartitionHandle};
-use crate::types::{Offset, TopicName, TopicPartition};
+use crate::types::{LeaderEpoch, Offset, TopicId, TopicName, TopicPartition};
 
 /// A running broker. Cheap to clone; all clones are the same broker. Dropping the last clone stops it without waiting; what was
 /// acknowledged is durable either way, and `shutdown` makes the next start quicker.
@@ -158,6 +158,59 @@ impl Broker {
             .image()
             .topic(topic)
             .map(|topic| topic.partition_count())
+    }
+
+    /// The id of this node in the cluster.
+    pub fn node_id(&self) -> i32 {
+        BROKER_ID
+    }
+
+    /// The id of the cluster, as Kafka prints it: 22 characters.
+    pub fn cluster_id(&self) -> String {
+        self.inner
+            .node
+            .image()
+            .cluster_id()
+            .map_or_else(String::new, |id| TopicId::new(id).to_string())
+    }
+
+    /// The name of the topic with this id, if there is one. Answered from memory.
+    pub fn topic_name_of(&self, id: TopicId) -> Option<TopicName> {
+        self.inner
+            .node
+            .image()
+            .topic_by_id(&id)
+            .map(|topic| topic.name.clone())
+    }
+
+    /// The current term of a partition's leader. Errs with `UnknownTopicOrPartition`.
+    pub fn leader_epoch(&self, partition: &TopicPartition) -> Result<LeaderEpoch, BrokerError> {
+        let image = self.inner.node.image();
+        image
+            .topic(&partition.topic)
+            .and_then(|topic| topic.partitions.get(&partition.partition))
+            .map(|found| found.leader_epoch)
+            .ok_or_else(|| unknown_partition(partition))
+    }
+
+    /// Compares the term a client knows with the current one: -1 is not known and passes (KIP-320). Errs with `FencedLeaderEpoch` if the
+    /// client's is older, `UnknownLeaderEpoch` if it is newer, `UnknownTopicOrPartition`.
+    pub fn check_leader_epoch(
+        &self,
+        partition: &TopicPartition,
+        known: LeaderEpoch,
+    ) -> Result<(), BrokerError> {
+        let current = self.leader_epoch(partition)?;
+        if known.get() < 0 || known == current {
+            return Ok(());
+        }
+        let code = if known < current {
+            ErrorCode::FencedLeaderEpoch
+        } else {
+            ErrorCode::UnknownLeaderEpoch
+        };
+        let message = format!("leader epoch of {partition} is {current}, not {known}");
+        Err(BrokerError::new(code, message))
     }
 
     /// Changes whenever metadata does: what was looked up before may be out of date.

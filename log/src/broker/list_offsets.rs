@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use futures::future::join_all;
 
 use super::{Broker, BrokerError, Isolation};
-use crate::types::{Offset, Timestamp, TopicPartition};
+use crate::types::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 
 /// Which offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum OffsetSpec {
     LastStable,
     /// That of the record with the highest timestamp.
     MaxTimestamp,
+    /// The last one in tiered storage; there is none (KIP-1005).
+    LatestTiered,
     /// That of the first record at or after this time.
     Timestamp(Timestamp),
 }
@@ -29,6 +31,8 @@ pub struct ListedOffset {
     pub offset: Option<Offset>,
     /// The record's timestamp, for `MaxTimestamp` and `Timestamp`.
     pub timestamp: Option<Timestamp>,
+    /// The term in which the record at that offset was (or, at the log end, would be) written.
+    pub leader_epoch: Option<LeaderEpoch>,
 }
 
 impl Broker {
@@ -42,17 +46,21 @@ impl Broker {
             let lookups = partitions.into_iter().map(|(partition, spec)| async move {
                 let log = self.node().partition(&partition)?;
                 let offsets = log.offsets();
+                let leader_epoch = Some(self.leader_epoch(&partition)?);
                 let at = |offset| ListedOffset {
                     offset: Some(offset),
                     timestamp: None,
+                    leader_epoch,
                 };
                 let found = |record: Option<(Offset, Timestamp)>| ListedOffset {
                     offset: record.map(|(offset, _)| offset),
                     timestamp: record.map(|(_, timestamp)| timestamp),
+                    leader_epoch: leader_epoch.filter(|_| record.is_some()),
                 };
                 Ok(match spec {
                     OffsetSpec::Earliest => at(offsets.log_start_offset),
                     OffsetSpec::Latest => at(offsets.read_limit(isolation)),
+                    OffsetSpec::LatestTiered => found(None),
                     OffsetSpec::LastStable => at(offsets.last_stable_offset),
                     OffsetSpec::MaxTimestamp => found(log.max_timestamp_offset().await?),
                     OffsetSpec::Timestamp(timestamp) => {

@@ -27,7 +27,7 @@ pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 pub const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 
 /// The id of the only node there is, until there are more.
-const BROKER_ID: i32 = 0;
+pub(crate) const BROKER_ID: i32 = 1;
 
 /// True for the log's own topics, which clients may read but not write.
 pub(crate) fn is_internal(topic: &TopicName) -> bool {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::error::ConfigError;
-use super::parse::number;
+use super::parse::{number, one_of};
 use super::topic::TopicSettings;
 use crate::storage::StorageConfig;
 
@@ -15,6 +15,8 @@ use crate::storage::StorageConfig;
 pub struct BrokerConfig {
     /// What topics get when they do not say otherwise (`log.segment.bytes`, `log.retention.ms`, …).
     pub topic_defaults: TopicSettings,
+    /// `auto.create.topics.enable`: whether asking for the metadata of a topic that does not exist creates it. Default true.
+    pub auto_create_topics_enable: bool,
     /// `num.partitions`: partitions of a topic created with `-1`. Default 4 (Kafka: 1).
     pub num_partitions: i32,
     /// `offsets.topic.num.partitions`: partitions of `__consumer_offsets`, fixed when it is created. Default 4.
@@ -38,6 +40,7 @@ impl Default for BrokerConfig {
     fn default() -> Self {
         Self {
             topic_defaults: TopicSettings::default(),
+            auto_create_topics_enable: true,
             num_partitions: 4,
             offsets_topic_num_partitions: 4,
             transaction_state_log_num_partitions: 4,
@@ -72,6 +75,7 @@ const TOPIC_SYNONYMS: &[(&str, &str)] = &[
 
 /// Every broker setting, in alphabetical order.
 pub const BROKER_SETTINGS: &[&str] = &[
+    "auto.create.topics.enable",
     "compression.type",
     "fetch.max.bytes",
     "log.cleaner.backoff.ms",
@@ -117,6 +121,9 @@ impl BrokerConfig {
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
         const MAX_MS: u64 = i64::MAX as u64;
         match key {
+            "auto.create.topics.enable" => {
+                self.auto_create_topics_enable = one_of(key, value, &[("true", true), ("false", false)])?
+            }
             "num.partitions" => self.num_partitions = number(key, value, 1..=10_000)?,
             "offsets.topic.num.partitions" => {
                 self.offsets_topic_num_partitions = number(key, value, 1..=1_000)?
@@ -156,6 +163,7 @@ impl BrokerConfig {
     /// The value of one setting as text; none if no setting has this name.
     pub fn get(&self, key: &str) -> Option<String> {
         Some(match key {
+            "auto.create.topics.enable" => self.auto_create_topics_enable.to_string(),
             "num.partitions" => self.num_partitions.to_string(),
             "offsets.topic.num.partitions" => self.offsets_topic_num_partitions.to_string(),
             "transaction.state.log.num.partitions" => self.transaction_state_log_num_partitions.to_string(),

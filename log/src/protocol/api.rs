@@ -1,0 +1,61 @@
+//! Which APIs this broker serves, at which versions.
+//!
+//! Always true: a version is advertised only if it behaves fully. The one exception is Produce, advertised from 0 as Kafka does: older
+//! librdkafka gives up compression otherwise (KAFKA-18659); versions 0 to 2 are refused. `api_test.rs` compares the table with Kafka 4.3's.
+//! Where to look next: `../server/dispatch.rs`, one line per API.
+
+use kafka_protocol::messages::ApiKey;
+
+/// One API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServedApi {
+    /// Its key.
+    pub key: ApiKey,
+    /// Lowest version that is answered.
+    pub min: i16,
+    /// Highest version that is answered.
+    pub max: i16,
+}
+
+const fn api(key: ApiKey, min: i16, max: i16) -> ServedApi {
+    ServedApi { key, min, max }
+}
+
+/// Every API served, by key.
+pub const SERVED: &[ServedApi] = &[
+    api(ApiKey::Produce, 3, 13),
+    api(ApiKey::Fetch, 4, 18),
+    api(ApiKey::ListOffsets, 1, 10),
+    api(ApiKey::Metadata, 0, 13),
+    api(ApiKey::ApiVersions, 0, 4),
+];
+
+impl ServedApi {
+    /// The lowest version clients are told of.
+    pub fn advertised_min(&self) -> i16 {
+        match self.key {
+            ApiKey::Produce => 0,
+            _ => self.min,
+        }
+    }
+}
+
+/// What there is for a key and version of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// It is served.
+    Served(ApiKey),
+    /// The API is served at other versions.
+    UnsupportedVersion(ApiKey),
+    /// No such API here.
+    UnknownKey,
+}
+
+/// Finds the API of a request.
+pub fn lookup(key: i16, version: i16) -> Lookup {
+    match SERVED.iter().find(|api| api.key as i16 == key) {
+        Some(api) if (api.min..=api.max).contains(&version) => Lookup::Served(api.key),
+        Some(api) => Lookup::UnsupportedVersion(api.key),
+        None => Lookup::UnknownKey,
+    }
+}

@@ -1,0 +1,81 @@
+//! What handlers reach: the broker, the request's header, and where the client is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::ApiKey;
+
+use super::options::ServerOptions;
+use super::request_memory::RequestMemory;
+use crate::broker::Broker;
+
+/// What all connections of a listener share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) broker: Broker,
+    pub(super) options: ServerOptions,
+    pub(super) request_memory: RequestMemory,
+}
+
+impl Shared {
+    pub(super) fn new(broker: Broker, options: ServerOptions) -> Self {
+        let request_memory = RequestMemory::new(options.limits.request_memory_bytes);
+        Self {
+            broker,
+            options,
+            request_memory,
+        }
+    }
+}
+
+/// What is known of a client as long as it is connected.
+#[derive(Debug)]
+pub(super) struct ConnectionInfo {
+    /// Where it is.
+    pub(super) peer: SocketAddr,
+    /// The address it came in on.
+    pub(super) local: SocketAddr,
+}
+
+/// One request, decoded as far as its header.
+#[derive(Clone, Debug)]
+pub(super) struct RequestContext {
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Arc<ConnectionInfo>,
+    pub(super) api: ApiKey,
+    /// Version of the request, and of its answer.
+    pub(super) version: i16,
+    pub(super) correlation_id: i32,
+    pub(super) client_id: Option<String>,
+}
+
+impl RequestContext {
+    /// The broker behind the socket.
+    pub(super) fn broker(&self) -> &Broker {
+        &self.shared.broker
+    }
+
+    /// How the client calls itself; empty if it does not.
+    pub(super) fn client_id(&self) -> &str {
+        self.client_id.as_deref().unwrap_or_default()
+    }
+
+    /// Host and port clients of this connection are told to reach this node at.
+    pub(super) fn advertised(&self) -> (String, u16) {
+        match &self.shared.options.advertised {
+            Some(advertised) => advertised.clone(),
+            None => (
+                self.connection.local.ip().to_canonical().to_string(),
+                self.connection.local.port(),
+            ),
+        }
+    }
+}
+
+/// A request as the connection hands it to dispatch: the context and what follows the header.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) context: RequestContext,
+    pub(super) body: Bytes,
+}

@@ -1,0 +1,85 @@
+//! From a request to its handler: one line per API.
+//!
+//! Always true: a version is served only if `protocol/api.rs` says so; a body is decoded only after its counts were found to fit its length; what
+//! cannot be decoded ends the connection, because no answer can be trusted to reach the right request after it.
+//! The seam for rights: `dispatch` is where a principal's rights will be checked, once there are principals.
+
+use bytes::{Buf, Bytes};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::{Decodable, Encodable};
+use thiserror::Error;
+
+use super::context::{Request, RequestContext};
+use super::handlers;
+use super::outbox::PendingReply;
+use crate::protocol::reply::{EncodeError, Reply};
+
+/// A request that ends its connection.
+#[derive(Debug, Error)]
+pub(super) enum RequestError {
+    /// Its body does not have the shape its header promises.
+    #[error("malformed {api:?} request of version {version}: {cause}")]
+    Malformed {
+        api: ApiKey,
+        version: i16,
+        cause: String,
+    },
+    /// A bug of ours.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// Works on a request until its answer is known or, for Produce, until its place in the partitions' order is.
+pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingReply, RequestError>> {
+    macro_rules! serve {
+        ($($api:ident => $handler:ident),* $(,)?) => {
+            match request.context.api {
+                $(ApiKey::$api => async move {
+                    let Request { context, body } = request;
+                    let decoded = decode(&context, body)?;
+                    let answer = handlers::$handler::handle(&context, decoded).await;
+                    encode(&context, &answer)
+                }
+                .boxed(),)*
+                api => async move {
+                    let version = request.context.version;
+                    Err(RequestError::Malformed { api, version, cause: "no handler".to_owned() })
+                }
+                .boxed(),
+            }
+        };
+    }
+    serve! {
+        Produce => produce,
+        Fetch => fetch,
+        ListOffsets => list_offsets,
+        Metadata => metadata,
+        ApiVersions => api_versions,
+    }
+}
+
+fn decode<T: Decodable>(context: &RequestContext, mut body: Bytes) -> Result<T, RequestError> {
+    let malformed = |cause: String| RequestError::Malformed {
+        api: context.api,
+        version: context.version,
+        cause,
+    };
+    let decoded = T::decode(&mut body, context.version).map_err(|cause| malformed(format!("{cause:#}")))?;
+    match body.remaining() {
+        0 => Ok(decoded),
+        left => Err(malformed(format!("{left} bytes are left over"))),
+    }
+}
+
+fn encode<T: Encodable>(context: &RequestContext, answer: &T) -> Result<PendingReply, RequestError> {
+    let reply = Reply::encode(context.api, context.version, context.correlation_id, answer)?;
+    Ok(PendingReply::Ready(reply))
+}
+
+/// The answer to an ApiVersions request of a version we do not know (KIP-511): version 0, error 35, and the versions of this one API.
+pub(super) fn fallback_versions(correlation_id: i32) -> Result<Reply, RequestError> {
+    let answer = handlers::api_versions::unsupported_version();
+    Ok(Reply::encode(ApiKey::ApiVersions, 0, correlation_id, &answer)?)
+}
