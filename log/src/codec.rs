@@ -82,6 +82,23 @@ impl Writer {
         self
     }
 
+    /// The same, or null as length -1.
+    pub(crate) fn nullable_string(&mut self, value: Option<&str>) -> &mut Self {
+        match value {
+            Some(value) => self.string(value),
+            None => self.i16(-1),
+        }
+    }
+
+    /// Bytes with a 32-bit length.
+    pub(crate) fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        let length =
+            i32::try_from(value.len()).unwrap_or_else(|_| panic!("{} bytes in a record", value.len()));
+        self.i32(length);
+        self.0.put_slice(value);
+        self
+    }
+
     pub(crate) fn compact_string(&mut self, value: &str) -> &mut Self {
         self.uvarint(value.len() as u32 + 1);
         self.0.put_slice(value.as_bytes());
@@ -192,6 +209,32 @@ impl<'a> Reader<'a> {
             value: length.into(),
         })?;
         self.text(length)
+    }
+
+    /// A string with a 16-bit length; -1 is null.
+    pub(crate) fn nullable_string(&mut self) -> Result<Option<&'a str>, CodecError> {
+        match self.i16()? {
+            -1 => Ok(None),
+            length => {
+                let length = usize::try_from(length).map_err(|_| CodecError::Unexpected {
+                    what: "string length",
+                    value: length.into(),
+                })?;
+                self.text(length).map(Some)
+            }
+        }
+    }
+
+    /// Bytes with a 32-bit length; -1 (null) reads as none.
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], CodecError> {
+        let length = self.i32()?;
+        self.take(usize::try_from(length).unwrap_or(0))
+    }
+
+    /// The same for compact bytes.
+    pub(crate) fn compact_bytes(&mut self) -> Result<&'a [u8], CodecError> {
+        let length = self.uvarint()? as usize;
+        self.take(length.saturating_sub(1))
     }
 
     pub(crate) fn compact_nullable_string(&mut self) -> Result<Option<&'a str>, CodecError> {

@@ -73,6 +73,11 @@ text_newtype! {
 }
 
 text_newtype! {
+    /// Name that lets a group recognise a member across restarts (KIP-345, static membership).
+    GroupInstanceId
+}
+
+text_newtype! {
     /// Name that lets a transactional producer be recognised, and fenced, across restarts.
     TransactionalId
 }

@@ -12,7 +12,7 @@ mod offset;
 mod producer;
 mod topic;
 
-pub use group::{GroupId, MemberId, TransactionalId};
+pub use group::{GroupId, GroupInstanceId, MemberId, TransactionalId};
 pub use offset::{LeaderEpoch, Offset};
 pub use producer::{ProducerEpoch, ProducerId, Sequence};
 pub use topic::{
