@@ -134,6 +134,7 @@ impl Log {
                 partition,
                 batches: self.batch.clone(),
             }],
+            ..ProduceRequest::default()
         };
         for answer in self.node.broker.produce(request).await {
             answer.expect("an append that is acknowledged");

@@ -106,6 +106,7 @@ impl Node {
             transactional_id: None,
             acks: Acks::All,
             partitions: vec![ProducePartition { partition, batches }],
+            ..ProduceRequest::default()
         };
         for answer in self.runtime.block_on(self.broker.produce(request)) {
             answer.expect("an append that is acknowledged");

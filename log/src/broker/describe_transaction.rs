@@ -1,4 +1,4 @@
-//! DescribeTransactions and ListTransactions (API keys 65, 66).
+//! DescribeTransactions (API key 65).
 
 use std::time::Duration;
 
@@ -40,10 +40,5 @@ impl Broker {
             })
         }
         .boxed()
-    }
-
-    /// Describes every transactional id, in order. Cancel-safe.
-    pub fn list_transactions(&self) -> BoxFuture<'_, Result<Vec<TransactionDescription>, BrokerError>> {
-        async move { Ok(self.transactions().describe_all()) }.boxed()
     }
 }

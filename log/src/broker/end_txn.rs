@@ -1,13 +1,14 @@
-//! EndTxn (API key 26, version 5: TV2).
+//! EndTxn (API key 26).
 //!
-//! Ending a transaction bumps the producer's epoch, so that nothing late can enter the next one (KIP-890). A retried call is told apart
-//! from a new one by its epoch and answered as the first was.
+//! With TV2 (version 5 on) ending a transaction bumps the producer's epoch, so that nothing late can enter the next one (KIP-890), and a retried
+//! call is told apart from a new one by its epoch and answered as the first was. An older client keeps its epoch: a retry of it is known by the
+//! outcome alone, and one that comes so late that the next transaction is open ends that one (KAFKA-17754).
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{Broker, BrokerError, ProducerIdentity};
-use crate::types::{ProducerEpoch, ProducerId, TransactionalId};
+use crate::types::{ProducerEpoch, ProducerId, TransactionVersion, TransactionalId};
 
 /// How a transaction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,8 +34,28 @@ impl Broker {
         result: TxnResult,
     ) -> BoxFuture<'a, Result<ProducerIdentity, BrokerError>> {
         async move {
+            let producer = ProducerIdentity {
+                producer_id,
+                producer_epoch,
+            };
             self.transactions()
-                .end(transactional_id, producer_id, producer_epoch, result)
+                .end(transactional_id, producer, result, TransactionVersion::V2)
+                .await
+        }
+        .boxed()
+    }
+
+    /// The same by the protocol of the client: below TV2 the epoch stays, and aborting with no transaction open is refused (`InvalidTxnState`).
+    pub fn end_txn_by<'a>(
+        &'a self,
+        version: TransactionVersion,
+        transactional_id: &'a TransactionalId,
+        producer: ProducerIdentity,
+        result: TxnResult,
+    ) -> BoxFuture<'a, Result<ProducerIdentity, BrokerError>> {
+        async move {
+            self.transactions()
+                .end(transactional_id, producer, result, version)
                 .await
         }
         .boxed()

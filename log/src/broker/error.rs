@@ -95,6 +95,7 @@ impl BrokerError {
         match self.code {
             ErrorCode::NotLeaderOrFollower
             | ErrorCode::RequestTimedOut
+            | ErrorCode::NotEnoughReplicas
             | ErrorCode::CoordinatorLoadInProgress
             | ErrorCode::CoordinatorNotAvailable
             | ErrorCode::ConcurrentTransactions

@@ -22,7 +22,7 @@ impl From<StorageError> for BrokerError {
             E::DuplicateSequence { .. } => ErrorCode::DuplicateSequenceNumber,
             E::ProducerFenced { .. } => ErrorCode::InvalidProducerEpoch,
             E::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
-            E::InvalidTxnState { .. } => ErrorCode::InvalidTxnState,
+            E::InvalidTxnState { .. } | E::TxnEnded { .. } => ErrorCode::InvalidTxnState,
             E::DiskFull { .. }
             | E::LogDirOffline { .. }
             | E::Locked { .. }

@@ -100,7 +100,13 @@ impl Broker {
                 node.clock.clone(),
                 check_every,
             ));
-            let jobs = Mutex::new(vec![job.abort_handle()]);
+            let expire_every = Duration::from_millis(node.config.transactional_id_check_ms);
+            let expiry = tokio::spawn(watch_transactional_ids(
+                Arc::downgrade(&transactions),
+                node.clock.clone(),
+                expire_every,
+            ));
+            let jobs = Mutex::new(vec![job.abort_handle(), expiry.abort_handle()]);
             Ok(Broker {
                 inner: Arc::new(Inner {
                     node,
@@ -232,6 +238,21 @@ impl Broker {
 
     pub(super) fn offsets(&self) -> &Arc<OffsetsCoordinator> {
         &self.inner.offsets
+    }
+}
+
+/// Forgets transactional ids that nobody used for long.
+async fn watch_transactional_ids(
+    transactions: Weak<TxnCoordinator>,
+    clock: Arc<dyn Clock>,
+    check_every: Duration,
+) {
+    loop {
+        clock.sleep(check_every).await;
+        let Some(transactions) = transactions.upgrade() else {
+            return;
+        };
+        transactions.expire_ids().await;
     }
 }
 

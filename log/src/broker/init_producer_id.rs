@@ -22,7 +22,8 @@ pub struct ProducerIdentity {
 
 impl Broker {
     /// Gives out a producer identity. `timeout` is how long a transaction may stay open. `expected` is the identity the caller believes to
-    /// have, when it asks for a new epoch to recover from an error (KIP-360); it is refused if somebody else took over.
+    /// have, when it asks for a new epoch to recover from an error (KIP-360); it is refused if somebody else took over, and answered the same
+    /// when it is asked twice.
     ///
     /// Errs with `InvalidTransactionTimeout`, `ProducerFenced`, or `InvalidRequest` for an empty transactional id. Cancel-safe: a dropped
     /// call may have fenced older producers; calling again is right.

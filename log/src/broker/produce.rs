@@ -1,19 +1,21 @@
 //! Produce (API key 0).
 //!
 //! The batches a producer built are appended verbatim. A transactional batch adds its partition to the transaction by itself (KIP-890,
-//! TV2), durably and before the batch is written: a partition with open transactional data is always known to the coordinator.
+//! TV2), durably and before the batch is written: a partition with open transactional data is always known to the coordinator. One of an
+//! older client must find its partition added; in both cases the append is refused if the transaction was ended in between.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::future::join_all;
 
-use super::{Broker, BrokerError, ErrorCode};
+use super::{Broker, BrokerError, ErrorCode, ProducerIdentity};
+use crate::coordinator::txn::not_in_txn;
 use crate::record::{BatchBuilder, BatchIter, BatchOptions, Compression};
 use crate::storage::{AppendOrigin, AppendRequest, Verification};
-use crate::types::{Offset, Timestamp, TopicPartition, TransactionalId};
+use crate::types::{Offset, Timestamp, TopicPartition, TransactionVersion, TransactionalId};
 
 /// When a produce is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -45,6 +47,17 @@ pub struct ProduceRequest {
     pub acks: Acks,
     /// The batches.
     pub partitions: Vec<ProducePartition>,
+    /// The transaction protocol of the client; only TV2, the default, adds partitions to the transaction.
+    pub transaction_version: TransactionVersion,
+}
+
+/// What the coordinator said about the transactional batches of a request.
+#[derive(Debug, Default)]
+struct Admission {
+    /// Log ends from before it was asked, of the partitions with transactional batches.
+    verified_from: BTreeMap<TopicPartition, Offset>,
+    /// Partitions that are not in the transaction.
+    refused: BTreeMap<TopicPartition, BrokerError>,
 }
 
 /// Where batches landed.
@@ -71,17 +84,22 @@ impl Broker {
                 transactional_id,
                 acks,
                 partitions,
+                transaction_version,
             } = request;
-            let admission = self.admit(transactional_id.as_ref(), &partitions).await;
+            let admission = self
+                .admit(transactional_id.as_ref(), &partitions, transaction_version)
+                .await;
             let appends = partitions
                 .into_iter()
                 .map(|ProducePartition { partition, batches }| {
                     let admission = &admission;
                     async move {
-                        if let Err(refused) = admission {
+                        let admission = admission.as_ref().map_err(BrokerError::clone)?;
+                        if let Some(refused) = admission.refused.get(&partition) {
                             return Err(refused.clone());
                         }
-                        self.append(&partition, batches, acks).await
+                        let verified_from = admission.verified_from.get(&partition).copied();
+                        self.append(&partition, batches, acks, verified_from).await
                     }
                 });
             join_all(appends).await
@@ -94,7 +112,8 @@ impl Broker {
         &self,
         id: Option<&TransactionalId>,
         partitions: &[ProducePartition],
-    ) -> Result<(), BrokerError> {
+        version: TransactionVersion,
+    ) -> Result<Admission, BrokerError> {
         let mut producer = None;
         let mut touched = BTreeSet::new();
         for ProducePartition { partition, batches } in partitions {
@@ -114,18 +133,39 @@ impl Broker {
             }
         }
         match (id, producer) {
-            (_, None) => Ok(()),
+            (_, None) => Ok(Admission::default()),
             (None, Some((producer_id, _))) => {
                 let message =
                     format!("transactional batch of producer {producer_id} without a transactional id");
                 Err(BrokerError::new(ErrorCode::InvalidTxnState, message))
             }
             (Some(id), Some((producer_id, producer_epoch))) => {
-                // A partition that does not exist would stay in the transaction for nothing; its own answer says so.
-                touched.retain(|partition| self.node().writable_partition(partition).is_ok());
-                self.transactions()
-                    .add_partitions(id, producer_id, producer_epoch, touched)
-                    .await
+                let mut admission = Admission::default();
+                for partition in touched {
+                    // A partition that does not exist would stay in the transaction for nothing; its own answer says so.
+                    if let Ok(log) = self.node().writable_partition(&partition) {
+                        let end = log.offsets().log_end_offset;
+                        admission.verified_from.insert(partition, end);
+                    }
+                }
+                let touched = admission.verified_from.keys().cloned().collect();
+                let producer = ProducerIdentity {
+                    producer_id,
+                    producer_epoch,
+                };
+                if version.is_v2() {
+                    self.transactions()
+                        .add_partitions(id, producer, touched, version)
+                        .await
+                        .map_err(fenced_as_produce_says)?;
+                } else {
+                    let missing = self.transactions().missing(id, producer, &touched);
+                    for partition in missing.map_err(fenced_as_produce_says)? {
+                        let refused = not_in_txn(producer_id, partition.clone());
+                        admission.refused.insert(partition, refused);
+                    }
+                }
+                Ok(admission)
             }
         }
     }
@@ -135,6 +175,7 @@ impl Broker {
         partition: &TopicPartition,
         batches: Bytes,
         acks: Acks,
+        verified_from: Option<Offset>,
     ) -> Result<ProduceAck, BrokerError> {
         let log = self.node().writable_partition(partition)?;
         let (batches, verify) = match self.node().stored_compression(&partition.topic) {
@@ -150,6 +191,7 @@ impl Broker {
             origin: AppendOrigin::Client,
             verify,
             acks_durable,
+            verified_from,
         };
         let ack = log.append(request).await?;
         Ok(ProduceAck {
@@ -157,6 +199,14 @@ impl Broker {
             log_append_time: ack.log_append_time,
             log_start_offset: ack.log_start_offset,
         })
+    }
+}
+
+/// Produce has always called a fenced producer's epoch invalid, whoever finds out.
+fn fenced_as_produce_says(error: BrokerError) -> BrokerError {
+    match error.code() {
+        ErrorCode::ProducerFenced => BrokerError::new(ErrorCode::InvalidProducerEpoch, error.message()),
+        _ => error,
     }
 }
 

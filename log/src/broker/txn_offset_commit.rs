@@ -6,8 +6,8 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::{Broker, BrokerError, OffsetAndMetadata};
-use crate::types::{GroupId, ProducerEpoch, ProducerId, TopicPartition, TransactionalId};
+use super::{Broker, BrokerError, OffsetAndMetadata, ProducerIdentity};
+use crate::types::{GroupId, ProducerEpoch, ProducerId, TopicPartition, TransactionVersion, TransactionalId};
 
 /// Offsets to commit with a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,16 @@ impl Broker {
     /// `InvalidProducerEpoch`, `InvalidProducerIdMapping`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call may have written them; they count only if
     /// the transaction commits.
     pub fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.txn_offset_commit_by(TransactionVersion::V2, commit)
+    }
+
+    /// The same by the protocol of the client: below TV2 the group's partition must have been added by `add_offsets_to_txn`, or it errs with
+    /// `TransactionAbortable`.
+    pub fn txn_offset_commit_by(
+        &self,
+        version: TransactionVersion,
+        commit: TxnOffsetCommit,
+    ) -> BoxFuture<'_, Result<(), BrokerError>> {
         async move {
             let TxnOffsetCommit {
                 transactional_id,
@@ -38,9 +48,12 @@ impl Broker {
                 offsets,
             } = commit;
             self.check_offset_partitions(&offsets)?;
-            let producer = (producer_id, producer_epoch);
+            let producer = ProducerIdentity {
+                producer_id,
+                producer_epoch,
+            };
             self.transactions()
-                .commit_offsets(&transactional_id, producer, group, offsets)
+                .commit_offsets(&transactional_id, producer, group, offsets, version)
                 .await
         }
         .boxed()

@@ -95,6 +95,7 @@ async fn deliver(shared: Arc<Shared>, departures: Vec<Departure>) {
             transactional_id: shared.options.transactional_id.clone(),
             acks: shared.options.acks,
             partitions: open.iter().map(produce).collect(),
+            ..ProduceRequest::default()
         };
         let answers = shared.broker.produce(request).await;
         let out_of_time = clock.monotonic() + backoff > deadline;

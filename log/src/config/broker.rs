@@ -27,6 +27,10 @@ pub struct BrokerConfig {
     pub transaction_max_timeout_ms: i32,
     /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`: how often timed-out transactions are looked for. Default 1 s.
     pub transaction_timeout_check_ms: u64,
+    /// `transactional.id.expiration.ms`: how long a transactional id without an open transaction is remembered. Default 7 days.
+    pub transactional_id_expiration_ms: i64,
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`: how often expired ones are looked for. Default 1 hour.
+    pub transactional_id_check_ms: u64,
     /// `offset.metadata.max.bytes`: longest metadata of an offset commit. Default 32,767 (Kafka: 4096), because a streams task
     /// keeps its clock and changelog positions there.
     pub offset_metadata_max_bytes: usize,
@@ -46,6 +50,8 @@ impl Default for BrokerConfig {
             transaction_state_log_num_partitions: 4,
             transaction_max_timeout_ms: 15 * 60 * 1000,
             transaction_timeout_check_ms: 1_000,
+            transactional_id_expiration_ms: 7 * 24 * 60 * 60 * 1000,
+            transactional_id_check_ms: 60 * 60 * 1000,
             offset_metadata_max_bytes: i16::MAX as usize,
             fetch_max_bytes: 55 << 20,
             storage: StorageConfig::default(),
@@ -103,7 +109,9 @@ pub const BROKER_SETTINGS: &[&str] = &[
     "producer.id.expiration.ms",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms",
     "transaction.max.timeout.ms",
+    "transaction.remove.expired.transaction.cleanup.interval.ms",
     "transaction.state.log.num.partitions",
+    "transactional.id.expiration.ms",
 ];
 
 impl BrokerConfig {
@@ -136,6 +144,12 @@ impl BrokerConfig {
             }
             "transaction.abort.timed.out.transaction.cleanup.interval.ms" => {
                 self.transaction_timeout_check_ms = number(key, value, 1..=MAX_MS)?
+            }
+            "transaction.remove.expired.transaction.cleanup.interval.ms" => {
+                self.transactional_id_check_ms = number(key, value, 1..=MAX_MS)?
+            }
+            "transactional.id.expiration.ms" => {
+                self.transactional_id_expiration_ms = number(key, value, 1..=i64::MAX)?
             }
             "offset.metadata.max.bytes" => {
                 self.offset_metadata_max_bytes = number(key, value, 0..=i16::MAX as usize)?
@@ -171,6 +185,10 @@ impl BrokerConfig {
             "transaction.abort.timed.out.transaction.cleanup.interval.ms" => {
                 self.transaction_timeout_check_ms.to_string()
             }
+            "transaction.remove.expired.transaction.cleanup.interval.ms" => {
+                self.transactional_id_check_ms.to_string()
+            }
+            "transactional.id.expiration.ms" => self.transactional_id_expiration_ms.to_string(),
             "offset.metadata.max.bytes" => self.offset_metadata_max_bytes.to_string(),
             "fetch.max.bytes" => self.fetch_max_bytes.to_string(),
             "log.dir.reserved.bytes" => self.storage.reserved_disk_bytes.to_string(),

@@ -36,6 +36,9 @@ pub struct AppendRequest {
     pub verify: Verification,
     /// Wait for the topic's durability before answering; false answers as soon as the bytes are written.
     pub acks_durable: bool,
+    /// The log end when the coordinator was asked whether the transaction of these batches is open here. If a marker of their producer came after it, the
+    /// answer is out of date and the append is refused. None: nobody was asked.
+    pub verified_from: Option<Offset>,
 }
 
 impl AppendRequest {
@@ -46,6 +49,7 @@ impl AppendRequest {
             origin: AppendOrigin::Client,
             verify: Verification::Checksum,
             acks_durable: true,
+            verified_from: None,
         }
     }
 
@@ -56,6 +60,7 @@ impl AppendRequest {
             origin: AppendOrigin::Coordinator,
             verify: Verification::Trusted,
             acks_durable: true,
+            verified_from: None,
         }
     }
 }

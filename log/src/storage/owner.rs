@@ -13,6 +13,7 @@ use super::flush_queue::{DirtyFile, FlushQueue};
 use super::log_dir::LogDir;
 use super::partition_log::{Appended, PartitionLog};
 use super::prepared_append::PreparedAppend;
+use super::producer_state::ProducerDescription;
 use super::roll::RollReason;
 use super::settings::{Durability, TopicConfig};
 use super::snapshots::write_snapshot;
@@ -70,6 +71,11 @@ pub(super) enum Command {
     LastBatches {
         key: u64,
         reply: oneshot::Sender<BTreeMap<ProducerId, Offset>>,
+    },
+    /// See `PartitionHandle::describe_producers`.
+    DescribeProducers {
+        key: u64,
+        reply: oneshot::Sender<Vec<ProducerDescription>>,
     },
     /// Puts compacted segments in the place of old ones.
     Swap {
@@ -165,6 +171,11 @@ impl Owner {
             Command::LastBatches { key, reply } => {
                 if let Some(log) = self.slab.get(&key) {
                     reply.send(log.last_batches()).ok();
+                }
+            }
+            Command::DescribeProducers { key, reply } => {
+                if let Some(log) = self.slab.get(&key) {
+                    reply.send(log.producers.describe()).ok();
                 }
             }
             Command::Swap { key, group, reply } => {

@@ -15,6 +15,7 @@ use super::owner::Command;
 use super::partition::Partition;
 use super::partition_log::Appended;
 use super::prepared_append::PreparedAppend;
+use super::producer_state::ProducerDescription;
 use super::settings::TopicConfig;
 use super::storage_error::StorageError;
 use super::waiters::Mark;
@@ -189,6 +190,15 @@ impl PartitionHandle {
             reply,
         })
         .await?
+    }
+
+    /// The producers this partition knows, by id, as of the appends before this call.
+    pub async fn describe_producers(&self) -> Result<Vec<ProducerDescription>, StorageError> {
+        self.ask(|reply| Command::DescribeProducers {
+            key: self.shared.key,
+            reply,
+        })
+        .await
     }
 
     pub(super) async fn update_config(&self, config: TopicConfig) -> Result<(), StorageError> {

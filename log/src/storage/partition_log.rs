@@ -78,9 +78,10 @@ impl PartitionLog {
             mut facts,
             origin,
             acks_durable,
+            verified_from,
         } = append;
         if origin == AppendOrigin::Client
-            && let Some((first, last)) = self.check_sequences(&facts)?
+            && let Some((first, last)) = self.check_sequences(&facts, verified_from)?
         {
             // Already here; it may not be durable yet, so this answer waits like the first one.
             return Ok(self.appended(first, last, None, true, acks_durable, &config));
@@ -154,13 +155,22 @@ impl PartitionLog {
     }
 
     /// `Some` with the first and last offset if all batches are duplicates.
-    fn check_sequences(&self, facts: &[BatchFacts]) -> Result<Option<(Offset, Offset)>, StorageError> {
+    fn check_sequences(
+        &self,
+        facts: &[BatchFacts],
+        verified_from: Option<Offset>,
+    ) -> Result<Option<(Offset, Offset)>, StorageError> {
         let skip = self.shared.dir.faults.sabotaged(Sabotage::SkipSequenceCheck);
         let refuse = |r, f: &BatchFacts| self.refusal(r, f.producer_id, f.producer_epoch, 0, Some(f));
         if let [only] = facts {
             return Ok(
                 match self.producers.check(only, skip).map_err(|r| refuse(r, only))? {
-                    Verdict::Accept => None,
+                    Verdict::Accept => {
+                        self.producers
+                            .check_verified(only, verified_from)
+                            .map_err(|r| refuse(r, only))?;
+                        None
+                    }
                     Verdict::Duplicate(first, last) => Some((first, last)),
                 },
             );
@@ -171,6 +181,9 @@ impl PartitionLog {
         for batch in facts {
             match scratch.check(batch, skip).map_err(|r| refuse(r, batch))? {
                 Verdict::Accept => {
+                    scratch
+                        .check_verified(batch, verified_from)
+                        .map_err(|r| refuse(r, batch))?;
                     scratch.apply(batch, 0);
                 }
                 Verdict::Duplicate(first, last) => duplicates.push((first, last)),
@@ -428,6 +441,10 @@ impl PartitionLog {
                 found: epoch,
             },
             ProducerRefusal::PlainInsideTxn => StorageError::InvalidTxnState {
+                partition,
+                producer_id,
+            },
+            ProducerRefusal::TxnEnded => StorageError::TxnEnded {
                 partition,
                 producer_id,
             },

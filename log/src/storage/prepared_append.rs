@@ -13,7 +13,7 @@ use super::producer_state::BatchFacts;
 use super::settings::TopicConfig;
 use super::storage_error::StorageError;
 use crate::record::{BatchIter, RecordBatch};
-use crate::types::TopicPartition;
+use crate::types::{Offset, TopicPartition};
 
 /// The bytes of an append.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub(super) struct PreparedAppend {
     pub(super) facts: SmallVec<[BatchFacts; 2]>,
     pub(super) origin: AppendOrigin,
     pub(super) acks_durable: bool,
+    pub(super) verified_from: Option<Offset>,
 }
 
 impl PreparedAppend {
@@ -62,6 +63,7 @@ impl PreparedAppend {
             facts,
             origin: request.origin,
             acks_durable: request.acks_durable,
+            verified_from: request.verified_from,
         })
     }
 }

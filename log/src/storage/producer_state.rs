@@ -83,6 +83,8 @@ pub struct ProducerEntry {
     pub last_timestamp: Timestamp,
     /// First offset of its open transaction.
     pub open_txn: Option<Offset>,
+    /// Offset of the last marker seen. Not part of a snapshot: it judges appends that were verified in this process (`check_verified`).
+    pub last_marker: Option<Offset>,
     /// When this node last heard of it. Not part of a snapshot: batch timestamps may lie in the past, so expiry cannot use them (KAFKA-9144).
     pub last_seen: Timestamp,
 }
@@ -95,6 +97,7 @@ impl ProducerEntry {
             coordinator_epoch: -1,
             last_timestamp: -1,
             open_txn: None,
+            last_marker: None,
             last_seen: now,
         }
     }
@@ -103,6 +106,23 @@ impl ProducerEntry {
     pub fn last_batch(&self) -> Option<&RememberedBatch> {
         self.batches.last()
     }
+}
+
+/// What can be seen of a producer of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerDescription {
+    /// Who.
+    pub producer_id: ProducerId,
+    /// Newest epoch seen.
+    pub producer_epoch: ProducerEpoch,
+    /// Sequence of its last record in that epoch; `NONE` if only a marker was seen.
+    pub last_sequence: Sequence,
+    /// Timestamp of its last batch or marker.
+    pub last_timestamp: Timestamp,
+    /// Term of the coordinator of its last marker; -1 if none.
+    pub coordinator_epoch: i32,
+    /// First offset of its open transaction.
+    pub txn_start_offset: Option<Offset>,
 }
 
 /// Why a batch does not fit.
@@ -122,6 +142,8 @@ pub enum ProducerRefusal {
     },
     /// A plain batch inside an open transaction.
     PlainInsideTxn,
+    /// The transaction was ended after the coordinator was asked about it.
+    TxnEnded,
     /// A marker from an older coordinator term.
     CoordinatorFenced {
         /// The newest term.
@@ -194,6 +216,21 @@ impl ProducerState {
     /// Every producer, by id.
     pub fn entries(&self) -> impl Iterator<Item = (ProducerId, &ProducerEntry)> {
         self.producers.iter().map(|(id, e)| (*id, e))
+    }
+
+    /// What can be seen of every producer, by id.
+    pub fn describe(&self) -> Vec<ProducerDescription> {
+        let describe = |(producer_id, entry): (ProducerId, &ProducerEntry)| ProducerDescription {
+            producer_id,
+            producer_epoch: entry.producer_epoch,
+            last_sequence: entry
+                .last_batch()
+                .map_or(Sequence::NONE, |batch| batch.last_sequence),
+            last_timestamp: entry.last_timestamp,
+            coordinator_epoch: entry.coordinator_epoch,
+            txn_start_offset: entry.open_txn,
+        };
+        self.entries().map(describe).collect()
     }
 
     /// One producer.
@@ -276,6 +313,27 @@ impl ProducerState {
         Ok(Verdict::Accept)
     }
 
+    /// Decides whether a transactional batch that `check` accepts may open a transaction here (KIP-890, the verification guard). `verified_from` was the
+    /// log end before the coordinator said that the transaction is open on this partition: a marker at or above it ended that transaction,
+    /// and a batch appended now would be open for ever. Epochs come first (`check`), so a fenced producer learns that it is fenced.
+    pub fn check_verified(
+        &self,
+        batch: &BatchFacts,
+        verified_from: Option<Offset>,
+    ) -> Result<(), ProducerRefusal> {
+        let (true, Some(verified_from)) = (batch.is_transactional, verified_from) else {
+            return Ok(());
+        };
+        let Some(entry) = self.producers.get(&batch.producer_id) else {
+            return Ok(());
+        };
+        let is_open = entry.open_txn.is_some() && entry.producer_epoch == batch.producer_epoch;
+        match entry.last_marker {
+            Some(marker) if !is_open && marker >= verified_from => Err(ProducerRefusal::TxnEnded),
+            _ => Ok(()),
+        }
+    }
+
     /// Decides whether a marker may be written.
     pub fn check_marker(
         &self,
@@ -316,6 +374,7 @@ impl ProducerState {
         }
         if let Some(marker) = batch.marker {
             entry.coordinator_epoch = entry.coordinator_epoch.max(marker.coordinator_epoch);
+            entry.last_marker = Some(batch.last_offset);
             let Some(first_offset) = entry.open_txn.take() else {
                 return TxnChange::None;
             };
@@ -361,6 +420,7 @@ impl ProducerState {
             let keep = entry.batches.len().saturating_sub(1);
             entry.batches.drain(..keep);
             entry.last_seen = 0;
+            entry.last_marker = None;
         }
         copy
     }

@@ -120,6 +120,7 @@ fn to_entry(e: &ProducerSnapshotEntry, now: Timestamp) -> (crate::types::Produce
         coordinator_epoch: e.coordinator_epoch,
         last_timestamp: e.timestamp,
         open_txn: e.current_txn_first_offset,
+        last_marker: None,
         last_seen: now,
     };
     (e.producer_id, entry)

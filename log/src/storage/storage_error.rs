@@ -116,6 +116,14 @@ pub enum StorageError {
         /// Who.
         producer_id: ProducerId,
     },
+    /// The transaction a batch belongs to was ended between the coordinator's answer and the append.
+    #[error("transaction of producer {producer_id} on {partition} was ended before this batch came")]
+    TxnEnded {
+        /// Where.
+        partition: TopicPartition,
+        /// Who.
+        producer_id: ProducerId,
+    },
     /// The file system has no room beyond the reserve.
     #[error("data directory {dir} has {free_bytes} bytes free, below the reserve of {reserved_bytes}: writes are refused", dir = dir.display())]
     DiskFull {

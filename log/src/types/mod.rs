@@ -11,6 +11,7 @@ mod group;
 mod offset;
 mod producer;
 mod topic;
+mod transaction_version;
 
 pub use group::{GroupId, GroupInstanceId, MemberId, TransactionalId};
 pub use offset::{LeaderEpoch, Offset};
@@ -18,6 +19,7 @@ pub use producer::{ProducerEpoch, ProducerId, Sequence};
 pub use topic::{
     InvalidTopicId, InvalidTopicName, MAX_TOPIC_NAME_LENGTH, PartitionId, TopicId, TopicName, TopicPartition,
 };
+pub use transaction_version::TransactionVersion;
 
 /// Milliseconds since 1970-01-01T00:00:00Z; `-1` where Kafka means "no timestamp".
 pub type Timestamp = i64;

@@ -95,6 +95,7 @@ impl CatalogTopic {
                 partition: self.partition.clone(),
                 batches: batch.build(),
             }],
+            ..ProduceRequest::default()
         };
         for answer in self.broker.produce(request).await {
             answer.map_err(|e| SqlError::runtime(&writing, e))?;

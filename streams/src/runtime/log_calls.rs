@@ -110,6 +110,7 @@ impl LogCalls {
                     transactional_id: transactional_id.clone(),
                     acks: Acks::All,
                     partitions: left.iter().map(|(partition, _)| partition.clone()).collect(),
+                    ..ProduceRequest::default()
                 };
                 let answers = self
                     .answered("produce", started, async { Ok(self.log.produce(request).await) })

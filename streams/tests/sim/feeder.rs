@@ -59,6 +59,7 @@ pub(crate) async fn feed(
                 partition: TopicPartition::new(topic("events"), partition as i32),
                 batches: builder.build(),
             }],
+            ..ProduceRequest::default()
         };
         for answer in broker.produce(request).await {
             answer.map_err(|error| format!("input was refused: {error}"))?;

@@ -1,7 +1,7 @@
 //! Why the transaction coordinator refuses.
 
 use crate::broker::{BrokerError, ErrorCode, TxnResult};
-use crate::types::{ProducerEpoch, ProducerId};
+use crate::types::{ProducerEpoch, ProducerId, TopicPartition};
 
 use super::state::TxnState;
 
@@ -36,6 +36,20 @@ pub enum TxnError {
         /// Where the transaction stands.
         state: TxnState,
     },
+    /// The last transaction is decided, but its markers are not all written.
+    #[error("transaction of producer {producer_id} is still being ended; try again")]
+    Concurrent {
+        /// Whose.
+        producer_id: ProducerId,
+    },
+    /// A partition was not added to the open transaction, or none is open.
+    #[error("partition {partition} is not in an open transaction of producer {producer_id}")]
+    NotInTxn {
+        /// Who.
+        producer_id: ProducerId,
+        /// Where to.
+        partition: TopicPartition,
+    },
     /// The transaction would touch more partitions than the cap allows.
     #[error("transaction would touch {partitions} partitions, at most {limit} are allowed")]
     TooManyPartitions {
@@ -63,6 +77,8 @@ impl From<TxnError> for BrokerError {
             TxnError::UnknownProducer { .. } => ErrorCode::InvalidProducerIdMapping,
             TxnError::Fenced { .. } => ErrorCode::ProducerFenced,
             TxnError::InvalidState { .. } => ErrorCode::InvalidTxnState,
+            TxnError::Concurrent { .. } => ErrorCode::ConcurrentTransactions,
+            TxnError::NotInTxn { .. } => ErrorCode::TransactionAbortable,
             TxnError::TooManyPartitions { .. } => ErrorCode::PolicyViolation,
         };
         BrokerError::new(code, error.to_string())

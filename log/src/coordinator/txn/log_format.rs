@@ -8,18 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::types::{PartitionId, ProducerEpoch, ProducerId, TopicName, TopicPartition, TransactionalId};
+use crate::types::{
+    PartitionId, ProducerEpoch, ProducerId, TopicName, TopicPartition, TransactionVersion, TransactionalId,
+};
 
 use super::state::{TxnMetadata, TxnState};
 
 const KEY_VERSION: i16 = 0;
 const VALUE_VERSION: i16 = 1;
-/// TV2: the version in which ending a transaction bumps the epoch.
-const CLIENT_TRANSACTION_VERSION: i16 = 2;
 
 const TAG_PREVIOUS_PRODUCER_ID: u32 = 0;
 const TAG_NEXT_PRODUCER_ID: u32 = 1;
 const TAG_CLIENT_TRANSACTION_VERSION: u32 = 2;
+/// Ours, far above Kafka's own: `last_producer_epoch`, which Kafka keeps in memory only and forgets at a restart.
+const TAG_LAST_PRODUCER_EPOCH: u32 = 10_000;
 
 /// The key of a transactional id's records.
 pub fn encode_key(id: &TransactionalId) -> Bytes {
@@ -84,7 +86,11 @@ pub fn encode_value(metadata: &TxnMetadata) -> Bytes {
     }
     tagged.push((
         TAG_CLIENT_TRANSACTION_VERSION,
-        Writer::new().i16(CLIENT_TRANSACTION_VERSION).finish(),
+        Writer::new().i16(metadata.client_version.logged()).finish(),
+    ));
+    tagged.push((
+        TAG_LAST_PRODUCER_EPOCH,
+        Writer::new().i16(metadata.last_producer_epoch.get()).finish(),
     ));
     writer.tagged(&tagged).finish()
 }
@@ -116,27 +122,52 @@ pub fn decode_value(value: &[u8]) -> Result<TxnMetadata, CodecError> {
     let last_update = reader.i64()?;
     let started_at = Some(reader.i64()?).filter(|at| *at >= 0);
     let (mut previous_producer_id, mut next_producer_id) = (ProducerId::NONE, ProducerId::NONE);
+    let (mut client_version, mut last_producer_epoch) = (TransactionVersion::V0, None);
     if flexible {
         reader.tagged(|tag, field| {
             match tag {
                 TAG_PREVIOUS_PRODUCER_ID => previous_producer_id = ProducerId::new(field.i64()?),
                 TAG_NEXT_PRODUCER_ID => next_producer_id = ProducerId::new(field.i64()?),
+                TAG_CLIENT_TRANSACTION_VERSION => {
+                    client_version = TransactionVersion::from_logged(field.i16()?);
+                }
+                TAG_LAST_PRODUCER_EPOCH => last_producer_epoch = Some(ProducerEpoch::new(field.i16()?)),
                 _ => {}
             }
             Ok(())
         })?;
     }
+    let last_producer_epoch = last_producer_epoch
+        .unwrap_or_else(|| epoch_before(state, client_version, producer_epoch, previous_producer_id));
     Ok(TxnMetadata {
         producer_id,
         previous_producer_id,
         next_producer_id,
         producer_epoch,
+        last_producer_epoch,
         timeout_ms,
         state,
         partitions,
         last_update,
         started_at,
+        client_version,
     })
+}
+
+/// The predecessor's epoch where the record does not tell (Kafka's own, or ours before it was stored): ending a transaction bumps it by one.
+fn epoch_before(
+    state: TxnState,
+    client_version: TransactionVersion,
+    producer_epoch: ProducerEpoch,
+    previous_producer_id: ProducerId,
+) -> ProducerEpoch {
+    let ended = state.preparing().or(state.completed()).is_some();
+    match producer_epoch.get() {
+        _ if !ended || !client_version.is_v2() => ProducerEpoch::NONE,
+        0 if previous_producer_id.is_some() => ProducerEpoch::new(i16::MAX - 1),
+        0 => ProducerEpoch::NONE,
+        epoch => ProducerEpoch::new(epoch - 1),
+    }
 }
 
 fn topic_name(name: &str) -> Result<TopicName, CodecError> {

@@ -1,13 +1,13 @@
 //! What the coordinator knows of one transactional id.
 //!
 //! Always true: `partitions` is empty unless a transaction is open or being ended; `started_at` is set exactly while one is open or being
-//! ended; `next_producer_id` is set only in a `Prepare*` state whose epoch is used up. The state is plain data: `transition.rs` alone says
+//! ended; `next_producer_id` is set only in a `Prepare*` state whose epoch is used up; no predecessor is remembered while a transaction is open. The state is plain data: `transition.rs` alone says
 //! how it changes, `log_format.rs` how it is stored.
 
 use std::collections::BTreeSet;
 
 use crate::broker::{ProducerIdentity, TxnResult};
-use crate::types::{ProducerEpoch, ProducerId, Timestamp, TopicPartition};
+use crate::types::{ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionVersion};
 
 /// Where a transactional id stands. The numbers are those of Kafka's transaction log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +53,14 @@ impl TxnState {
         }
     }
 
+    /// True if a state, or one that this broker never stores, has this name in Kafka.
+    pub fn is_name(name: &str) -> bool {
+        (0..=5)
+            .filter_map(Self::from_code)
+            .any(|state| state.name() == name)
+            || matches!(name, "Dead" | "PrepareEpochFence")
+    }
+
     /// The decision whose markers are still being written.
     pub fn preparing(self) -> Option<TxnResult> {
         match self {
@@ -91,12 +99,16 @@ impl TxnState {
 pub struct TxnMetadata {
     /// The producer id in use.
     pub producer_id: ProducerId,
-    /// The one used before the epochs of that one ran out, while a retried end may still name it; else `NONE`.
+    /// The one used before the epochs of that one ran out, while a retried request may still name it; else `NONE`.
     pub previous_producer_id: ProducerId,
     /// The one to go on with once markers are written, because the epochs ran out; else `NONE`.
     pub next_producer_id: ProducerId,
-    /// The current epoch. In `Prepare*` already the bumped one: markers carry it, so that nothing late gets in (KIP-890).
+    /// The current epoch. In `Prepare*` already the one that markers carry: bumped, so that nothing late gets in (KIP-890), unless an old
+    /// client ended the transaction.
     pub producer_epoch: ProducerEpoch,
+    /// The epoch before, while a request that carries it can only be a retry of the one that bumped it; else `NONE`. `NONE` after somebody else
+    /// took over: the predecessor is fenced then.
+    pub last_producer_epoch: ProducerEpoch,
     /// How long a transaction may stay open, in milliseconds.
     pub timeout_ms: i32,
     /// Where it stands.
@@ -107,6 +119,8 @@ pub struct TxnMetadata {
     pub last_update: Timestamp,
     /// When the open transaction began.
     pub started_at: Option<Timestamp>,
+    /// The protocol of the client that wrote to the transaction or ended it last.
+    pub client_version: TransactionVersion,
 }
 
 impl TxnMetadata {
@@ -116,5 +130,23 @@ impl TxnMetadata {
             producer_id: self.producer_id,
             producer_epoch: self.producer_epoch,
         }
+    }
+
+    /// True if nothing is open or being ended and nothing happened since `before`.
+    pub fn may_expire(&self, before: Timestamp) -> bool {
+        let idle = self.state == TxnState::Empty || self.state.completed().is_some();
+        idle && self.last_update < before
+    }
+
+    /// True if `identity` is the one the current one came from, and its owner may be asking again because an answer was lost.
+    pub fn is_predecessor(&self, identity: ProducerIdentity) -> bool {
+        let before = if self.previous_producer_id.is_some() {
+            self.previous_producer_id
+        } else {
+            self.producer_id
+        };
+        self.last_producer_epoch != ProducerEpoch::NONE
+            && self.last_producer_epoch == identity.producer_epoch
+            && before == identity.producer_id
     }
 }

@@ -3,26 +3,30 @@
 //! ```text
 //!            Init                AddPartitions            End / Init / TimedOut            MarkersWritten
 //!   (none) ───────► Empty ─────────────────► Ongoing ─────────────────► Prepare{Commit,Abort} ─────────► Complete{Commit,Abort}
-//!                     ▲                         ▲                                                             │   │
-//!                     └───────── Init ──────────┼─────────────────────────────────────────────────────────────┘   │
-//!                                               └──────────────────── AddPartitions ──────────────────────────────┘
+//!      ▲              ▲                         ▲                                                             │   │   │
+//!      │              └───────── Init ──────────┼─────────────────────────────────────────────────────────────┘   │   │
+//!      │                                        └──────────────────── AddPartitions ──────────────────────────────┘   │
+//!      └───────────────────────── Expire (from Empty too) ────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Always true: entering `Prepare*` bumps the epoch, so one (producer id, epoch) names one transaction (KIP-890). A decision, once logged, is
-//! carried out whatever happens: any event that finds `Prepare*` first asks for its markers. Everything needed to judge a retried
-//! request is in the logged state, so a restart changes no answer.
+//! Always true: a decision, once logged, is carried out whatever happens: any event that finds `Prepare*` first asks for its markers. Everything
+//! needed to judge a retried request is in the logged state, so a restart changes no answer. Kafka tells a client that comes meanwhile to
+//! come again (CONCURRENT_TRANSACTIONS); here it waits, and is told so only if the markers cannot be written.
 //!
-//! No clock, no I/O, no ids made here: when an epoch is used up the caller is asked for a fresh producer id.
+//! `takeover.rs` has Init, `ending.rs` everything about ends, `verification.rs` what is only asked. No clock, no I/O, no ids made here: when
+//! an epoch is used up the caller is asked for a fresh producer id.
 
 use std::collections::BTreeSet;
 
 use crate::broker::{ProducerIdentity, TxnResult};
 use crate::metadata::limits;
-use crate::types::{ProducerEpoch, ProducerId, Timestamp, TopicPartition};
+use crate::types::{ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionVersion};
 
+use super::ending::{Ending, finish, on_end, on_markers_written, on_timed_out};
 use super::error::TxnError;
 use super::marker::MarkerPlan;
 use super::state::{TxnMetadata, TxnState};
+use super::takeover::on_init;
 
 /// Something that happens to a transactional id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub enum TxnEvent {
         producer_epoch: ProducerEpoch,
         /// Where to.
         partitions: BTreeSet<TopicPartition>,
+        /// How it told so.
+        version: TransactionVersion,
     },
     /// A producer ends its transaction.
     End {
@@ -51,6 +57,8 @@ pub enum TxnEvent {
         producer_epoch: ProducerEpoch,
         /// How.
         result: TxnResult,
+        /// The protocol it asked by.
+        version: TransactionVersion,
     },
     /// All markers of the decided transaction are in place.
     MarkersWritten,
@@ -58,6 +66,11 @@ pub enum TxnEvent {
     TimedOut {
         /// Which one; another that began meanwhile is left alone.
         started_at: Timestamp,
+    },
+    /// The id is forgotten if nothing happened to it since `before` and nothing is open.
+    Expire {
+        /// The oldest change that still keeps it.
+        before: Timestamp,
     },
     /// A decision was found whose markers may be missing: after a restart, or because writing them failed.
     Resume,
@@ -68,6 +81,8 @@ pub enum TxnEvent {
 pub enum TxnCommand {
     /// Make this state durable, then take it on.
     Log(TxnMetadata),
+    /// Remove the transactional id from the log and from memory.
+    Forget,
     /// Write these markers, then handle `MarkersWritten`.
     WriteMarkers(MarkerPlan),
     /// Handle the same event again: what stood in its way is done.
@@ -103,22 +118,39 @@ pub fn handle(
     rules: TxnRules,
 ) -> Result<Vec<TxnCommand>, TxnError> {
     match event {
-        TxnEvent::Init { timeout_ms, expected } => on_init(current, *timeout_ms, *expected, fresh, now),
+        TxnEvent::Init { timeout_ms, expected } => {
+            let expected = expected.map(|(producer_id, producer_epoch)| ProducerIdentity {
+                producer_id,
+                producer_epoch,
+            });
+            on_init(current, *timeout_ms, expected, fresh, now)
+        }
         TxnEvent::AddPartitions {
             producer_id,
             producer_epoch,
             partitions,
+            version,
         } => {
             let current = known(current, *producer_id)?;
-            on_add_partitions(current, *producer_id, *producer_epoch, partitions, now, rules)
+            // In `Prepare*` the epoch of a TV2 client is bumped, so the producer whose transaction is being ended is refused here.
+            check_producer(current, *producer_id, *producer_epoch, rules)?;
+            on_add_partitions(current, partitions, *version, now)
         }
         TxnEvent::End {
             producer_id,
             producer_epoch,
             result,
+            version,
         } => {
-            let current = known(current, *producer_id)?;
-            on_end(current, *producer_id, *producer_epoch, *result, fresh, now, rules)
+            let ending = Ending {
+                producer: ProducerIdentity {
+                    producer_id: *producer_id,
+                    producer_epoch: *producer_epoch,
+                },
+                result: *result,
+                version: *version,
+            };
+            on_end(known(current, *producer_id)?, ending, fresh, now, rules)
         }
         TxnEvent::MarkersWritten => {
             Ok(current.map_or_else(Vec::new, |current| on_markers_written(current, now)))
@@ -127,8 +159,12 @@ pub fn handle(
             Some(current)
                 if current.state == TxnState::Ongoing && current.started_at == Some(*started_at) =>
             {
-                Ok(decide(current, TxnResult::Abort, fresh, now))
+                Ok(on_timed_out(current, fresh, now))
             }
+            _ => Ok(Vec::new()),
+        },
+        TxnEvent::Expire { before } => match current {
+            Some(current) if current.may_expire(*before) => Ok(vec![TxnCommand::Forget]),
             _ => Ok(Vec::new()),
         },
         TxnEvent::Resume => Ok(current.map_or_else(Vec::new, finish)),
@@ -148,88 +184,17 @@ pub fn admits(
         && current.partitions.contains(partition)
 }
 
-fn known(current: Option<&TxnMetadata>, producer_id: ProducerId) -> Result<&TxnMetadata, TxnError> {
+pub(super) fn known(
+    current: Option<&TxnMetadata>,
+    producer_id: ProducerId,
+) -> Result<&TxnMetadata, TxnError> {
     current.ok_or(TxnError::UnknownProducer {
         found: producer_id,
         current: None,
     })
 }
 
-fn on_init(
-    current: Option<&TxnMetadata>,
-    timeout_ms: i32,
-    expected: Option<(ProducerId, ProducerEpoch)>,
-    fresh: Option<ProducerId>,
-    now: Timestamp,
-) -> Result<Vec<TxnCommand>, TxnError> {
-    let Some(current) = current else {
-        if let Some((producer_id, _)) = expected {
-            return Err(TxnError::UnknownProducer {
-                found: producer_id,
-                current: None,
-            });
-        }
-        return Ok(match fresh {
-            Some(producer_id) => log_and_introduce(idle(producer_id, ProducerEpoch::ZERO, timeout_ms, now)),
-            None => vec![TxnCommand::AllocateProducerId],
-        });
-    };
-    if let Some((producer_id, producer_epoch)) = expected
-        && !may_recover(current, producer_id, producer_epoch)
-    {
-        return Err(TxnError::Fenced {
-            producer_id,
-            found: producer_epoch,
-            current: current.producer_epoch,
-        });
-    }
-    match current.state {
-        TxnState::PrepareCommit | TxnState::PrepareAbort => Ok(then_again(finish(current))),
-        TxnState::Ongoing => Ok(then_again(decide(current, TxnResult::Abort, fresh, now))),
-        TxnState::Empty | TxnState::CompleteCommit | TxnState::CompleteAbort => {
-            match (current.producer_epoch.next(), fresh) {
-                (Some(epoch), _) => Ok(log_and_introduce(idle(
-                    current.producer_id,
-                    epoch,
-                    timeout_ms,
-                    now,
-                ))),
-                (None, Some(producer_id)) => Ok(log_and_introduce(idle(
-                    producer_id,
-                    ProducerEpoch::ZERO,
-                    timeout_ms,
-                    now,
-                ))),
-                (None, None) => Ok(vec![TxnCommand::AllocateProducerId]),
-            }
-        }
-    }
-}
-
-/// KIP-360: the caller has the current identity, or had it until its own transaction was ended.
-fn may_recover(current: &TxnMetadata, producer_id: ProducerId, producer_epoch: ProducerEpoch) -> bool {
-    current.identity()
-        == ProducerIdentity {
-            producer_id,
-            producer_epoch,
-        }
-        || ended_with(current, producer_id, producer_epoch)
-}
-
-/// True if the last transaction, ended or being ended, was the one of this producer and epoch. Ending bumps the epoch and a new `Init` leaves these
-/// states, so the pair names exactly one transaction.
-fn ended_with(current: &TxnMetadata, producer_id: ProducerId, producer_epoch: ProducerEpoch) -> bool {
-    let ended = current.state.preparing().or(current.state.completed()).is_some();
-    let bumped = current.producer_id == producer_id
-        && i32::from(producer_epoch.get()) + 1 == i32::from(current.producer_epoch.get());
-    let moved_on = current.previous_producer_id.is_some()
-        && current.previous_producer_id == producer_id
-        && producer_epoch.next().is_none()
-        && current.producer_epoch == ProducerEpoch::ZERO;
-    ended && (bumped || moved_on)
-}
-
-fn check_producer(
+pub(super) fn check_producer(
     current: &TxnMetadata,
     producer_id: ProducerId,
     producer_epoch: ProducerEpoch,
@@ -253,14 +218,10 @@ fn check_producer(
 
 fn on_add_partitions(
     current: &TxnMetadata,
-    producer_id: ProducerId,
-    producer_epoch: ProducerEpoch,
     partitions: &BTreeSet<TopicPartition>,
+    version: TransactionVersion,
     now: Timestamp,
-    rules: TxnRules,
 ) -> Result<Vec<TxnCommand>, TxnError> {
-    // In `Prepare*` the logged epoch is the bumped one, so the producer whose transaction is being ended is refused here.
-    check_producer(current, producer_id, producer_epoch, rules)?;
     if current.state.preparing().is_some() {
         return Ok(then_again(finish(current)));
     }
@@ -274,119 +235,18 @@ fn on_add_partitions(
         return Err(TxnError::TooManyPartitions { partitions, limit });
     }
     next.state = TxnState::Ongoing;
+    // The producer has its identity, so nothing is asked again any more: what still comes under the one before is late.
     next.previous_producer_id = ProducerId::NONE;
+    next.last_producer_epoch = ProducerEpoch::NONE;
     next.started_at = current.started_at.or(Some(now));
     next.last_update = now;
+    next.client_version = version;
     Ok(vec![TxnCommand::Log(next), TxnCommand::Answer(TxnReply::Done)])
 }
 
-fn on_end(
-    current: &TxnMetadata,
-    producer_id: ProducerId,
-    producer_epoch: ProducerEpoch,
-    result: TxnResult,
-    fresh: Option<ProducerId>,
-    now: Timestamp,
-    rules: TxnRules,
-) -> Result<Vec<TxnCommand>, TxnError> {
-    if ended_with(current, producer_id, producer_epoch) {
-        return match (current.state.preparing(), current.state.completed()) {
-            (Some(decided), _) if decided == result => Ok(then_again(finish(current))),
-            (_, Some(decided)) if decided == result => {
-                Ok(vec![TxnCommand::Answer(TxnReply::Identity(current.identity()))])
-            }
-            _ => Err(TxnError::InvalidState {
-                asked: result,
-                state: current.state,
-            }),
-        };
-    }
-    check_producer(current, producer_id, producer_epoch, rules)?;
-    match (current.state, result) {
-        (TxnState::Ongoing, _) => Ok(then_again(decide(current, result, fresh, now))),
-        // KIP-890: aborting is always allowed, so that a client that does not know whether anything was added need not ask.
-        (TxnState::Empty | TxnState::CompleteCommit | TxnState::CompleteAbort, TxnResult::Abort) => {
-            Ok(then_again(decide(current, result, fresh, now)))
-        }
-        (state, asked) => Err(TxnError::InvalidState { asked, state }),
-    }
-}
-
-/// Logs a decision and asks for its markers. Bumps the epoch; when it is used up, the state remembers the producer id to go on with.
-fn decide(
-    current: &TxnMetadata,
-    result: TxnResult,
-    fresh: Option<ProducerId>,
-    now: Timestamp,
-) -> Vec<TxnCommand> {
-    let mut next = current.clone();
-    if current.producer_epoch.next().is_none() {
-        match fresh {
-            Some(producer_id) => next.next_producer_id = producer_id,
-            None => return vec![TxnCommand::AllocateProducerId],
-        }
-    }
-    next.state = TxnState::prepare(result);
-    next.producer_epoch = ProducerEpoch::new(current.producer_epoch.get().saturating_add(1));
-    next.previous_producer_id = ProducerId::NONE;
-    next.started_at = current.started_at.or(Some(now));
-    next.last_update = now;
-    let markers = finish(&next);
-    std::iter::once(TxnCommand::Log(next)).chain(markers).collect()
-}
-
-fn finish(current: &TxnMetadata) -> Vec<TxnCommand> {
-    MarkerPlan::of(current)
-        .map(TxnCommand::WriteMarkers)
-        .into_iter()
-        .collect()
-}
-
-fn then_again(mut commands: Vec<TxnCommand>) -> Vec<TxnCommand> {
+pub(super) fn then_again(mut commands: Vec<TxnCommand>) -> Vec<TxnCommand> {
     if commands != [TxnCommand::AllocateProducerId] {
         commands.push(TxnCommand::HandleAgain);
     }
     commands
-}
-
-fn on_markers_written(current: &TxnMetadata, now: Timestamp) -> Vec<TxnCommand> {
-    let Some(result) = current.state.preparing() else {
-        return Vec::new();
-    };
-    let mut next = current.clone();
-    next.state = TxnState::complete(result);
-    next.partitions.clear();
-    next.started_at = None;
-    next.last_update = now;
-    if current.next_producer_id.is_some() {
-        next.previous_producer_id = current.producer_id;
-        next.producer_id = current.next_producer_id;
-        next.producer_epoch = ProducerEpoch::ZERO;
-        next.next_producer_id = ProducerId::NONE;
-    }
-    vec![TxnCommand::Log(next)]
-}
-
-fn idle(
-    producer_id: ProducerId,
-    producer_epoch: ProducerEpoch,
-    timeout_ms: i32,
-    now: Timestamp,
-) -> TxnMetadata {
-    TxnMetadata {
-        producer_id,
-        previous_producer_id: ProducerId::NONE,
-        next_producer_id: ProducerId::NONE,
-        producer_epoch,
-        timeout_ms,
-        state: TxnState::Empty,
-        partitions: BTreeSet::new(),
-        last_update: now,
-        started_at: None,
-    }
-}
-
-fn log_and_introduce(next: TxnMetadata) -> Vec<TxnCommand> {
-    let answer = TxnCommand::Answer(TxnReply::Identity(next.identity()));
-    vec![TxnCommand::Log(next), answer]
 }

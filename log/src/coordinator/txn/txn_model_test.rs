@@ -1,4 +1,4 @@
-//! Random sequences of requests, crashes and retries against a model that knows only what a client may rely on.
+//! Random sequences of requests of both protocols, crashes and retries against a model that knows only what a client may rely on.
 //!
 //! Checked: replay of the log equals the live state at every prefix; a crash at any point, then resuming, settles every decision; one (producer id,
 //! epoch) gets one decision; markers of a transaction agree on all partitions; no producer acts after it was fenced; a transaction begun
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use crate::broker::{ProducerIdentity, TxnResult};
-use crate::types::{PartitionId, ProducerEpoch, ProducerId, TopicName, TopicPartition};
+use crate::types::{PartitionId, ProducerEpoch, ProducerId, TopicName, TopicPartition, TransactionVersion};
 
 use super::transition::handle;
 use super::{
@@ -19,8 +19,9 @@ use super::{
 
 /// The shell without I/O: a log of encoded states, a list of markers, and a switch that crashes it after so many steps.
 struct Harness {
-    log: Vec<bytes::Bytes>,
+    log: Vec<Option<bytes::Bytes>>,
     live: Option<TxnMetadata>,
+    /// Those of TV2 transactions: only there an epoch names one transaction.
     markers: Vec<MarkerPlan>,
     next_producer_id: i64,
     now: i64,
@@ -54,7 +55,7 @@ impl Harness {
 
     fn write(&mut self, next: TxnMetadata) -> Result<(), Crashed> {
         self.step()?;
-        self.log.push(encode_value(&next));
+        self.log.push(Some(encode_value(&next)));
         self.step()?;
         self.live = Some(next);
         assert_eq!(
@@ -68,6 +69,7 @@ impl Harness {
     fn replayed(&self) -> Option<TxnMetadata> {
         self.log
             .last()
+            .and_then(Option::as_ref)
             .map(|value| decode_value(value).expect("what was written can be read"))
     }
 
@@ -85,13 +87,21 @@ impl Harness {
                     TxnCommand::Log(next) => self.write(next)?,
                     TxnCommand::WriteMarkers(plan) => {
                         // Half of them, then a chance to crash, then all.
+                        let is_v2 = self
+                            .live
+                            .as_ref()
+                            .is_some_and(|state| state.client_version.is_v2());
                         let half = plan.partitions[..plan.partitions.len() / 2].to_vec();
-                        self.markers.push(MarkerPlan {
-                            partitions: half,
-                            ..plan.clone()
-                        });
+                        if is_v2 {
+                            self.markers.push(MarkerPlan {
+                                partitions: half,
+                                ..plan.clone()
+                            });
+                        }
                         self.step()?;
-                        self.markers.push(plan);
+                        if is_v2 {
+                            self.markers.push(plan);
+                        }
                         for command in handle(
                             self.live.as_ref(),
                             &TxnEvent::MarkersWritten,
@@ -110,6 +120,11 @@ impl Harness {
                         fresh = Some(ProducerId::new(self.next_producer_id));
                         self.next_producer_id += 1;
                         again = true;
+                    }
+                    TxnCommand::Forget => {
+                        self.step()?;
+                        self.log.push(None);
+                        self.live = None;
                     }
                     TxnCommand::HandleAgain => again = true,
                     TxnCommand::Answer(reply) => return Ok(Ok(reply)),
@@ -137,23 +152,43 @@ impl Harness {
 #[derive(Clone, Debug)]
 enum Op {
     Init,
-    Recover { client: usize },
-    Add { client: usize, partition: i32 },
-    End { client: usize, commit: bool },
+    Recover {
+        client: usize,
+    },
+    Add {
+        client: usize,
+        partition: i32,
+        version: TransactionVersion,
+    },
+    End {
+        client: usize,
+        commit: bool,
+        version: TransactionVersion,
+    },
     Retry,
     Timeout,
-    CrashIn { steps: usize },
+    Expire,
+    CrashIn {
+        steps: usize,
+    },
     Restart,
+}
+
+fn version() -> impl Strategy<Value = TransactionVersion> {
+    prop_oneof![Just(TransactionVersion::V0), Just(TransactionVersion::V2)]
 }
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => Just(Op::Init),
         1 => (0usize..3).prop_map(|client| Op::Recover { client }),
-        6 => (0usize..3, 0i32..4).prop_map(|(client, partition)| Op::Add { client, partition }),
-        6 => (0usize..3, any::<bool>()).prop_map(|(client, commit)| Op::End { client, commit }),
+        6 => (0usize..3, 0i32..4, version())
+            .prop_map(|(client, partition, version)| Op::Add { client, partition, version }),
+        6 => (0usize..3, any::<bool>(), version())
+            .prop_map(|(client, commit, version)| Op::End { client, commit, version }),
         2 => Just(Op::Retry),
         1 => Just(Op::Timeout),
+        1 => Just(Op::Expire),
         2 => (0usize..6).prop_map(|steps| Op::CrashIn { steps }),
         1 => Just(Op::Restart),
     ]
@@ -249,6 +284,7 @@ fn play(ops: Vec<Op>, first_epoch: i16) {
             Op::Add {
                 client,
                 partition: number,
+                version,
             } => match who(client) {
                 Some(id) => {
                     let partitions = BTreeSet::from([partition(number)]);
@@ -258,13 +294,18 @@ fn play(ops: Vec<Op>, first_epoch: i16) {
                             producer_id,
                             producer_epoch,
                             partitions,
+                            version,
                         },
                         Some(client),
                     )
                 }
                 None => continue,
             },
-            Op::End { client, commit } => match who(client) {
+            Op::End {
+                client,
+                commit,
+                version,
+            } => match who(client) {
                 Some(id) => {
                     let result = if commit {
                         TxnResult::Commit
@@ -277,6 +318,7 @@ fn play(ops: Vec<Op>, first_epoch: i16) {
                             producer_id,
                             producer_epoch,
                             result,
+                            version,
                         },
                         Some(client),
                     )
@@ -304,6 +346,7 @@ fn play(ops: Vec<Op>, first_epoch: i16) {
                 Some(started_at) => (TxnEvent::TimedOut { started_at }, None),
                 None => continue,
             },
+            Op::Expire => (TxnEvent::Expire { before: i64::MAX }, None),
             Op::CrashIn { steps } => {
                 harness.steps_to_crash = Some(steps);
                 continue;
@@ -342,19 +385,31 @@ fn play(ops: Vec<Op>, first_epoch: i16) {
                         "a fenced producer wrote"
                     );
                 }
+                if matches!(&event, TxnEvent::AddPartitions { .. }) {
+                    // From here on the end of an older client is taken for that of the new transaction (KAFKA-17754).
+                    let late = |(event, _): &(TxnEvent, _)| matches!(event, TxnEvent::End { version, .. } if !version.is_v2());
+                    model.last_end = model.last_end.take().filter(|last| !late(last));
+                }
+                if harness.live.is_none() {
+                    model.identities.clear();
+                    model.last_end = None;
+                }
                 if let TxnReply::Identity(identity) = reply {
                     if let TxnEvent::End {
                         producer_id,
                         producer_epoch,
                         result,
+                        version,
                     } = &event
                     {
                         let ended = ProducerIdentity {
                             producer_id: *producer_id,
                             producer_epoch: *producer_epoch,
                         };
-                        let first = *model.decided.entry(ended).or_insert(*result);
-                        assert_eq!(first, *result, "{ended:?} was decided twice");
+                        if version.is_v2() {
+                            let first = *model.decided.entry(ended).or_insert(*result);
+                            assert_eq!(first, *result, "{ended:?} was decided twice");
+                        }
                         model.last_end = Some((event.clone(), Some(identity)));
                     } else {
                         model.last_end = None;

@@ -7,4 +7,5 @@ pub(super) mod fetch;
 pub(super) mod list_offsets;
 pub(super) mod metadata;
 pub(super) mod produce;
+mod txn_codes;
 pub(super) mod wire;

@@ -5,10 +5,11 @@
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 
+use super::txn_codes;
 use super::wire::{text, topic_partition};
 use crate::broker::{self, Acks, BrokerError, ErrorCode, ProduceAck, ProducePartition};
 use crate::server::context::RequestContext;
-use crate::types::{TopicId, TransactionalId};
+use crate::types::{TopicId, TransactionVersion, TransactionalId};
 
 pub(in crate::server) async fn handle(context: &RequestContext, request: ProduceRequest) -> ProduceResponse {
     let acks = match request.acks {
@@ -47,6 +48,7 @@ pub(in crate::server) async fn handle(context: &RequestContext, request: Produce
                 .map(|id| TransactionalId::new(id.as_str())),
             acks: acks.unwrap_or_default(),
             partitions: asked,
+            transaction_version: TransactionVersion::of_produce(context.version),
         })
         .await;
     let mut places = places.into_iter();
@@ -96,7 +98,7 @@ fn answer(
             .with_log_start_offset(ack.log_start_offset.get()),
         Err(error) => {
             let answer = answer
-                .with_error_code(error.code().code())
+                .with_error_code(txn_codes::of_produce(context.version, error.code()).code())
                 .with_base_offset(-1)
                 .with_log_append_time_ms(-1)
                 .with_log_start_offset(-1);
