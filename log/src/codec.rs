@@ -112,6 +112,12 @@ impl Writer {
         }
     }
 
+    pub(crate) fn compact_bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.uvarint(value.len() as u32 + 1);
+        self.0.put_slice(value);
+        self
+    }
+
     pub(crate) fn compact_i32s(&mut self, values: &[i32]) -> &mut Self {
         self.uvarint(values.len() as u32 + 1);
         for value in values {

@@ -84,6 +84,14 @@ pub enum GroupError {
     /// The group is just being removed, or could not be stored.
     #[error("group cannot be served now; try again")]
     NotAvailable,
+    /// A consumer group (KIP-848) refuses; these refusals differ only in code and words.
+    #[error("{message}")]
+    Refused {
+        /// Kafka's code.
+        code: ErrorCode,
+        /// What is wrong and what to do.
+        message: String,
+    },
     /// A cap is reached.
     #[error("coordinator has {limit} groups, the most allowed")]
     TooManyGroups {
@@ -93,6 +101,12 @@ pub enum GroupError {
 }
 
 impl GroupError {
+    /// A refusal in words of its own.
+    pub(super) fn refused(code: ErrorCode, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::Refused { code, message }
+    }
+
     /// Kafka's code.
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -109,6 +123,7 @@ impl GroupError {
             Self::Subscribed { .. } => ErrorCode::GroupSubscribedToTopic,
             Self::NotAvailable => ErrorCode::CoordinatorNotAvailable,
             Self::TooManyGroups { .. } => ErrorCode::PolicyViolation,
+            Self::Refused { code, .. } => *code,
         }
     }
 }

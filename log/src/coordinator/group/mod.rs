@@ -1,9 +1,10 @@
 //! Consumer groups: membership and committed offsets, as pure cores and the shell that runs them.
 //!
-//! `groups.rs` groups of all kinds side by side · `rules.rs` what every kind answers · `classic/` the classic protocol · `offsets.rs` committed offsets · `log_format.rs` how
+//! `groups.rs` groups of all kinds side by side · `rules.rs` what every kind answers · `classic/` the classic protocol · `consumer/` the new one (KIP-848) · `offsets.rs` committed offsets · `log_format.rs` how
 //! those are stored: these do no I/O. `coordinator.rs` is the shell.
 
 pub mod classic;
+pub mod consumer;
 mod coordinator;
 mod error;
 mod groups;
