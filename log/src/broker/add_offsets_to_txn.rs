@@ -25,7 +25,7 @@ impl Broker {
                 producer_id,
                 producer_epoch,
             };
-            let partitions = BTreeSet::from([self.offsets().partition_of(group).await?]);
+            let partitions = BTreeSet::from([self.groups().partition_of(group).await?]);
             self.transactions()
                 .add_partitions(transactional_id, producer, partitions, TransactionVersion::V0)
                 .await

@@ -36,7 +36,7 @@ impl Broker {
                 Ok(vec![MetadataRecord::RemoveTopic { id: topic.id }])
             })
             .await?;
-        let offsets = self.offsets().clone();
-        run_to_end(async move { offsets.forget_topic(&name).await }).await
+        let groups = self.groups().clone();
+        run_to_end(async move { groups.forget_topic(&name).await }).await
     }
 }

@@ -15,7 +15,7 @@ use super::node::{BROKER_ID, Node, unknown_partition};
 use super::{BrokerError, BrokerOptions, ErrorCode};
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
-use crate::coordinator::group::OffsetsCoordinator;
+use crate::coordinator::group::{GroupCoordinator, watch_groups};
 use crate::coordinator::producer_ids::ProducerIds;
 use crate::coordinator::txn::TxnCoordinator;
 use crate::faults::Faults;
@@ -46,7 +46,7 @@ struct Inner {
     node: Arc<Node>,
     producer_ids: Arc<ProducerIds>,
     transactions: Arc<TxnCoordinator>,
-    offsets: Arc<OffsetsCoordinator>,
+    groups: Arc<GroupCoordinator>,
     jobs: Mutex<Vec<AbortHandle>>,
 }
 
@@ -86,12 +86,12 @@ impl Broker {
             .await?;
             let node = Arc::new(Node::open(store, config, clock, rng, faults).await?);
             let producer_ids = Arc::new(ProducerIds::new(node.clone()));
-            let offsets = Arc::new(OffsetsCoordinator::load(node.clone())?);
-            offsets.forget_unknown_topics().await?;
+            let groups = Arc::new(GroupCoordinator::load(node.clone())?);
+            groups.forget_unknown_topics().await?;
             let transactions = Arc::new(TxnCoordinator::load(
                 node.clone(),
                 producer_ids.clone(),
-                offsets.clone(),
+                groups.clone(),
             )?);
             transactions.resume().await;
             let check_every = Duration::from_millis(node.config.transaction_timeout_check_ms);
@@ -106,13 +106,15 @@ impl Broker {
                 node.clock.clone(),
                 expire_every,
             ));
-            let jobs = Mutex::new(vec![job.abort_handle(), expiry.abort_handle()]);
+            let group_job = tokio::spawn(watch_groups(Arc::downgrade(&groups)));
+            let jobs = [job, expiry, group_job].map(|job| job.abort_handle());
+            let jobs = Mutex::new(Vec::from(jobs));
             Ok(Broker {
                 inner: Arc::new(Inner {
                     node,
                     producer_ids,
                     transactions,
-                    offsets,
+                    groups,
                     jobs,
                 }),
             })
@@ -127,6 +129,7 @@ impl Broker {
             for job in self.inner.jobs.lock().drain(..) {
                 job.abort();
             }
+            self.inner.groups.close();
             self.inner.node.close_store().await.map(drop)
         }
         .boxed()
@@ -236,8 +239,8 @@ impl Broker {
         &self.inner.transactions
     }
 
-    pub(super) fn offsets(&self) -> &Arc<OffsetsCoordinator> {
-        &self.inner.offsets
+    pub(super) fn groups(&self) -> &Arc<GroupCoordinator> {
+        &self.inner.groups
     }
 }
 

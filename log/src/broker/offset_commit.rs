@@ -1,11 +1,14 @@
-//! OffsetCommit (API key 8), for consumers that assign their partitions themselves.
+//! OffsetCommit (API key 8), for members of groups and for consumers that assign their partitions themselves.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::node::unknown_partition;
 use super::{Broker, BrokerError};
+use crate::coordinator::group::OffsetsToCommit;
 use crate::types::{GroupId, LeaderEpoch, Offset, TopicPartition};
+
+pub use crate::coordinator::group::Committer;
 
 /// A committed offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +38,54 @@ impl OffsetAndMetadata {
     }
 }
 
+/// Offsets to commit for a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupOffsetCommit {
+    /// Whose offsets.
+    pub group: GroupId,
+    /// Who commits.
+    pub committer: Committer,
+    /// After how many milliseconds they expire, if the committer says so (versions 2 to 4).
+    pub retention_ms: Option<i64>,
+    /// Next offset to read, per partition.
+    pub offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+}
+
 impl Broker {
+    /// Commits offsets; one answer each, in order. Errs with `UnknownMemberId`, `IllegalGeneration`, `RebalanceInProgress`, `FencedInstanceId`,
+    /// `GroupIdNotFound`, then nothing is committed; per partition with `UnknownTopicOrPartition`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call
+    /// may or may not have committed.
+    pub fn offset_commit_by(
+        &self,
+        commit: GroupOffsetCommit,
+    ) -> BoxFuture<'_, Result<Vec<Result<(), BrokerError>>, BrokerError>> {
+        async move {
+            let image = self.node().image();
+            let refusal = |(partition, offset): &(TopicPartition, OffsetAndMetadata)| {
+                if !image.contains(partition) {
+                    return Err(unknown_partition(partition));
+                }
+                match self.groups().metadata_too_large(partition, offset) {
+                    Some(error) => Err(error),
+                    None => Ok(()),
+                }
+            };
+            let answers: Vec<Result<(), BrokerError>> = commit.offsets.iter().map(refusal).collect();
+            let accepted = commit.offsets.into_iter().zip(&answers);
+            let accepted = accepted.filter(|(_, answer)| answer.is_ok());
+            let commit = OffsetsToCommit {
+                group: commit.group,
+                committer: commit.committer,
+                producer: None,
+                retention_ms: commit.retention_ms,
+                offsets: accepted.map(|(offset, _)| offset).collect(),
+            };
+            self.groups().commit_as(commit).await?;
+            Ok(answers)
+        }
+        .boxed()
+    }
+
     /// Commits offsets of a group: all or none. Errs with `InvalidGroupId`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call
     /// may or may not have committed.
     pub fn offset_commit<'a>(
@@ -45,7 +95,7 @@ impl Broker {
     ) -> BoxFuture<'a, Result<(), BrokerError>> {
         async move {
             self.check_offset_partitions(&offsets)?;
-            self.offsets().commit(group, None, offsets).await
+            self.groups().commit(group, None, offsets).await
         }
         .boxed()
     }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::error::ConfigError;
+use super::groups::{GROUP_SETTINGS, GroupConfig};
 use super::parse::{number, one_of};
 use super::topic::TopicSettings;
 use crate::storage::StorageConfig;
@@ -34,6 +35,8 @@ pub struct BrokerConfig {
     /// `offset.metadata.max.bytes`: longest metadata of an offset commit. Default 32,767 (Kafka: 4096), because a streams task
     /// keeps its clock and changelog positions there.
     pub offset_metadata_max_bytes: usize,
+    /// Settings of the group coordinator.
+    pub groups: GroupConfig,
     /// `fetch.max.bytes`: most bytes one fetch answers. Default 55 MiB.
     pub fetch_max_bytes: usize,
     /// Settings of the storage layer, the node's memory and file budgets among them.
@@ -53,6 +56,7 @@ impl Default for BrokerConfig {
             transactional_id_expiration_ms: 7 * 24 * 60 * 60 * 1000,
             transactional_id_check_ms: 60 * 60 * 1000,
             offset_metadata_max_bytes: i16::MAX as usize,
+            groups: GroupConfig::default(),
             fetch_max_bytes: 55 << 20,
             storage: StorageConfig::default(),
         }
@@ -84,6 +88,10 @@ pub const BROKER_SETTINGS: &[&str] = &[
     "auto.create.topics.enable",
     "compression.type",
     "fetch.max.bytes",
+    "group.initial.rebalance.delay.ms",
+    "group.max.session.timeout.ms",
+    "group.max.size",
+    "group.min.session.timeout.ms",
     "log.cleaner.backoff.ms",
     "log.cleaner.dedupe.buffer.size",
     "log.cleaner.delete.retention.ms",
@@ -105,6 +113,8 @@ pub const BROKER_SETTINGS: &[&str] = &[
     "message.max.bytes",
     "num.partitions",
     "offset.metadata.max.bytes",
+    "offsets.retention.check.interval.ms",
+    "offsets.retention.minutes",
     "offsets.topic.num.partitions",
     "producer.id.expiration.ms",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms",
@@ -166,6 +176,7 @@ impl BrokerConfig {
                 self.storage.producer_id_expiration_ms = number(key, value, 1..=i64::MAX)?
             }
             "log.cleaner.backoff.ms" => self.storage.cleaner_interval = milliseconds(key, value)?,
+            _ if GROUP_SETTINGS.contains(&key) => self.groups.set(key, value)?,
             _ => match TOPIC_SYNONYMS.iter().find(|(synonym, _)| *synonym == key) {
                 Some((_, topic_key)) => self.topic_defaults.set(topic_key, value)?,
                 None => return Err(ConfigError::unknown("broker", key, BROKER_SETTINGS)),
@@ -198,6 +209,7 @@ impl BrokerConfig {
             "log.cleaner.dedupe.buffer.size" => self.storage.cleaner_map_bytes.to_string(),
             "producer.id.expiration.ms" => self.storage.producer_id_expiration_ms.to_string(),
             "log.cleaner.backoff.ms" => self.storage.cleaner_interval.as_millis().to_string(),
+            _ if GROUP_SETTINGS.contains(&key) => self.groups.get(key)?,
             _ => {
                 let (_, topic_key) = TOPIC_SYNONYMS.iter().find(|(synonym, _)| *synonym == key)?;
                 self.topic_defaults.get(topic_key)?

@@ -5,12 +5,14 @@
 
 mod broker;
 mod error;
+mod groups;
 mod parse;
 mod suggest;
 mod topic;
 
 pub use broker::{BROKER_SETTINGS, BrokerConfig};
 pub use error::ConfigError;
+pub use groups::GroupConfig;
 pub use suggest::nearest;
 pub use topic::{TOPIC_SETTINGS, TopicSettings};
 

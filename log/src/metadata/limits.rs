@@ -18,5 +18,9 @@ pub const PARTITIONS_PER_TRANSACTION: usize = 20_000;
 pub const ID_BYTES: usize = 1_024;
 /// Partitions one group may have committed offsets for.
 pub const OFFSETS_PER_GROUP: usize = 1_000_000;
+/// Groups of one partition of the offsets topic.
+pub const GROUPS_PER_SHARD: usize = 100_000;
+/// Members of one classic group, whatever `group.max.size` says.
+pub const MEMBERS_PER_GROUP: usize = 20_000;
 /// Producer ids taken from metadata at once.
 pub const PRODUCER_ID_BLOCK: i64 = 1_000;

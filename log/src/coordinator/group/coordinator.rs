@@ -1,256 +1,215 @@
-//! The shell of committed offsets: requests → records of `__consumer_offsets`, replay at start, markers.
+//! The shell of the group coordinator: loads groups and offsets from `__consumer_offsets`, runs their timers.
 //!
-//! Always true: an offset is answered only after its record is durable; a marker is reported as written only after the state took it on, so
-//! whoever commits a transaction and then asks for its offsets sees them (KAFKA-17507).
+//! Always true: an answer leaves only after the records it rests on are durable; a marker is reported as written only after the state took it on, so
+//! whoever commits a transaction and then asks for its offsets sees them (KAFKA-17507); one task serves the timers of all groups, and sleeps while
+//! there are none. Timers use the monotonic clock, so the wall clock may jump (KAFKA-8803).
+//!
+//! `membership.rs` joins, syncs, heartbeats, leaves · `committing.rs` offsets · `removal.rs` deletion and expiry · `shard.rs` what all of these share.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use futures::future::select;
+use parking_lot::RwLock;
+use tokio::sync::Notify;
 
-use crate::broker::{BrokerError, ErrorCode, ErrorKind, Node, OFFSETS_TOPIC, OffsetAndMetadata, run_to_end};
+use crate::broker::{BrokerError, Node, OFFSETS_TOPIC};
 use crate::coordinator::log_io;
 use crate::coordinator::runtime::InternalTopic;
-use crate::metadata::limits;
+use crate::coordinator::txn::Now;
 use crate::record::{ControlRecord, RecordBatch};
-use crate::storage::{AppendAck, PartitionHandle};
-use crate::types::{GroupId, PartitionId, ProducerEpoch, ProducerId, TopicName, TopicPartition};
+use crate::storage::PartitionHandle;
+use crate::types::{GroupId, PartitionId, TopicPartition};
 
+use super::classic::{ClassicRules, Step};
+use super::groups::{Group, Groups};
 use super::log_format;
-use super::offsets::OffsetsState;
+use super::offsets::{CommittedOffset, OffsetsState};
+use super::shard::{Shard, ShardState, check_group};
+use super::timers::GroupTimer;
 
-type Offsets = Vec<(TopicPartition, OffsetAndMetadata)>;
-
-/// Committed offsets of all groups.
+/// Membership and committed offsets of all groups.
 #[derive(Debug)]
-pub(crate) struct OffsetsCoordinator {
-    node: Arc<Node>,
-    topic: InternalTopic,
-    shards: Mutex<BTreeMap<PartitionId, OffsetsState>>,
+pub(crate) struct GroupCoordinator {
+    pub(super) node: Arc<Node>,
+    pub(super) topic: InternalTopic,
+    pub(super) shards: RwLock<BTreeMap<PartitionId, Arc<Shard>>>,
+    pub(super) rules: ClassicRules,
+    /// Told when a timer is set that comes before all others.
+    pub(super) wake: Arc<Notify>,
 }
 
-impl OffsetsCoordinator {
+impl GroupCoordinator {
     /// Replays the offsets topic, if there is one.
     pub(crate) fn load(node: Arc<Node>) -> Result<Self, BrokerError> {
         let partitions = node.config.offsets_topic_num_partitions;
-        let topic = InternalTopic::new(node.clone(), OFFSETS_TOPIC, partitions)?;
         let coordinator = Self {
-            topic,
+            topic: InternalTopic::new(node.clone(), OFFSETS_TOPIC, partitions)?,
+            rules: node.config.groups.classic_rules(),
             node,
-            shards: Mutex::default(),
+            shards: RwLock::default(),
+            wake: Arc::default(),
         };
         for log in coordinator.topic.existing()? {
-            let mut state = OffsetsState::default();
-            log_io::replay(&log, |batch| replay_batch(&mut state, batch))?;
-            coordinator
-                .shards
-                .lock()
-                .insert(log.topic_partition().partition, state);
+            let shard = coordinator.load_shard(log)?;
+            let partition = shard.log.topic_partition().partition;
+            coordinator.shards.write().insert(partition, Arc::new(shard));
         }
         Ok(coordinator)
     }
 
-    /// The partition that holds a group's offsets; makes the topic if there is none.
+    fn load_shard(&self, log: PartitionHandle) -> Result<Shard, BrokerError> {
+        let mut state = ShardState::default();
+        log_io::replay(&log, |batch| {
+            replay_batch(&mut state.groups, &mut state.offsets, batch)
+        })?;
+        state.offsets.forget_all_removed();
+        for group in state.offsets.groups() {
+            state.groups.ensure(&group);
+        }
+        let mut step = Step::new(self.now(), &self.rules);
+        for (id, group) in state.groups.iter() {
+            match group {
+                Group::Classic(group) => group.on_loaded(&mut step),
+            }
+            for command in step.commands.drain(..) {
+                if let super::classic::ClassicCommand::SetTimer(timer, at) = command {
+                    state.timers.set(id, GroupTimer::Classic(timer), at);
+                }
+            }
+        }
+        Ok(Shard::new(log, state))
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now {
+            wall_ms: self.node.clock.now_ms(),
+            monotonic: self.node.clock.monotonic(),
+        }
+    }
+
+    /// The partition that holds a group; makes the topic if there is none.
     pub(crate) async fn partition_of(&self, group: &GroupId) -> Result<TopicPartition, BrokerError> {
         check_group(group)?;
         self.topic.name_of(group.as_str()).await
     }
 
-    /// Commits offsets. In a transaction they stay pending, and the caller has added the group's partition to it. Runs to its end once begun.
-    pub(crate) async fn commit(
-        self: &Arc<Self>,
-        group: &GroupId,
-        producer: Option<(ProducerId, ProducerEpoch)>,
-        offsets: Offsets,
-    ) -> Result<(), BrokerError> {
-        self.check(group, &offsets)?;
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let (coordinator, group) = (self.clone(), group.clone());
-        run_to_end(async move {
-            let log = coordinator.topic.partition_of(group.as_str()).await?;
-            let now = coordinator.node.clock.now_ms();
-            let records = offsets.iter().map(|(partition, offset)| {
-                (
-                    Some(log_format::encode_key(&group, partition)),
-                    Some(log_format::encode_value(offset, now)),
-                )
-            });
-            let batch = log_io::build_batch(now, producer, records)?;
-            let ack = log_io::append(&log, batch, true).await?;
-            coordinator.node.faults.point("K15");
-            let taken = offsets
-                .into_iter()
-                .map(|(partition, offset)| (group.clone(), partition, Some(offset)));
-            coordinator.take_on(&log, ack, producer, taken);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Refuses what could not be stored.
-    pub(crate) fn check(&self, group: &GroupId, offsets: &Offsets) -> Result<(), BrokerError> {
+    /// The shard of a group; makes the topic if there is none.
+    pub(super) async fn shard_of(&self, group: &GroupId) -> Result<Arc<Shard>, BrokerError> {
         check_group(group)?;
-        let limit = self.node.config.offset_metadata_max_bytes;
-        if let Some((partition, offset)) = offsets.iter().find(|(_, offset)| offset.metadata.len() > limit) {
-            let found = offset.metadata.len();
-            let message =
-                format!("offset metadata of {partition} has {found} bytes, at most {limit} are allowed");
-            return Err(BrokerError::new(ErrorCode::OffsetMetadataTooLarge, message));
+        if let Some(shard) = self.existing_shard_of(group) {
+            return Ok(shard);
         }
-        let Some(partition) = self.topic.existing_name_of(group.as_str()) else {
-            return Ok(());
-        };
-        let known = self
-            .shards
-            .lock()
-            .get(&partition.partition)
-            .map_or(0, |state| state.offsets_of(group));
-        if known + offsets.len() > limits::OFFSETS_PER_GROUP {
-            let limit = limits::OFFSETS_PER_GROUP;
-            let message = format!("group {group} would have offsets for more than {limit} partitions");
-            return Err(BrokerError::new(ErrorCode::PolicyViolation, message));
-        }
-        Ok(())
+        let log = self.topic.partition_of(group.as_str()).await?;
+        let partition = log.topic_partition().partition;
+        let new = || Arc::new(Shard::new(log, ShardState::default()));
+        Ok(self.shards.write().entry(partition).or_insert_with(new).clone())
     }
 
-    fn take_on(
-        &self,
-        log: &PartitionHandle,
-        ack: AppendAck,
-        producer: Option<(ProducerId, ProducerEpoch)>,
-        records: impl Iterator<Item = (GroupId, TopicPartition, Option<OffsetAndMetadata>)>,
-    ) {
-        let mut shards = self.shards.lock();
-        let state = shards.entry(log.topic_partition().partition).or_default();
-        let mut logged_at = ack.base_offset;
-        for (group, partition, offset) in records {
-            state.on_record(group, partition, offset, logged_at, producer.map(|(id, _)| id));
-            logged_at = logged_at.next();
+    /// The shard of a group, unless nothing was ever stored in it.
+    pub(super) fn existing_shard_of(&self, group: &GroupId) -> Option<Arc<Shard>> {
+        let partition = self.topic.existing_name_of(group.as_str())?;
+        self.shards.read().get(&partition.partition).cloned()
+    }
+
+    pub(super) fn all_shards(&self) -> Vec<Arc<Shard>> {
+        self.shards.read().values().cloned().collect()
+    }
+
+    /// Looks at a group of any kind; none if there is no such group.
+    pub(crate) fn look_at<R>(&self, id: &GroupId, look: impl FnOnce(&Group) -> R) -> Option<R> {
+        let shard = self.existing_shard_of(id)?;
+        let state = shard.state.lock();
+        state.groups.get(id).map(look)
+    }
+
+    /// Looks at the groups of every shard in turn.
+    pub(crate) fn look_at_all(&self, mut look: impl FnMut(&Groups)) {
+        for shard in self.all_shards() {
+            look(&shard.state.lock().groups);
         }
     }
 
-    /// Takes on a marker that is durable in a partition of the offsets topic. No-op for other topics.
-    pub(crate) fn on_marker(&self, partition: &TopicPartition, producer: ProducerId, committed: bool) {
-        if partition.topic.as_str() == OFFSETS_TOPIC {
-            self.shards
-                .lock()
-                .entry(partition.partition)
-                .or_default()
-                .on_marker(producer, committed);
-        }
-    }
-
-    /// The committed offsets of a group.
-    pub(crate) fn fetch(
-        &self,
-        group: &GroupId,
-        partitions: Option<&[TopicPartition]>,
-        require_stable: bool,
-    ) -> Result<Offsets, BrokerError> {
-        check_group(group)?;
-        let Some(shard) = self.topic.existing_name_of(group.as_str()) else {
-            return Ok(Vec::new());
-        };
-        let shards = self.shards.lock();
-        let Some(state) = shards.get(&shard.partition) else {
-            return Ok(Vec::new());
-        };
-        state.fetch(group, partitions, require_stable).map_err(|unstable| {
-            let (partition, producer) = (&unstable.partition, unstable.producer_id);
-            let message =
-                format!("offset of {partition} in group {group} is pending in an open transaction of producer {producer}");
-            BrokerError::new(ErrorCode::UnstableOffsetCommit, message)
-        })
-    }
-
-    /// Removes the offsets of topics that the metadata does not know: a crash came between their deletion and `forget_topic`. Offsets of unknown
-    /// topics are refused, so these can only be of deleted ones. On a full disk they stay until the next start, with a warning.
-    pub(crate) async fn forget_unknown_topics(&self) -> Result<(), BrokerError> {
-        let image = self.node.image();
-        let topics: BTreeSet<TopicName> = self
-            .shards
-            .lock()
-            .values()
-            .flat_map(OffsetsState::topics)
-            .collect();
-        for topic in topics.iter().filter(|topic| image.topic(topic).is_none()) {
-            match self.forget_topic(topic).await {
-                Err(error) if error.kind() == ErrorKind::Retriable => {
-                    tracing::warn!(%topic, %error, "committed offsets of a deleted topic are still there; the next start removes them");
+    /// Runs every timer whose moment has come; the next one's, if any is set.
+    fn run_timers(self: &Arc<Self>) -> Option<Duration> {
+        let mut next: Option<Duration> = None;
+        for shard in self.all_shards() {
+            let mut state = shard.state.lock();
+            let now = self.now();
+            while let Some((group, timer)) = state.timers.pop_due(now.monotonic) {
+                match timer {
+                    GroupTimer::Classic(timer) => {
+                        self.on_classic_timer(&shard, &mut state, &group, &timer, now)
+                    }
                 }
-                forgotten => forgotten?,
             }
+            next = [next, state.timers.next()].into_iter().flatten().min();
         }
-        Ok(())
+        next
     }
 
-    /// Removes the committed offsets of a deleted topic: one made again under the same name starts afresh.
-    pub(crate) async fn forget_topic(&self, topic: &TopicName) -> Result<(), BrokerError> {
-        for log in self.topic.existing()? {
-            let shard = log.topic_partition().partition;
-            let doomed = self
-                .shards
-                .lock()
-                .get(&shard)
-                .map(|state| state.offsets_on(topic))
-                .unwrap_or_default();
-            if doomed.is_empty() {
-                continue;
-            }
-            let records = doomed
-                .iter()
-                .map(|(group, partition)| (Some(log_format::encode_key(group, partition)), None));
-            let batch = log_io::build_batch(self.node.clock.now_ms(), None, records)?;
-            let ack = log_io::append(&log, batch, true).await?;
-            self.take_on(
-                &log,
-                ack,
-                None,
-                doomed
-                    .into_iter()
-                    .map(|(group, partition)| (group, partition, None)),
-            );
-        }
-        Ok(())
-    }
-}
-
-fn check_group(group: &GroupId) -> Result<(), BrokerError> {
-    match group.as_str().len() {
-        1..=limits::ID_BYTES => Ok(()),
-        0 => Err(BrokerError::new(ErrorCode::InvalidGroupId, "group id is empty")),
-        length => {
-            let message = format!(
-                "group id has {length} bytes, at most {} are allowed",
-                limits::ID_BYTES
-            );
-            Err(BrokerError::new(ErrorCode::InvalidGroupId, message))
+    /// Answers all waiting requests with an error, so that nobody waits for a broker that stops.
+    pub(crate) fn close(&self) {
+        for shard in self.all_shards() {
+            let mut state = shard.state.lock();
+            state.waiting.joins.clear();
+            state.waiting.syncs.clear();
         }
     }
 }
 
-/// Folds one batch of the offsets topic into the state.
-pub(super) fn replay_batch(state: &mut OffsetsState, batch: &RecordBatch) -> Result<(), BrokerError> {
+/// Runs timers and expiry until the coordinator is gone.
+pub(crate) async fn watch_groups(coordinator: Weak<GroupCoordinator>) {
+    let Some(strong) = coordinator.upgrade() else {
+        return;
+    };
+    let (clock, wake) = (strong.node.clock.clone(), strong.wake.clone());
+    let check_every = strong.node.config.groups.offsets_retention_check_interval;
+    drop(strong);
+    let mut next_check = clock.monotonic() + check_every;
+    loop {
+        let Some(strong) = coordinator.upgrade() else {
+            return;
+        };
+        if clock.monotonic() >= next_check {
+            strong.expire_offsets().await;
+            next_check = clock.monotonic() + check_every;
+        }
+        let next_timer = strong.run_timers();
+        drop(strong);
+        let next = next_timer.map_or(next_check, |timer| timer.min(next_check));
+        let pause = next.saturating_sub(clock.monotonic());
+        let sleep = match pause.is_zero() {
+            true => continue,
+            false => clock.sleep(pause),
+        };
+        select(sleep, Box::pin(wake.notified())).await;
+    }
+}
+
+/// Folds one batch of the offsets topic into groups and offsets.
+pub(super) fn replay_batch(
+    groups: &mut Groups,
+    offsets: &mut OffsetsState,
+    batch: &RecordBatch,
+) -> Result<(), BrokerError> {
     for record in batch.decode()?.iter() {
         let record = record?;
         if batch.is_control() {
             if let Some(marker) = ControlRecord::parse(record.key, record.value)? {
-                state.on_marker(batch.producer_id(), marker.is_commit());
+                offsets.on_marker(batch.producer_id(), marker.is_commit());
             }
             continue;
         }
-        let Some((group, partition)) = log_format::decode_key(record.key.unwrap_or_default())? else {
+        let key = record.key.unwrap_or_default();
+        let Some((group, partition)) = log_format::decode_key(key)? else {
+            groups.replay(key, record.value)?;
             continue;
         };
-        let offset = record
-            .value
-            .map(log_format::decode_value)
-            .transpose()?
-            .map(|(offset, _)| offset);
+        let offset: Option<CommittedOffset> = record.value.map(log_format::decode_value).transpose()?;
         let producer = batch.is_transactional().then(|| batch.producer_id());
-        state.on_record(group, partition, offset, record.offset, producer);
+        offsets.on_record(group, partition, offset, record.offset, producer);
     }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! Records of `__consumer_offsets`, in Kafka's format: OffsetCommitKey v0 and v1, OffsetCommitValue v0 to v4.
 //!
-//! Written as key v1 and value v3, as Kafka does; a null value removes the offset. Keys of later versions belong to group membership and are
-//! passed over, for Kafka's groups may have written them.
+//! Written as key v1 and value v3, or v1 if the committer named an expiry, as Kafka does; a null value removes the offset. Keys of later
+//! versions belong to groups: `groups.rs` takes them on.
 
 use bytes::Bytes;
 
 use crate::broker::OffsetAndMetadata;
 use crate::codec::{CodecError, Reader, Writer};
-use crate::types::{GroupId, LeaderEpoch, Offset, PartitionId, Timestamp, TopicName, TopicPartition};
+use crate::types::{GroupId, LeaderEpoch, NO_TIMESTAMP, Offset, PartitionId, TopicName, TopicPartition};
+
+use super::offsets::CommittedOffset;
 
 const KEY_VERSION: i16 = 1;
+/// The only version that says when the offset expires; it has no leader epoch.
+const EXPIRING_VALUE_VERSION: i16 = 1;
 const VALUE_VERSION: i16 = 3;
 const FIRST_FLEXIBLE_VALUE_VERSION: i16 = 4;
 
@@ -43,18 +47,28 @@ pub fn decode_key(key: &[u8]) -> Result<Option<(GroupId, TopicPartition)>, Codec
 }
 
 /// The value of a committed offset.
-pub fn encode_value(offset: &OffsetAndMetadata, committed_at: Timestamp) -> Bytes {
-    Writer::new()
-        .i16(VALUE_VERSION)
-        .i64(offset.offset.get())
-        .i32(offset.leader_epoch.unwrap_or(LeaderEpoch::NONE).get())
-        .string(&offset.metadata)
-        .i64(committed_at)
-        .finish()
+pub fn encode_value(committed: &CommittedOffset) -> Bytes {
+    let offset = &committed.offset;
+    let mut writer = Writer::new();
+    match committed.expires_at {
+        Some(expires_at) => writer
+            .i16(EXPIRING_VALUE_VERSION)
+            .i64(offset.offset.get())
+            .string(&offset.metadata)
+            .i64(committed.committed_at)
+            .i64(expires_at),
+        None => writer
+            .i16(VALUE_VERSION)
+            .i64(offset.offset.get())
+            .i32(offset.leader_epoch.unwrap_or(LeaderEpoch::NONE).get())
+            .string(&offset.metadata)
+            .i64(committed.committed_at),
+    };
+    writer.finish()
 }
 
-/// The offset of a value, and when it was committed.
-pub fn decode_value(value: &[u8]) -> Result<(OffsetAndMetadata, Timestamp), CodecError> {
+/// The offset of a value.
+pub fn decode_value(value: &[u8]) -> Result<CommittedOffset, CodecError> {
     let mut reader = Reader::new(value);
     let version = reader.i16()?;
     if !(0..=FIRST_FLEXIBLE_VALUE_VERSION).contains(&version) {
@@ -77,13 +91,19 @@ pub fn decode_value(value: &[u8]) -> Result<(OffsetAndMetadata, Timestamp), Code
     }
     .to_owned();
     let committed_at = reader.i64()?;
+    let expires_at = if version == EXPIRING_VALUE_VERSION {
+        Some(reader.i64()?).filter(|at| *at != NO_TIMESTAMP)
+    } else {
+        None
+    };
     let leader_epoch = Some(leader_epoch).filter(|epoch| epoch.get() >= 0);
-    Ok((
-        OffsetAndMetadata {
+    Ok(CommittedOffset {
+        offset: OffsetAndMetadata {
             offset,
             leader_epoch,
             metadata,
         },
         committed_at,
-    ))
+        expires_at,
+    })
 }

@@ -1,22 +1,30 @@
 //! Consumer groups: membership and committed offsets, as pure cores and the shell that runs them.
 //!
 //! `groups.rs` groups of all kinds side by side · `rules.rs` what every kind answers · `classic/` the classic protocol · `consumer/` the new one (KIP-848) · `offsets.rs` committed offsets · `log_format.rs` how
-//! those are stored: these do no I/O. `coordinator.rs` is the shell.
+//! those are stored · `timers.rs` deadlines: these do no I/O. `coordinator.rs` is the shell, with `membership.rs`, `committing.rs` and `removal.rs`.
 
 pub mod classic;
+mod committing;
 pub mod consumer;
 mod coordinator;
 mod error;
 mod groups;
 mod log_format;
+mod membership;
 mod offsets;
+mod removal;
 mod rules;
+mod shard;
+mod timers;
 
-pub(crate) use coordinator::OffsetsCoordinator;
+pub(crate) use committing::{OffsetsToCommit, OffsetsToFetch};
+/// What transactions see of the group coordinator: the offsets it keeps.
+pub(crate) use coordinator::GroupCoordinator as OffsetsCoordinator;
+pub(crate) use coordinator::{GroupCoordinator, watch_groups};
 pub use error::GroupError;
 pub use groups::{Group, Groups};
 pub use log_format::{decode_key, decode_value, encode_key, encode_value};
-pub use offsets::{OffsetsState, Unstable};
+pub use offsets::{CommittedOffset, OffsetsState, Unstable};
 pub use rules::{Committer, GroupRecord, GroupRules, GroupType, OffsetExpiry};
 
 #[cfg(test)]

@@ -7,13 +7,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::broker::OffsetAndMetadata;
-use crate::types::{GroupId, Offset, ProducerId, TopicName, TopicPartition};
+use crate::types::{GroupId, Offset, ProducerId, Timestamp, TopicName, TopicPartition};
+
+/// What is stored of a committed offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedOffset {
+    /// The offset.
+    pub offset: OffsetAndMetadata,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+    /// When it expires, if its committer said so (OffsetCommit 2 to 4); otherwise the group's rules decide.
+    pub expires_at: Option<Timestamp>,
+}
 
 /// An offset with the place of its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Committed {
-    /// None: removed. Kept so that an older record taken on later does not bring it back.
-    offset: Option<OffsetAndMetadata>,
+    /// None: removed. Kept while an older record may still be taken on, so that it does not bring the offset back.
+    offset: Option<CommittedOffset>,
     logged_at: Offset,
 }
 
@@ -39,7 +50,7 @@ impl OffsetsState {
         &mut self,
         group: GroupId,
         partition: TopicPartition,
-        offset: Option<OffsetAndMetadata>,
+        offset: Option<CommittedOffset>,
         logged_at: Offset,
         producer: Option<ProducerId>,
     ) {
@@ -91,7 +102,8 @@ impl OffsetsState {
             return Ok(Vec::new());
         };
         let found = |(partition, committed): (&TopicPartition, &Committed)| {
-            committed.offset.clone().map(|offset| (partition.clone(), offset))
+            let stored = committed.offset.as_ref()?;
+            Some((partition.clone(), stored.offset.clone()))
         };
         Ok(match partitions {
             Some(asked) => asked
@@ -120,6 +132,80 @@ impl OffsetsState {
     /// How many partitions a group has offsets for.
     pub fn offsets_of(&self, group: &GroupId) -> usize {
         self.groups.get(group).map_or(0, BTreeMap::len)
+    }
+
+    /// The committed offset of one partition.
+    pub fn get(&self, group: &GroupId, partition: &TopicPartition) -> Option<&CommittedOffset> {
+        self.groups.get(group)?.get(partition)?.offset.as_ref()
+    }
+
+    /// Committed offsets of a group, by partition.
+    pub fn committed(&self, group: &GroupId) -> impl Iterator<Item = (&TopicPartition, &CommittedOffset)> {
+        let offsets = self.groups.get(group).into_iter().flatten();
+        offsets.filter_map(|(partition, committed)| Some((partition, committed.offset.as_ref()?)))
+    }
+
+    /// True while an open transaction holds an offset of this partition.
+    pub fn is_pending(&self, group: &GroupId, partition: &TopicPartition) -> bool {
+        let key = (group.clone(), partition.clone());
+        self.pending.values().any(|pending| pending.contains_key(&key))
+    }
+
+    /// True while an open transaction holds an offset of this group.
+    pub fn has_pending(&self, group: &GroupId) -> bool {
+        let mut keys = self.pending.values().flat_map(BTreeMap::keys);
+        keys.any(|(of, _)| of == group)
+    }
+
+    /// Partitions with an offset of the group, committed or pending.
+    pub fn partitions_of(&self, group: &GroupId) -> Vec<TopicPartition> {
+        let pending = self.pending.values().flat_map(BTreeMap::keys);
+        let pending = pending
+            .filter(|(of, _)| of == group)
+            .map(|(_, partition)| partition);
+        let committed = self.committed(group).map(|(partition, _)| partition);
+        committed.chain(pending).cloned().collect()
+    }
+
+    /// Groups with an offset, committed or pending.
+    pub fn groups(&self) -> BTreeSet<GroupId> {
+        let pending = self.pending.values().flat_map(BTreeMap::keys);
+        let committed = self.groups.iter().filter(|(_, offsets)| {
+            let mut live = offsets.values();
+            live.any(|committed| committed.offset.is_some())
+        });
+        let committed = committed.map(|(group, _)| group);
+        committed
+            .chain(pending.map(|(group, _)| group))
+            .cloned()
+            .collect()
+    }
+
+    /// Lets go of what reminds of a group's removed offsets. Only to be called while no append of its offsets is under way.
+    pub fn forget_removed(&mut self, group: &GroupId) {
+        let pending: BTreeSet<&TopicPartition> = self
+            .pending
+            .values()
+            .flat_map(BTreeMap::keys)
+            .filter(|(of, _)| of == group)
+            .map(|(_, partition)| partition)
+            .collect();
+        let Some(offsets) = self.groups.get_mut(group) else {
+            return;
+        };
+        // A pending offset lies before its removal in the log and may still be committed.
+        offsets.retain(|partition, committed| committed.offset.is_some() || pending.contains(partition));
+        if offsets.is_empty() {
+            self.groups.remove(group);
+        }
+    }
+
+    /// The same for all groups.
+    pub fn forget_all_removed(&mut self) {
+        let groups: Vec<GroupId> = self.groups.keys().cloned().collect();
+        for group in &groups {
+            self.forget_removed(group);
+        }
     }
 
     /// Every offset of a topic's partitions, committed or pending: what must be removed when the topic is. A pending one is overruled by the
@@ -151,6 +237,12 @@ impl OffsetsState {
             .chain(pending.map(|(_, partition)| partition))
             .map(|partition| partition.topic.clone())
             .collect()
+    }
+
+    /// Groups a producer's open transaction holds offsets of.
+    pub fn groups_of(&self, producer: ProducerId) -> BTreeSet<GroupId> {
+        let pending = self.pending.get(&producer).into_iter().flat_map(BTreeMap::keys);
+        pending.map(|(group, _)| group.clone()).collect()
     }
 
     /// Producers with pending offsets.

@@ -10,7 +10,7 @@ use crate::types::{
 };
 
 use super::coordinator::replay_batch;
-use super::{OffsetsState, decode_key, decode_value, encode_key, encode_value};
+use super::{CommittedOffset, Groups, OffsetsState, decode_key, decode_value, encode_key, encode_value};
 
 fn group() -> GroupId {
     GroupId::new("readers")
@@ -20,8 +20,16 @@ fn partition(number: i32) -> TopicPartition {
     TopicPartition::new(TopicName::new("orders").unwrap(), PartitionId::new(number))
 }
 
-fn at(offset: i64) -> OffsetAndMetadata {
-    OffsetAndMetadata::new(Offset::new(offset))
+fn at(offset: i64) -> CommittedOffset {
+    committed(OffsetAndMetadata::new(Offset::new(offset)))
+}
+
+fn committed(offset: OffsetAndMetadata) -> CommittedOffset {
+    CommittedOffset {
+        offset,
+        committed_at: 0,
+        expires_at: None,
+    }
 }
 
 fn fetched(state: &OffsetsState) -> Vec<(i32, i64)> {
@@ -117,16 +125,51 @@ fn the_log_format_is_kafkas() {
     let key = encode_key(&group(), &partition(2));
     assert_eq!(&key[..], b"\x00\x01\x00\x07readers\x00\x06orders\x00\x00\x00\x02");
     assert_eq!(decode_key(&key), Ok(Some((group(), partition(2)))));
-    let offset = OffsetAndMetadata {
-        leader_epoch: Some(LeaderEpoch::new(4)),
-        ..at(258).with_metadata("note")
+    let offset = CommittedOffset {
+        committed_at: 5,
+        ..committed(OffsetAndMetadata {
+            leader_epoch: Some(LeaderEpoch::new(4)),
+            ..OffsetAndMetadata::new(Offset::new(258)).with_metadata("note")
+        })
     };
-    let value = encode_value(&offset, 5);
+    let value = encode_value(&offset);
     assert_eq!(
         &value[..],
         b"\x00\x03\0\0\0\0\0\0\x01\x02\0\0\0\x04\x00\x04note\0\0\0\0\0\0\0\x05"
     );
-    assert_eq!(decode_value(&value), Ok((offset, 5)));
+    assert_eq!(decode_value(&value), Ok(offset));
+}
+
+#[test]
+fn an_offset_that_says_when_it_expires_is_stored_as_kafka_does_it() {
+    // OffsetCommitValue v1: no leader epoch, but the time of expiry.
+    let offset = CommittedOffset {
+        committed_at: 5,
+        expires_at: Some(7),
+        ..at(258)
+    };
+    let value = encode_value(&offset);
+    assert_eq!(
+        &value[..],
+        b"\x00\x01\0\0\0\0\0\0\x01\x02\x00\x00\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x07"
+    );
+    assert_eq!(decode_value(&value), Ok(offset));
+}
+
+#[test]
+fn removed_offsets_are_forgotten_unless_an_open_transaction_may_bring_them_back() {
+    let producer = ProducerId::new(3);
+    let mut state = OffsetsState::default();
+    state.on_record(group(), partition(0), Some(at(7)), Offset::new(1), Some(producer));
+    for number in 0..2 {
+        state.on_record(group(), partition(number), None, Offset::new(2), None);
+    }
+    state.forget_removed(&group());
+    assert_eq!(state.offsets_of(&group()), 1, "the one that is pending");
+    state.on_marker(producer, true);
+    assert_eq!(fetched(&state), []);
+    state.forget_removed(&group());
+    assert_eq!(state, OffsetsState::default());
 }
 
 #[test]
@@ -167,7 +210,7 @@ proptest! {
                 Op::Commit { partition: number, offset, producer } => {
                     let producer = producer.map(ProducerId::new);
                     live.on_record(group(), partition(number), Some(at(offset)), next, producer);
-                    let record = (Some(encode_key(&group(), &partition(number))), Some(encode_value(&at(offset), 0)));
+                    let record = (Some(encode_key(&group(), &partition(number))), Some(encode_value(&at(offset))));
                     build_batch(0, producer.map(|id| (id, ProducerEpoch::ZERO)), [record]).unwrap()
                 }
                 Op::Marker { producer, commit } => {
@@ -185,7 +228,7 @@ proptest! {
             log.push(RecordBatch::parse(bytes.into()).unwrap());
             let mut replayed = OffsetsState::default();
             for batch in &log {
-                replay_batch(&mut replayed, batch).unwrap();
+                replay_batch(&mut Groups::default(), &mut replayed, batch).unwrap();
             }
             prop_assert_eq!(&replayed, &live);
         }

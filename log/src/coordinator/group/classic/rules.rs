@@ -53,10 +53,7 @@ impl GroupRules for ClassicGroup {
     }
 
     fn check_fetch(&self, _member_id: Option<&MemberId>, _member_epoch: i32) -> Result<(), GroupError> {
-        match self.state {
-            ClassicState::Dead => Err(GroupError::NotAvailable),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn check_offset_delete(&self) -> Result<(), GroupError> {
