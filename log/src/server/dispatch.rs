@@ -56,7 +56,18 @@ pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingRep
         Fetch => fetch,
         ListOffsets => list_offsets,
         Metadata => metadata,
+        OffsetCommit => offset_commit,
+        OffsetFetch => offset_fetch,
+        FindCoordinator => find_coordinator,
+        JoinGroup => join_group,
+        Heartbeat => heartbeat,
+        LeaveGroup => leave_group,
+        SyncGroup => sync_group,
+        DescribeGroups => describe_groups,
+        ListGroups => list_groups,
         ApiVersions => api_versions,
+        DeleteGroups => delete_groups,
+        OffsetDelete => offset_delete,
     }
 }
 

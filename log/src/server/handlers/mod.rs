@@ -3,9 +3,21 @@
 //! Always true: nothing is decided here that an embedded client would not meet too. Shared translations are in `wire.rs`.
 
 pub(super) mod api_versions;
+pub(super) mod delete_groups;
+pub(super) mod describe_groups;
 pub(super) mod fetch;
+pub(super) mod find_coordinator;
+mod group_wire;
+pub(super) mod heartbeat;
+pub(super) mod join_group;
+pub(super) mod leave_group;
+pub(super) mod list_groups;
 pub(super) mod list_offsets;
 pub(super) mod metadata;
+pub(super) mod offset_commit;
+pub(super) mod offset_delete;
+pub(super) mod offset_fetch;
 pub(super) mod produce;
+pub(super) mod sync_group;
 mod txn_codes;
 pub(super) mod wire;

@@ -1,0 +1,90 @@
+//! OffsetCommit (key 8), versions 2 to 9.
+//!
+//! Versions 2 to 4 may say how long to keep the offsets, 6 has leader epochs, 7 static members (KIP-345), 9 member epochs and `GROUP_ID_NOT_FOUND`
+//! (KIP-848). An error of the whole group is told for every partition.
+
+use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
+use kafka_protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+
+use super::group_wire::{commit_code, group, instance, member};
+use super::wire::topic_partition;
+use crate::broker::{Committer, ErrorCode, GroupOffsetCommit, OffsetAndMetadata};
+use crate::server::context::RequestContext;
+use crate::types::{LeaderEpoch, Offset};
+
+/// The first version that knows `GROUP_ID_NOT_FOUND`.
+const KNOWS_NOT_FOUND: i16 = 9;
+
+pub(in crate::server) async fn handle(
+    context: &RequestContext,
+    request: OffsetCommitRequest,
+) -> OffsetCommitResponse {
+    let mut offsets = Vec::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            // A name no topic can have is answered below.
+            if let Ok(name) = topic_partition(&topic.name, partition.partition_index) {
+                offsets.push((name, offset(partition)));
+            }
+        }
+    }
+    let commit = GroupOffsetCommit {
+        group: group(&request.group_id),
+        committer: Committer {
+            member_id: member(&request.member_id),
+            instance_id: instance(request.group_instance_id.as_ref()),
+            generation_or_epoch: request.generation_id_or_member_epoch,
+            transactional: false,
+        },
+        retention_ms: Some(request.retention_time_ms).filter(|retention| *retention >= 0),
+        offsets,
+    };
+    let committed = context.broker().offset_commit_by(commit).await;
+    let (mut answers, of_group) = match committed {
+        Ok(answers) => (answers.into_iter(), 0),
+        Err(error) => (
+            Vec::new().into_iter(),
+            commit_code(&error, context.version, KNOWS_NOT_FOUND),
+        ),
+    };
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let code = if of_group != 0 {
+                of_group
+            } else if topic_partition(&topic.name, partition.partition_index).is_err() {
+                ErrorCode::UnknownTopicOrPartition.code()
+            } else {
+                match answers.next() {
+                    Some(Err(error)) => error.code().code(),
+                    Some(Ok(())) | None => 0,
+                }
+            };
+            partitions.push(
+                OffsetCommitResponsePartition::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(code),
+            );
+        }
+        topics.push(
+            OffsetCommitResponseTopic::default()
+                .with_name(topic.name)
+                .with_partitions(partitions),
+        );
+    }
+    OffsetCommitResponse::default().with_topics(topics)
+}
+
+fn offset(partition: &OffsetCommitRequestPartition) -> OffsetAndMetadata {
+    let metadata = partition.committed_metadata.as_ref();
+    OffsetAndMetadata {
+        offset: Offset::new(partition.committed_offset),
+        leader_epoch: Some(LeaderEpoch::new(partition.committed_leader_epoch))
+            .filter(|epoch| epoch.get() >= 0),
+        metadata: metadata.map(|text| text.to_string()).unwrap_or_default(),
+    }
+}
