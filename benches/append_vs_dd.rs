@@ -132,7 +132,7 @@ impl Log {
             acks: Acks::All,
             partitions: vec![ProducePartition {
                 partition,
-                batches: self.batch.clone(),
+                batches: self.batch.clone().into(),
             }],
             ..ProduceRequest::default()
         };

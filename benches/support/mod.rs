@@ -105,7 +105,10 @@ impl Node {
         let request = ProduceRequest {
             transactional_id: None,
             acks: Acks::All,
-            partitions: vec![ProducePartition { partition, batches }],
+            partitions: vec![ProducePartition {
+                partition,
+                batches: batches.into(),
+            }],
             ..ProduceRequest::default()
         };
         for answer in self.runtime.block_on(self.broker.produce(request)) {

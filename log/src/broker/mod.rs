@@ -68,7 +68,7 @@ pub use list_transactions::{TransactionFilter, TransactionListing};
 pub use offset_commit::{Committer, GroupOffsetCommit, OffsetAndMetadata};
 pub use offset_fetch::{FetchedOffset, GroupOffsetFetch};
 pub use options::BrokerOptions;
-pub use produce::{Acks, ProduceAck, ProducePartition, ProduceRequest};
+pub use produce::{Acks, ProduceAck, ProducePartition, ProduceRequest, Producing};
 pub use sync_group::{SyncGroup, SyncedGroup};
 pub use topic_metadata::TopicMetadata;
 pub use txn_offset_commit::TxnOffsetCommit;

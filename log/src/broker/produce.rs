@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::future::join_all;
 
 use super::{Broker, BrokerError, ErrorCode, ProducerIdentity};
 use crate::coordinator::txn::not_in_txn;
-use crate::record::{BatchBuilder, BatchIter, BatchOptions, Compression};
-use crate::storage::{AppendOrigin, AppendRequest, Verification};
+use crate::record::{
+    BatchBuilder, BatchBytes, BatchIter, BatchOptions, Compression, RecordBatch, batches_of,
+};
+use crate::storage::{AppendAck, AppendOrigin, AppendRequest, QueuedAppend, Verification};
 use crate::types::{Offset, Timestamp, TopicPartition, TransactionVersion, TransactionalId};
 
 /// When a produce is answered.
@@ -35,7 +36,7 @@ pub struct ProducePartition {
     /// Where to.
     pub partition: TopicPartition,
     /// One or more record batches v2, back to back.
-    pub batches: Bytes,
+    pub batches: BatchBytes,
 }
 
 /// Batches for some partitions.
@@ -60,6 +61,16 @@ struct Admission {
     refused: BTreeMap<TopicPartition, BrokerError>,
 }
 
+impl Admission {
+    /// Whether a partition may be written, and from which log end on it was verified.
+    fn of(&self, partition: &TopicPartition) -> Result<Option<Offset>, BrokerError> {
+        match self.refused.get(partition) {
+            Some(refused) => Err(refused.clone()),
+            None => Ok(self.verified_from.get(partition).copied()),
+        }
+    }
+}
+
 /// Where batches landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProduceAck {
@@ -79,32 +90,33 @@ impl Broker {
     /// `OutOfOrderSequenceNumber`, `DuplicateSequenceNumber`, `InvalidProducerEpoch` (fenced), `InvalidTxnState`,
     /// `KafkaStorageError`. Cancel-safe: a dropped call may or may not have appended; sending the same batches again is answered right.
     pub fn produce(&self, request: ProduceRequest) -> BoxFuture<'_, Vec<Result<ProduceAck, BrokerError>>> {
-        async move {
-            let ProduceRequest {
-                transactional_id,
-                acks,
-                partitions,
-                transaction_version,
-            } = request;
-            let admission = self
-                .admit(transactional_id.as_ref(), &partitions, transaction_version)
-                .await;
-            let appends = partitions
-                .into_iter()
-                .map(|ProducePartition { partition, batches }| {
-                    let admission = &admission;
-                    async move {
-                        let admission = admission.as_ref().map_err(BrokerError::clone)?;
-                        if let Some(refused) = admission.refused.get(&partition) {
-                            return Err(refused.clone());
-                        }
-                        let verified_from = admission.verified_from.get(&partition).copied();
-                        self.append(&partition, batches, acks, verified_from).await
-                    }
-                });
-            join_all(appends).await
+        async move { self.begin_produce(request).await.finish().await }.boxed()
+    }
+
+    /// The first half of `produce`: when it returns, every batch is in its partition's queue, in request order. A connection that calls it for
+    /// one request after the other, and waits for the second halves later, keeps the order its client sent.
+    pub async fn begin_produce(&self, request: ProduceRequest) -> Producing {
+        let ProduceRequest {
+            transactional_id,
+            acks,
+            partitions,
+            transaction_version,
+        } = request;
+        let admission = self
+            .admit(transactional_id.as_ref(), &partitions, transaction_version)
+            .await;
+        let mut appends = Vec::with_capacity(partitions.len());
+        for ProducePartition { partition, batches } in partitions {
+            let admitted = admission
+                .as_ref()
+                .map_err(BrokerError::clone)
+                .and_then(|admission| admission.of(&partition));
+            appends.push(match admitted {
+                Ok(verified_from) => self.enqueue(&partition, batches, acks, verified_from).await,
+                Err(refused) => Err(refused),
+            });
         }
-        .boxed()
+        Producing { appends }
     }
 
     /// Makes sure that every partition with transactional batches is in the open transaction of their producer.
@@ -117,8 +129,8 @@ impl Broker {
         let mut producer = None;
         let mut touched = BTreeSet::new();
         for ProducePartition { partition, batches } in partitions {
-            for batch in BatchIter::new(batches.clone()) {
-                let batch = batch?;
+            for batch in batches_of(batches) {
+                let batch = batch?.header;
                 if !batch.is_transactional() {
                     continue;
                 }
@@ -170,16 +182,19 @@ impl Broker {
         }
     }
 
-    async fn append(
+    async fn enqueue(
         &self,
         partition: &TopicPartition,
-        batches: Bytes,
+        batches: BatchBytes,
         acks: Acks,
         verified_from: Option<Offset>,
-    ) -> Result<ProduceAck, BrokerError> {
+    ) -> Result<QueuedAppend, BrokerError> {
         let log = self.node().writable_partition(partition)?;
         let (batches, verify) = match self.node().stored_compression(&partition.topic) {
-            Some(codec) => (recompressed(batches, codec)?, Verification::Trusted),
+            Some(codec) => (
+                recompressed(batches.into_shared(), codec)?.into(),
+                Verification::Trusted,
+            ),
             None => (batches, Verification::Checksum),
         };
         if log.config().cleanup_policy.compact {
@@ -193,12 +208,42 @@ impl Broker {
             acks_durable,
             verified_from,
         };
-        let ack = log.append(request).await?;
-        Ok(ProduceAck {
+        Ok(log.enqueue(request).await?)
+    }
+}
+
+/// Appends that have their place in the log, and wait to be as durable as was asked.
+#[derive(Debug)]
+pub struct Producing {
+    appends: Vec<Result<QueuedAppend, BrokerError>>,
+}
+
+impl Producing {
+    /// One answer per partition, in request order. Dropping the future takes nothing back.
+    pub async fn finish(self) -> Vec<Result<ProduceAck, BrokerError>> {
+        let mut answers = Vec::with_capacity(self.appends.len());
+        // One after the other: they wait for the same flush, and whichever is last decides.
+        for append in self.appends {
+            answers.push(match append {
+                Ok(queued) => queued
+                    .acknowledged()
+                    .await
+                    .map(ProduceAck::from)
+                    .map_err(BrokerError::from),
+                Err(refused) => Err(refused),
+            });
+        }
+        answers
+    }
+}
+
+impl From<AppendAck> for ProduceAck {
+    fn from(ack: AppendAck) -> Self {
+        Self {
             base_offset: ack.base_offset,
             log_append_time: ack.log_append_time,
             log_start_offset: ack.log_start_offset,
-        })
+        }
     }
 }
 
@@ -211,12 +256,14 @@ fn fenced_as_produce_says(error: BrokerError) -> BrokerError {
 }
 
 /// Refuses records without a key, as Kafka does on a compacted topic: compaction could only throw them away.
-fn check_keys(partition: &TopicPartition, batches: &Bytes) -> Result<(), BrokerError> {
-    for batch in BatchIter::new(batches.clone()) {
+fn check_keys(partition: &TopicPartition, batches: &BatchBytes) -> Result<(), BrokerError> {
+    for batch in batches_of(batches) {
         let batch = batch?;
-        if batch.is_control() {
+        if batch.header.is_control() {
             continue;
         }
+        // The copy keeps the original changeable in place; records with keys are small beside what compaction will do to them.
+        let batch = RecordBatch::parse(Bytes::copy_from_slice(batch.bytes))?;
         for record in batch.decode()?.iter() {
             if record?.key.is_none() {
                 let message = format!("compacted topic: record without a key for {partition}");

@@ -89,7 +89,7 @@ async fn deliver(shared: Arc<Shared>, departures: Vec<Departure>) {
     loop {
         let produce = |parcel: &Parcel| ProducePartition {
             partition: parcel.partition.clone(),
-            batches: parcel.bytes.clone(),
+            batches: parcel.bytes.clone().into(),
         };
         let request = ProduceRequest {
             transactional_id: shared.options.transactional_id.clone(),

@@ -11,7 +11,7 @@ use thiserror::Error;
 pub const TRUSTED_BYTES: usize = 64 * 1024;
 
 /// Room asked for when nothing is known of what comes.
-const SMALL_READ: usize = 8 * 1024;
+pub(super) const SMALL_READ: usize = 8 * 1024;
 
 /// A length that is refused.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -58,18 +58,22 @@ pub fn cut(buffer: &mut BytesMut, limit: usize) -> Result<Cut, FrameTooLarge> {
         buffer.advance(4);
         return Ok(Cut::Frame(buffer.split_to(length)));
     }
+    if whole <= SMALL_READ {
+        reserve(buffer, SMALL_READ);
+        return Ok(Cut::More);
+    }
+    if buffer.capacity() >= whole {
+        return Ok(Cut::More);
+    }
     if whole <= TRUSTED_BYTES {
-        reserve(buffer, (whole - buffer.len()).max(SMALL_READ));
+        make_room(buffer, whole);
         return Ok(Cut::More);
     }
     if buffer.len() < TRUSTED_BYTES {
         reserve(buffer, TRUSTED_BYTES - buffer.len());
         return Ok(Cut::More);
     }
-    if buffer.capacity() < whole {
-        return Ok(Cut::Large(whole));
-    }
-    Ok(Cut::More)
+    Ok(Cut::Large(whole))
 }
 
 /// Gives a long frame an allocation of its own, of exactly its size: what comes behind it goes elsewhere.

@@ -3,7 +3,7 @@
 //! Read before anything else is believed: versions 1 (plain) and 2 (tagged fields). The client id is a nullable plain string in both
 //! (KIP-482 left it so, because the broker must read it before it knows whether it understands the version).
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use thiserror::Error;
 
@@ -36,7 +36,7 @@ pub enum HeaderError {
 
 impl RequestHeader {
     /// Takes the header off the front of a frame.
-    pub fn take(frame: &mut Bytes) -> Result<Self, HeaderError> {
+    pub fn take(frame: &mut BytesMut) -> Result<Self, HeaderError> {
         let bytes = frame.len();
         if bytes < 10 {
             return Err(HeaderError::Short(bytes));
@@ -70,7 +70,7 @@ impl RequestHeader {
 }
 
 /// Unknown tagged fields are skipped, never refused.
-fn skip_tagged_fields(frame: &mut Bytes) -> Result<(), HeaderError> {
+fn skip_tagged_fields(frame: &mut BytesMut) -> Result<(), HeaderError> {
     for _ in 0..uvarint(frame)? {
         uvarint(frame)?;
         let length = uvarint(frame)? as usize;
@@ -82,7 +82,7 @@ fn skip_tagged_fields(frame: &mut Bytes) -> Result<(), HeaderError> {
     Ok(())
 }
 
-fn uvarint(frame: &mut Bytes) -> Result<u32, HeaderError> {
+fn uvarint(frame: &mut BytesMut) -> Result<u32, HeaderError> {
     let mut value = 0u32;
     for shift in (0..35).step_by(7) {
         if !frame.has_remaining() {

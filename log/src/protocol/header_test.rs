@@ -1,11 +1,11 @@
 //! Request headers, sound and not.
 
-use bytes::Bytes;
+use bytes::BytesMut;
 
 use super::*;
 
-fn frame(parts: &[&[u8]]) -> Bytes {
-    Bytes::from(parts.concat())
+fn frame(parts: &[&[u8]]) -> BytesMut {
+    BytesMut::from(&parts.concat()[..])
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn lengths_beyond_the_frame_are_errors() {
         b"\0\x03\0\x09\0\0\0\x07\xff\xff\x01\x00\xff\xff\xff\xff\x0f",
         b"\0\x03\0\x09\0\0\0\x07\xff\xff\xff\xff\xff\xff\xff\xff",
     ] {
-        let mut bytes = Bytes::copy_from_slice(broken);
+        let mut bytes = BytesMut::from(broken);
         assert!(RequestHeader::take(&mut bytes).is_err(), "{broken:?}");
     }
 }

@@ -4,6 +4,9 @@
 //! Where to look next: `api.rs` (versions), `frame.rs` (cutting the stream), `reply.rs` (what goes back), then `../server/`.
 
 pub mod api;
+pub mod fetch_response;
 pub mod frame;
 pub mod header;
+pub mod produce_request;
 pub mod reply;
+pub mod wire_reader;

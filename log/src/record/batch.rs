@@ -41,15 +41,7 @@ impl RecordBatch {
 
     /// Computes the checksum and compares it with the stored one.
     pub fn check_crc(&self) -> Result<(), BatchError> {
-        let computed = crc32c::crc32c(&self.bytes[AT_ATTRIBUTES..]);
-        if computed == self.header.crc() {
-            return Ok(());
-        }
-        Err(BatchError::Crc {
-            base_offset: self.header.base_offset().get(),
-            stored: self.header.crc(),
-            computed,
-        })
+        crc_matches(&self.header, &self.bytes)
     }
 
     /// The fields in front of the records.
@@ -82,6 +74,19 @@ impl RecordBatch {
         let records = self.header.compression().decompress(self.payload(), limits)?;
         DecodedBatch::new(self.header, records)
     }
+}
+
+/// Computes the checksum of a whole batch and compares it with the stored one.
+pub(super) fn crc_matches(header: &BatchHeader, batch: &[u8]) -> Result<(), BatchError> {
+    let computed = crc32c::crc32c(&batch[AT_ATTRIBUTES..]);
+    if computed == header.crc() {
+        return Ok(());
+    }
+    Err(BatchError::Crc {
+        base_offset: header.base_offset().get(),
+        stored: header.crc(),
+        computed,
+    })
 }
 
 impl Deref for RecordBatch {

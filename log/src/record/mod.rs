@@ -8,6 +8,7 @@
 //! its `iter()` the [`RecordRef`]s. To write: [`BatchBuilder`]. To change what lies outside the checksum: [`patch`].
 
 mod batch;
+mod batch_run;
 mod builder;
 mod compression;
 mod control_record;
@@ -23,6 +24,7 @@ mod record;
 pub mod varint;
 
 pub use batch::{BatchIter, RecordBatch};
+pub use batch_run::{BatchBytes, BatchSlice, batches_of};
 pub use builder::{BatchBuilder, BatchOptions};
 pub use compression::{Compression, DecodeLimits, UnknownCompression};
 pub use control_record::ControlRecord;

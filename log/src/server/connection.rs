@@ -173,7 +173,7 @@ impl Reader {
     }
 
     fn parse(&self, bytes: BytesMut) -> Result<Parsed, ConnectionError> {
-        let mut body = bytes.freeze();
+        let mut body = bytes;
         let header = RequestHeader::take(&mut body)?;
         let (key, version) = (header.api_key, header.api_version);
         let api = match lookup(key, version) {

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use kafka_protocol::messages::ApiKey;
+use parking_lot::Mutex;
 
+use super::fetch_session::FetchSessions;
 use super::options::ServerOptions;
 use super::request_memory::RequestMemory;
 use crate::broker::Broker;
@@ -16,15 +18,22 @@ pub(super) struct Shared {
     pub(super) broker: Broker,
     pub(super) options: ServerOptions,
     pub(super) request_memory: RequestMemory,
+    pub(super) fetch_sessions: Mutex<FetchSessions>,
 }
 
 impl Shared {
     pub(super) fn new(broker: Broker, options: ServerOptions) -> Self {
         let request_memory = RequestMemory::new(options.limits.request_memory_bytes);
+        let limits = &options.limits;
+        let fetch_sessions = Mutex::new(FetchSessions::new(
+            limits.fetch_sessions,
+            limits.fetch_session_idle,
+        ));
         Self {
             broker,
             options,
             request_memory,
+            fetch_sessions,
         }
     }
 }
@@ -77,5 +86,5 @@ impl RequestContext {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) context: RequestContext,
-    pub(super) body: Bytes,
+    pub(super) body: BytesMut,
 }

@@ -4,7 +4,7 @@
 //! cannot be decoded ends the connection, because no answer can be trusted to reach the right request after it.
 //! The seam for rights: `dispatch` is where a principal's rights will be checked, once there are principals.
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BytesMut};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kafka_protocol::messages::ApiKey;
@@ -15,6 +15,7 @@ use super::context::{Request, RequestContext};
 use super::handlers;
 use super::outbox::PendingReply;
 use crate::protocol::reply::{EncodeError, Reply};
+use crate::protocol::wire_reader::Malformed;
 
 /// A request that ends its connection.
 #[derive(Debug, Error)]
@@ -25,6 +26,13 @@ pub(super) enum RequestError {
         api: ApiKey,
         version: i16,
         cause: String,
+    },
+    /// The same, found by our own reader.
+    #[error("malformed {api:?} request of version {version}: {cause}")]
+    Unreadable {
+        api: ApiKey,
+        version: i16,
+        cause: Malformed,
     },
     /// A bug of ours.
     #[error(transparent)]
@@ -40,7 +48,7 @@ pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingRep
                     let Request { context, body } = request;
                     let decoded = decode(&context, body)?;
                     let answer = handlers::$handler::handle(&context, decoded).await;
-                    encode(&context, &answer)
+                    encode(&context, &answer).map(PendingReply::Ready)
                 }
                 .boxed(),)*
                 api => async move {
@@ -51,9 +59,13 @@ pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingRep
             }
         };
     }
+    if request.context.api == ApiKey::Produce {
+        return handlers::produce::handle(request).boxed();
+    }
+    if request.context.api == ApiKey::Fetch {
+        return handlers::fetch::handle(request).boxed();
+    }
     serve! {
-        Produce => produce,
-        Fetch => fetch,
         ListOffsets => list_offsets,
         Metadata => metadata,
         OffsetCommit => offset_commit,
@@ -71,12 +83,13 @@ pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingRep
     }
 }
 
-fn decode<T: Decodable>(context: &RequestContext, mut body: Bytes) -> Result<T, RequestError> {
+pub(super) fn decode<T: Decodable>(context: &RequestContext, body: BytesMut) -> Result<T, RequestError> {
     let malformed = |cause: String| RequestError::Malformed {
         api: context.api,
         version: context.version,
         cause,
     };
+    let mut body = body.freeze();
     let decoded = T::decode(&mut body, context.version).map_err(|cause| malformed(format!("{cause:#}")))?;
     match body.remaining() {
         0 => Ok(decoded),
@@ -84,9 +97,13 @@ fn decode<T: Decodable>(context: &RequestContext, mut body: Bytes) -> Result<T, 
     }
 }
 
-fn encode<T: Encodable>(context: &RequestContext, answer: &T) -> Result<PendingReply, RequestError> {
-    let reply = Reply::encode(context.api, context.version, context.correlation_id, answer)?;
-    Ok(PendingReply::Ready(reply))
+pub(super) fn encode<T: Encodable>(context: &RequestContext, answer: &T) -> Result<Reply, RequestError> {
+    Ok(Reply::encode(
+        context.api,
+        context.version,
+        context.correlation_id,
+        answer,
+    )?)
 }
 
 /// The answer to an ApiVersions request of a version we do not know (KIP-511): version 0, error 35, and the versions of this one API.

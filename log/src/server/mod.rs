@@ -9,6 +9,7 @@ mod connection;
 mod connections;
 mod context;
 mod dispatch;
+mod fetch_session;
 mod handlers;
 mod listener;
 mod options;

@@ -45,6 +45,10 @@ pub struct ConnectionLimits {
     pub outbox_bytes: usize,
     /// `connections.max.idle.ms`: a connection without a request for so long is closed. Default 10 minutes.
     pub idle: Duration,
+    /// `max.incremental.fetch.session.cache.slots`: fetch sessions in all. Default 1,000.
+    pub fetch_sessions: usize,
+    /// A fetch session unused for so long gives its place to a new one. Default 2 minutes, as Kafka's.
+    pub fetch_session_idle: Duration,
     /// How long a shutdown waits for answers to be written. Default 5 seconds.
     pub drain: Duration,
 }
@@ -60,6 +64,8 @@ impl Default for ConnectionLimits {
             in_flight: 64,
             outbox_bytes: 1 << 20,
             idle: Duration::from_secs(600),
+            fetch_sessions: 1_000,
+            fetch_session_idle: Duration::from_secs(120),
             drain: Duration::from_secs(5),
         }
     }

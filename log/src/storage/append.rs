@@ -1,7 +1,6 @@
 //! What goes into a partition and what comes back.
 
-use bytes::Bytes;
-
+use crate::record::BatchBytes;
 use crate::types::{Offset, Timestamp};
 
 /// Who appends; decides which checks apply.
@@ -29,7 +28,7 @@ pub enum Verification {
 #[derive(Clone, Debug)]
 pub struct AppendRequest {
     /// One or more record batches, back to back.
-    pub batches: Bytes,
+    pub batches: BatchBytes,
     /// Who appends.
     pub origin: AppendOrigin,
     /// Whether checksums are checked.
@@ -43,9 +42,9 @@ pub struct AppendRequest {
 
 impl AppendRequest {
     /// A client's append, verified, answered when durable.
-    pub fn client(batches: Bytes) -> Self {
+    pub fn client(batches: impl Into<BatchBytes>) -> Self {
         Self {
-            batches,
+            batches: batches.into(),
             origin: AppendOrigin::Client,
             verify: Verification::Checksum,
             acks_durable: true,
@@ -54,9 +53,9 @@ impl AppendRequest {
     }
 
     /// A coordinator's append of batches built in this process, answered when durable.
-    pub fn coordinator(batches: Bytes) -> Self {
+    pub fn coordinator(batches: impl Into<BatchBytes>) -> Self {
         Self {
-            batches,
+            batches: batches.into(),
             origin: AppendOrigin::Coordinator,
             verify: Verification::Trusted,
             acks_durable: true,

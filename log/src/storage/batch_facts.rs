@@ -1,8 +1,10 @@
 //! Reads from a batch what producer state needs to know.
 
+use bytes::Bytes;
+
 use super::compaction::marker_of;
 use super::producer_state::{BatchFacts, Marker};
-use crate::record::{BatchError, BatchHeader, RecordBatch};
+use crate::record::{BatchError, BatchHeader, BatchSlice, RecordBatch};
 
 /// The facts of a data batch, from its header alone.
 pub(super) fn facts_of_header(header: &BatchHeader) -> BatchFacts {
@@ -19,6 +21,14 @@ pub(super) fn facts_of_header(header: &BatchHeader) -> BatchFacts {
         size_bytes: header.size_bytes(),
         leader_epoch: header.leader_epoch(),
     }
+}
+
+/// The facts of a borrowed batch; only a control batch, which is small, is copied to be decoded.
+pub(super) fn facts_of_slice(batch: &BatchSlice<'_>) -> Result<BatchFacts, BatchError> {
+    if batch.header.is_control() {
+        return facts_of(&RecordBatch::parse(Bytes::copy_from_slice(batch.bytes))?);
+    }
+    Ok(facts_of_header(&batch.header))
 }
 
 /// The facts of any batch; a control batch is decoded for its marker.

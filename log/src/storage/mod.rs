@@ -72,7 +72,7 @@ pub use append::{AppendAck, AppendOrigin, AppendRequest, Verification};
 pub use cleaner::CleanStats;
 pub use log_offsets::{AbortedTxn, Isolation, LogOffsets, ReadResult};
 pub use log_store::{LogStore, LogStoreOptions};
-pub use partition_handle::PartitionHandle;
+pub use partition_handle::{PartitionHandle, QueuedAppend};
 pub use producer_state::ProducerDescription;
 pub use settings::{CleanupPolicy, Durability, StorageConfig, TimestampSource, TopicConfig};
 pub use storage_error::StorageError;

@@ -22,6 +22,21 @@ use super::waiters::Mark;
 use crate::record::ControlRecord;
 use crate::types::{Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 
+/// An append in its partition's queue.
+#[derive(Debug)]
+pub struct QueuedAppend {
+    handle: PartitionHandle,
+    answer: oneshot::Receiver<Result<Appended, StorageError>>,
+}
+
+impl QueuedAppend {
+    /// Waits until it is written and, if its request asked for that, durable. Dropping the future does not take the append back.
+    pub async fn acknowledged(self) -> Result<AppendAck, StorageError> {
+        let appended = self.handle.answered(self.answer).await??;
+        self.handle.acknowledge(appended).await
+    }
+}
+
 /// One partition; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct PartitionHandle {
@@ -52,20 +67,29 @@ impl PartitionHandle {
     ///
     /// The order of two appends is that of their first polls. Dropping the future after its first poll does not take the append back.
     pub async fn append(&self, request: AppendRequest) -> Result<AppendAck, StorageError> {
+        self.enqueue(request).await?.acknowledged().await
+    }
+
+    /// The first half of `append`: checks the batches and puts them into the partition's queue. Appends enter the log in the order in which
+    /// their `enqueue` returned; dropping what it returned does not take the append back.
+    pub async fn enqueue(&self, request: AppendRequest) -> Result<QueuedAppend, StorageError> {
         // What is wrong with the partition comes before what is wrong with the batches.
         if self.shared.is_gone() {
             return Err(self.shared.unknown());
         }
         self.shared.check_open()?;
         let append = PreparedAppend::new(&self.shared.id, &self.shared.config(), request)?;
-        let appended = self
-            .ask(|reply| Command::Append {
+        let answer = self
+            .send(|reply| Command::Append {
                 key: self.shared.key,
                 append,
                 reply,
             })
-            .await??;
-        self.acknowledge(appended).await
+            .await?;
+        Ok(QueuedAppend {
+            handle: self.clone(),
+            answer,
+        })
     }
 
     /// Appends a transaction marker and waits until it is durable.
@@ -107,6 +131,14 @@ impl PartitionHandle {
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, StorageError> {
+        let answer = self.send(command).await?;
+        self.answered(answer).await
+    }
+
+    async fn send<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<oneshot::Receiver<T>, StorageError> {
         let (reply, answer) = oneshot::channel();
         if self.shared.is_gone() {
             return Err(self.shared.unknown());
@@ -116,6 +148,10 @@ impl PartitionHandle {
             .send(command(reply))
             .await
             .map_err(|_| StorageError::ShuttingDown)?;
+        Ok(answer)
+    }
+
+    async fn answered<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, StorageError> {
         answer.await.map_err(|_| {
             // A loop that lives on but has let go of the partition: it is being deleted. That must not look like the end of the store.
             if self.shared.is_gone() || !self.owner.is_closed() {

@@ -27,7 +27,7 @@ use super::snapshots::write_snapshot;
 use super::storage_error::StorageError;
 use super::tail_cache::CachedBatch;
 use crate::faults::Sabotage;
-use crate::record::{ControlRecord, RecordBatch, patch};
+use crate::record::{BatchBytes, ControlRecord, RecordBatch, patch};
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 
 /// The writing half of a partition.
@@ -125,7 +125,7 @@ impl PartitionLog {
         facts.push(facts_of(&parsed).map_err(|e| self.invalid(e))?);
         drop(parsed);
         let offset = self.assign(&mut facts, AppendOrigin::Coordinator)?;
-        let bytes = self.stamp(Payload::own(batch), &mut facts, None)?;
+        let bytes = self.stamp(Payload::Own(BatchBytes::from(batch).into_own()), &mut facts, None)?;
         self.write(bytes, &facts, Need::Upkeep, now, &config)?;
         Ok(self.appended(offset, offset, None, false, true, &config))
     }

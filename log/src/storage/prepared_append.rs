@@ -8,11 +8,11 @@ use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use super::append::{AppendOrigin, AppendRequest, Verification};
-use super::batch_facts::facts_of;
+use super::batch_facts::facts_of_slice;
 use super::producer_state::BatchFacts;
 use super::settings::TopicConfig;
 use super::storage_error::StorageError;
-use crate::record::{BatchIter, RecordBatch};
+use crate::record::{BatchSlice, batches_of};
 use crate::types::{Offset, TopicPartition};
 
 /// The bytes of an append.
@@ -43,11 +43,11 @@ impl PreparedAppend {
         request: AppendRequest,
     ) -> Result<Self, StorageError> {
         let mut facts = SmallVec::new();
-        for batch in BatchIter::new(request.batches.clone()) {
+        for batch in batches_of(&request.batches) {
             let checked = batch.map_err(|source| invalid(partition, source));
             let batch = checked.and_then(|batch| {
                 check(partition, config, &request, &batch)?;
-                facts_of(&batch).map_err(|source| invalid(partition, source))
+                facts_of_slice(&batch).map_err(|source| invalid(partition, source))
             })?;
             facts.push(batch);
         }
@@ -55,8 +55,8 @@ impl PreparedAppend {
             return Err(refused(partition, "the request holds no batch"));
         }
         let payload = match request.origin {
-            AppendOrigin::Replication => Payload::Verbatim(request.batches),
-            AppendOrigin::Client | AppendOrigin::Coordinator => Payload::own(request.batches),
+            AppendOrigin::Replication => Payload::Verbatim(request.batches.into_shared()),
+            AppendOrigin::Client | AppendOrigin::Coordinator => Payload::Own(request.batches.into_own()),
         };
         Ok(Self {
             payload,
@@ -68,32 +68,23 @@ impl PreparedAppend {
     }
 }
 
-impl Payload {
-    /// Takes the bytes over, or copies them if somebody else holds them too.
-    pub(super) fn own(bytes: Bytes) -> Self {
-        let own = bytes
-            .try_into_mut()
-            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
-        Payload::Own(own)
-    }
-}
-
 fn check(
     partition: &TopicPartition,
     config: &TopicConfig,
     request: &AppendRequest,
-    batch: &RecordBatch,
+    batch: &BatchSlice<'_>,
 ) -> Result<(), StorageError> {
+    let header = &batch.header;
     if request.origin != AppendOrigin::Replication {
-        if batch.size_bytes() > config.max_message_bytes as usize {
+        if header.size_bytes() > config.max_message_bytes as usize {
             return Err(StorageError::BatchTooLarge {
                 partition: partition.clone(),
-                size_bytes: batch.size_bytes(),
+                size_bytes: header.size_bytes(),
                 limit_bytes: config.max_message_bytes,
             });
         }
-        if batch.record_count() == 0
-            || batch.record_count() as i64 != i64::from(batch.last_offset_delta()) + 1
+        if header.record_count() == 0
+            || header.record_count() as i64 != i64::from(header.last_offset_delta()) + 1
         {
             return Err(refused(
                 partition,
@@ -101,7 +92,7 @@ fn check(
             ));
         }
     }
-    if request.origin == AppendOrigin::Client && batch.is_control() {
+    if request.origin == AppendOrigin::Client && header.is_control() {
         return Err(refused(partition, "clients may not write control batches"));
     }
     if request.verify == Verification::Checksum {

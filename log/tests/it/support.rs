@@ -128,7 +128,7 @@ pub(crate) async fn produce(
 ) -> Result<ProduceAck, BrokerError> {
     let partitions = vec![ProducePartition {
         partition: partition.clone(),
-        batches,
+        batches: batches.into(),
     }];
     let request = ProduceRequest {
         transactional_id: id.cloned(),

@@ -93,7 +93,7 @@ impl CatalogTopic {
             acks: Acks::All,
             partitions: vec![ProducePartition {
                 partition: self.partition.clone(),
-                batches: batch.build(),
+                batches: batch.build().into(),
             }],
             ..ProduceRequest::default()
         };
