@@ -135,7 +135,7 @@ fn a_full_cache_gives_a_place_only_for_a_session_long_unused() {
         indexes(sessions.open(second, 1, false, &[], &[], later)),
         [0, 1, 2]
     );
-    let third = sessions.begin(false, vec![(partition(0), wanted(0), None)], 42, later);
+    let third = sessions.begin(false, vec![(partition(0), wanted(0), None)], 77, later);
     assert!(third != 0);
     assert_eq!(
         sessions.open(first, 1, false, &[], &[], later),
