@@ -71,7 +71,6 @@ pub fn decode(body: BytesMut, version: i16) -> Result<ProduceRequest, Malformed>
         topics.push(ProduceTopic { name, id, partitions });
     }
     reader.skip_tagged_fields()?;
-    reader.finish()?;
     Ok(ProduceRequest {
         transactional_id,
         acks,

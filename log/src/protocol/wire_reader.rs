@@ -33,12 +33,6 @@ pub enum Malformed {
         /// What was being read.
         what: &'static str,
     },
-    /// Bytes behind the message.
-    #[error("{left} bytes are left over")]
-    LeftOver {
-        /// How many.
-        left: usize,
-    },
 }
 
 /// Reads one message; `flexible` messages have compact lengths and tagged fields (KIP-482).
@@ -163,13 +157,5 @@ impl WireReader {
             self.rest.advance(length);
         }
         Ok(())
-    }
-
-    /// Nothing may be left.
-    pub fn finish(self) -> Result<(), Malformed> {
-        match self.rest.len() {
-            0 => Ok(()),
-            left => Err(Malformed::LeftOver { left }),
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! One client's life: cut frames, read headers, hand requests to dispatch one after the other, queue the answers.
 //!
 //! Always true: requests of one connection are begun in order, the next one when the one before has been answered or, for Produce, when its
-//! batches have entered their partitions' queues; memory for a long frame is taken out of the shared budget; a client that goes away while its
-//! request is parked ends that request; a hostile frame ends only its own connection.
+//! batches have entered their partitions' queues; memory for a long frame is taken out of the shared budget; whole frames a client sent before it
+//! went away are still worked on, but nothing is parked for it; a hostile frame ends only its own connection.
 //! The seam for authentication is `Session`: what a client may send before it has proved who it is.
 
 use std::net::SocketAddr;
@@ -103,6 +103,7 @@ async fn serve(
         session: Session::default(),
         shared,
         stopped,
+        client_left: false,
     };
     let read = reader.run(replies, &backlog).await;
     // The queue is closed now; what is in it is still written.
@@ -121,6 +122,8 @@ struct Reader {
     session: Session,
     shared: Arc<Shared>,
     stopped: watch::Receiver<bool>,
+    /// It closed its side; whole frames it sent before may still be in the buffer.
+    client_left: bool,
 }
 
 /// A frame as far as it is understood.
@@ -147,10 +150,13 @@ impl Reader {
         while let Some(frame) = self.next_frame().await? {
             let Framed { bytes, _memory } = frame;
             let pending = match self.parse(bytes)? {
-                Parsed::Request(request) => match self.attended(dispatch::dispatch(request)).await {
-                    Some(pending) => pending?,
-                    None => return Ok(()),
-                },
+                Parsed::Request(request) => {
+                    let can_park = can_park(request.context.api);
+                    match self.attended(dispatch::dispatch(request), can_park).await {
+                        Some(pending) => pending?,
+                        None => continue,
+                    }
+                }
                 Parsed::Answered(reply) => PendingReply::Ready(reply),
             };
             if let PendingReply::Ready(reply) = &pending {
@@ -221,6 +227,9 @@ impl Reader {
                 }
                 Cut::More => {}
             }
+            if self.client_left {
+                return Ok(None);
+            }
             let idle_over = idle_over.get_or_insert_with(|| self.shared.broker.clock().sleep(idle));
             let read = std::pin::pin!(self.socket.read_buf(&mut self.buffer));
             let stop = std::pin::pin!(self.stopped.wait_for(|stop| *stop));
@@ -239,21 +248,29 @@ impl Reader {
         }
     }
 
-    /// Runs `work` to its end, unless the client goes away or the server stops meanwhile.
-    async fn attended<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let work = std::pin::pin!(work);
-        let mut ended = {
+    /// Runs `work` to its end. If the client goes away or the server stops meanwhile, work that can be parked is given up; all other work
+    /// is finished: what a client sent before it left is done, if only its leaving the group.
+    async fn attended<T>(&mut self, work: impl Future<Output = T>, can_park: bool) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        if !self.client_left {
             let left = std::pin::pin!(client_left(&mut self.socket, &mut self.buffer));
             let stop = std::pin::pin!(self.stopped.wait_for(|stop| *stop));
-            match select(work, select(left, stop)).await {
+            match select(work.as_mut(), select(left, stop)).await {
                 Either::Left((done, _)) => return Some(done),
-                Either::Right((Either::Left(_), _)) => return None,
-                Either::Right((Either::Right(_), work)) => work,
+                Either::Right((Either::Left(_), _)) => self.client_left = true,
+                Either::Right((Either::Right(_), _)) => {}
             }
-        };
-        // Stopping: what can be finished at once still is; what is parked is given up.
-        (&mut ended).now_or_never()
+        }
+        if can_park {
+            return work.now_or_never();
+        }
+        Some(work.await)
     }
+}
+
+/// Requests that may wait for others to do something.
+fn can_park(api: ApiKey) -> bool {
+    matches!(api, ApiKey::Fetch | ApiKey::JoinGroup | ApiKey::SyncGroup)
 }
 
 /// Resolves when the client closes its side. Reads ahead a little; beyond that it cannot tell and waits for ever.

@@ -4,7 +4,7 @@
 //! cannot be decoded ends the connection, because no answer can be trusted to reach the right request after it.
 //! The seam for rights: `dispatch` is where a principal's rights will be checked, once there are principals.
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kafka_protocol::messages::ApiKey;
@@ -83,18 +83,14 @@ pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingRep
     }
 }
 
+/// Bytes behind the message are ignored, as Kafka does: librdkafka pads some counts.
 pub(super) fn decode<T: Decodable>(context: &RequestContext, body: BytesMut) -> Result<T, RequestError> {
-    let malformed = |cause: String| RequestError::Malformed {
+    let mut body = body.freeze();
+    T::decode(&mut body, context.version).map_err(|cause| RequestError::Malformed {
         api: context.api,
         version: context.version,
-        cause,
-    };
-    let mut body = body.freeze();
-    let decoded = T::decode(&mut body, context.version).map_err(|cause| malformed(format!("{cause:#}")))?;
-    match body.remaining() {
-        0 => Ok(decoded),
-        left => Err(malformed(format!("{left} bytes are left over"))),
-    }
+        cause: format!("{cause:#}"),
+    })
 }
 
 pub(super) fn encode<T: Encodable>(context: &RequestContext, answer: &T) -> Result<Reply, RequestError> {
