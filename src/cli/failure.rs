@@ -8,7 +8,6 @@ use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-#[cfg(feature = "sql")]
 use serde_json::{Map, Value};
 
 /// Why the process ends, in the words of the exit code.
@@ -18,6 +17,10 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line, or a statement in it, is wrong.
     Usage = 2,
+    /// No broker could be reached, or none lets us in.
+    Connect = 3,
+    /// Ctrl-C.
+    Interrupted = 130,
 }
 
 /// An error whose exit code and hint are known where it arises.
@@ -26,7 +29,6 @@ pub(crate) struct Failure {
     exit: Exit,
     message: String,
     hint: Option<String>,
-    #[cfg(feature = "sql")]
     facts: Map<String, Value>,
 }
 
@@ -35,30 +37,39 @@ pub(crate) struct Failure {
 pub(crate) enum ErrorStyle {
     /// Lines for people.
     Text,
-    /// `{"error": {…}}` on one line, for programs that read the rows as JSON. Unknown facts are `null`, never absent.
-    #[cfg(feature = "sql")]
+    /// `{"error": {…}}` on one line, for programs that read the output as JSON. Unknown facts are `null`, never absent.
     Json,
+    /// The same with the place in a statement, for programs that read the rows of `sql` as JSON.
+    #[cfg(feature = "sql")]
+    SqlJson,
 }
 
 impl Failure {
     /// A failure with exit code 1.
     pub(crate) fn failed(message: impl Into<String>) -> Failure {
-        Failure {
-            exit: Exit::Failed,
-            message: message.into(),
-            hint: None,
-            #[cfg(feature = "sql")]
-            facts: Map::new(),
-        }
+        Failure::new(Exit::Failed, message)
     }
 
     /// Wrong usage: exit code 2.
     pub(crate) fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(Exit::Usage, message)
+    }
+
+    /// Cannot connect or log in: exit code 3. Trying again later may help.
+    pub(crate) fn connect(message: impl Into<String>) -> Failure {
+        Failure::new(Exit::Connect, message).facts([("retriable", Value::from(true))])
+    }
+
+    /// Ctrl-C: exit code 130, and nothing is said.
+    pub(crate) fn interrupted() -> Failure {
+        Failure::new(Exit::Interrupted, "interrupted")
+    }
+
+    fn new(exit: Exit, message: impl Into<String>) -> Failure {
         Failure {
-            exit: Exit::Usage,
+            exit,
             message: message.into(),
             hint: None,
-            #[cfg(feature = "sql")]
             facts: Map::new(),
         }
     }
@@ -69,8 +80,13 @@ impl Failure {
         self
     }
 
+    /// Says it in other words; hint and facts stay.
+    pub(crate) fn message(mut self, message: impl Into<String>) -> Failure {
+        self.message = message.into();
+        self
+    }
+
     /// Adds what a program should get in a field of its own; a `message` here stands for the one for people.
-    #[cfg(feature = "sql")]
     pub(crate) fn facts(mut self, facts: impl IntoIterator<Item = (&'static str, Value)>) -> Failure {
         self.facts
             .extend(facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -95,17 +111,21 @@ pub(crate) fn exit_code(outcome: anyhow::Result<()>, style: ErrorStyle, stderr: 
         return ExitCode::SUCCESS;
     }
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let exit = failure.map_or(Exit::Failed, |failure| failure.exit);
     // Nobody is left to tell when stderr is gone too; the exit code still says it.
     let _unreported = match style {
+        // Who pressed the keys knows it.
+        _ if exit == Exit::Interrupted => Ok(()),
         ErrorStyle::Text => report(
             &error,
             failure.and_then(|failure| failure.hint.as_deref()),
             stderr,
         ),
+        ErrorStyle::Json => writeln!(stderr, "{}", json(&error, failure, &["code", "retriable"])),
         #[cfg(feature = "sql")]
-        ErrorStyle::Json => writeln!(stderr, "{}", json(&error, failure)),
+        ErrorStyle::SqlJson => writeln!(stderr, "{}", json(&error, failure, &["line", "column", "detail"])),
     };
-    ExitCode::from(failure.map_or(Exit::Failed, |failure| failure.exit) as u8)
+    ExitCode::from(exit as u8)
 }
 
 fn report(error: &anyhow::Error, hint: Option<&str>, stderr: &mut dyn Write) -> std::io::Result<()> {
@@ -116,24 +136,23 @@ fn report(error: &anyhow::Error, hint: Option<&str>, stderr: &mut dyn Write) -> 
     }
 }
 
-/// The error as a program reads it.
-#[cfg(feature = "sql")]
-fn json(error: &anyhow::Error, failure: Option<&Failure>) -> Value {
+/// The error as a program reads it: kind, message and hint, and `more` fields that are null unless the failure knows them.
+fn json(error: &anyhow::Error, failure: Option<&Failure>, more: &[&str]) -> Value {
     let kind = match failure.map(|failure| failure.exit) {
         Some(Exit::Usage) => "usage",
+        Some(Exit::Connect) => "connect",
+        Some(Exit::Interrupted) => "interrupted",
         Some(Exit::Failed) | None => "failed",
     };
     let mut facts = Map::from_iter([
         ("kind".to_owned(), Value::from(kind)),
         ("message".to_owned(), Value::from(sentence(error))),
-        ("line".to_owned(), Value::Null),
-        ("column".to_owned(), Value::Null),
-        ("detail".to_owned(), Value::Null),
         (
             "hint".to_owned(),
             Value::from(failure.and_then(|failure| failure.hint.clone())),
         ),
     ]);
+    facts.extend(more.iter().map(|name| ((*name).to_owned(), Value::Null)));
     facts.extend(failure.into_iter().flat_map(|failure| failure.facts.clone()));
     Value::from(Map::from_iter([("error".to_owned(), Value::from(facts))]))
 }

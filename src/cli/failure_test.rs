@@ -20,7 +20,6 @@ fn a_reader_that_went_away_is_success_and_says_nothing() {
     );
 }
 
-#[cfg(feature = "sql")]
 #[test]
 fn hint_and_exit_code_survive_added_context() {
     let failure = Failure::usage("no such column `orign`").hint("did you mean `origin`?");
@@ -54,7 +53,7 @@ fn a_cause_that_its_error_repeats_is_said_once() {
 fn as_json_an_error_is_one_object_on_one_line_with_all_its_fields() {
     let failure = Failure::usage("-X a: not of the form KEY=VALUE").hint("write\nKEY=VALUE");
     let mut stderr = Vec::new();
-    let code = exit_code(Err(failure.into()), ErrorStyle::Json, &mut stderr);
+    let code = exit_code(Err(failure.into()), ErrorStyle::SqlJson, &mut stderr);
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
     let text = String::from_utf8(stderr).expect("messages are UTF-8");
     assert_eq!(text.lines().count(), 1, "{text}");
@@ -63,4 +62,34 @@ fn as_json_an_error_is_one_object_on_one_line_with_all_its_fields() {
         "hint": "write\nKEY=VALUE",
     }});
     assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), wanted);
+}
+
+#[test]
+fn as_json_an_error_of_a_cluster_tells_kafkas_code_and_whether_to_try_again() {
+    let failure = Failure::failed("topic orders: UNKNOWN_TOPIC_OR_PARTITION").facts([
+        ("code", Value::from("UNKNOWN_TOPIC_OR_PARTITION")),
+        ("retriable", Value::from(false)),
+    ]);
+    let mut stderr = Vec::new();
+    exit_code(Err(failure.into()), ErrorStyle::Json, &mut stderr);
+    let wanted = serde_json::json!({"error": {
+        "kind": "failed", "message": "topic orders: UNKNOWN_TOPIC_OR_PARTITION", "hint": null,
+        "code": "UNKNOWN_TOPIC_OR_PARTITION", "retriable": false,
+    }});
+    assert_eq!(serde_json::from_slice::<Value>(&stderr).expect("JSON"), wanted);
+}
+
+#[test]
+fn ctrl_c_ends_with_130_and_says_nothing() {
+    let (code, stderr) = ended(Err(Failure::interrupted().into()));
+    assert_eq!(
+        (format!("{code:?}"), stderr.as_str()),
+        (format!("{:?}", ExitCode::from(130)), "")
+    );
+}
+
+#[test]
+fn who_cannot_connect_ends_with_3() {
+    let (code, _) = ended(Err(Failure::connect("cannot connect to localhost:1").into()));
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(3)));
 }

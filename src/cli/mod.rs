@@ -6,12 +6,35 @@
 
 #[cfg(feature = "sql")]
 mod arrow_grid;
+mod cluster;
+mod config;
+mod confirm;
+mod consume;
+mod document;
+mod failed;
 mod failure;
+mod group;
+mod help;
+mod interrupt;
 mod log;
+mod near;
 #[cfg(feature = "sql")]
 mod node;
+mod offsets;
 mod output;
+mod perf;
+mod produce;
+mod profile;
+mod rdkafka_error;
+mod settings;
 mod start;
+mod summary;
+mod template;
+mod time;
+mod topic;
+mod txn;
+mod watch;
+mod wire;
 
 #[cfg(feature = "sql")]
 mod demo;
@@ -25,9 +48,11 @@ mod sql_failure;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use self::failure::ErrorStyle;
+use self::document::{DocumentFormat, OutputArgs, Shape};
+use self::failure::{ErrorStyle, Failure};
+use self::settings::ClusterArgs;
 
 /// A Kafka-compatible log, a streams DSL and streaming SQL in one binary.
 #[derive(Debug, Parser)]
@@ -35,6 +60,7 @@ use self::failure::ErrorStyle;
     name = "millpond",
     version,
     max_term_width = 110,
+    disable_help_subcommand = true,
     after_help = "Start with `millpond demo`. `millpond COMMAND --help` shows examples."
 )]
 struct Cli {
@@ -50,15 +76,64 @@ enum Command {
     #[cfg(feature = "sql")]
     Sql(sql::SqlArgs),
     Log(log::LogArgs),
+    Topic(topic::TopicArgs),
+    Produce(produce::ProduceArgs),
+    Consume(consume::ConsumeArgs),
+    Group(group::GroupArgs),
+    Config(config::ConfigArgs),
+    Cluster(cluster::ClusterCommandArgs),
+    Txn(txn::TxnArgs),
+    Perf(perf::PerfArgs),
+    Profile(profile::ProfileArgs),
+    Cheat(help::CheatArgs),
+    Completions(help::CompletionsArgs),
+    Help(help::HelpArgs),
+}
+
+/// What every verb for clusters is told, for what is done before it runs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flags<'a> {
+    cluster: Option<&'a ClusterArgs>,
+    output: Option<(OutputArgs, &'static Shape)>,
+}
+
+impl<'a> Flags<'a> {
+    fn new(cluster: &'a ClusterArgs, output: &OutputArgs, shape: &'static Shape) -> Flags<'a> {
+        Flags {
+            cluster: Some(cluster),
+            output: Some((*output, shape)),
+        }
+    }
 }
 
 impl Command {
+    fn flags(&self) -> Flags<'_> {
+        match self {
+            Command::Produce(args) => args.flags(),
+            Command::Consume(args) => Flags::new(args.cluster(), &args.output(), &consume::SHAPE),
+            Command::Topic(args) => args.flags(),
+            Command::Group(args) => args.flags(),
+            Command::Config(args) => args.flags(),
+            Command::Cluster(args) => args.flags(),
+            Command::Txn(args) => args.flags(),
+            Command::Perf(args) => args.flags(),
+            Command::Profile(args) => Flags {
+                cluster: None,
+                output: args.output(),
+            },
+            _ => Flags::default(),
+        }
+    }
+
     /// Whoever asks for rows as JSON is a program, and gets errors it can read as well.
     fn error_style(&self) -> ErrorStyle {
         match self {
             #[cfg(feature = "sql")]
             Command::Sql(args) => args.error_style(),
-            _ => ErrorStyle::Text,
+            other => match other.flags().output {
+                Some((output, _)) if output.format == DocumentFormat::Json => ErrorStyle::Json,
+                _ => ErrorStyle::Text,
+            },
         }
     }
 }
@@ -74,6 +149,15 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
+    let flags = command.flags();
+    if flags.cluster.is_some_and(settings::wants_list) {
+        return settings::write_list(out);
+    }
+    if let Some((output, shape)) = flags.output
+        && output.format == DocumentFormat::Help
+    {
+        return shape.write_help(out).map_err(Into::into);
+    }
     match command {
         Command::Start(args) => block_on(start::run(args, out)),
         #[cfg(feature = "sql")]
@@ -81,11 +165,37 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
         #[cfg(feature = "sql")]
         Command::Sql(args) => block_on(sql::run(args, out)),
         Command::Log(args) => log::run(args, out),
+        Command::Topic(args) => until_interrupted(topic::run(args, out)),
+        Command::Produce(args) => block_on(produce::run(args, out)),
+        Command::Consume(args) if args.handles_interrupt() => block_on(consume::run(args, out)),
+        Command::Consume(args) => until_interrupted(consume::run(args, out)),
+        Command::Group(args) => until_interrupted(group::run(args, out)),
+        Command::Config(args) => until_interrupted(config::run(args, out)),
+        Command::Cluster(args) => until_interrupted(cluster::run(args, out)),
+        Command::Txn(args) => until_interrupted(txn::run(args, out)),
+        Command::Perf(args) => block_on(perf::run(args, out)),
+        Command::Profile(args) => profile::run(args, out),
+        Command::Cheat(args) => help::cheat(args, out),
+        Command::Completions(args) => help::completions(args, Cli::command(), out),
+        Command::Help(args) => help::run(args, Cli::command(), out),
     }
 }
 
+/// Drives a command that may be dropped at any point, as one that asks a cluster, until it ends or Ctrl-C comes.
+fn until_interrupted(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    block_on(async {
+        tokio::select! {
+            outcome = command => outcome,
+            pressed = tokio::signal::ctrl_c() => {
+                pressed.map_err(|error| anyhow::anyhow!("cannot wait for Ctrl-C: {error}"))?;
+                Err(Failure::interrupted().into())
+            }
+        }
+    })
+}
+
 /// Drives an async command on a runtime of its own; there is no hidden runtime before or after it.
-fn block_on<T>(command: impl std::future::Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("millpond")
@@ -113,7 +223,6 @@ mod tests {
 
     #[test]
     fn every_command_and_flag_is_declared_consistently() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 }

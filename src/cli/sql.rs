@@ -66,7 +66,7 @@ impl SqlArgs {
     /// How errors are written.
     pub(super) fn error_style(&self) -> ErrorStyle {
         match self.format {
-            Format::Json => ErrorStyle::Json,
+            Format::Json => ErrorStyle::SqlJson,
             Format::Table | Format::Csv => ErrorStyle::Text,
         }
     }
