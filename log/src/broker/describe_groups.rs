@@ -53,6 +53,10 @@ impl Broker {
     fn describe_group(&self, id: &GroupId) -> Result<GroupDescription, BrokerError> {
         let described = self.groups().look_at(id, |group| match group {
             Group::Classic(group) => Ok(describe(group)),
+            Group::Consumer(_) => Err(GroupError::WrongKind {
+                group: id.clone(),
+                expected: "classic",
+            }),
         });
         let not_found = || GroupError::GroupIdNotFound { group: id.clone() };
         Ok(described.unwrap_or_else(|| Err(not_found()))?)

@@ -10,6 +10,8 @@
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_topics;
 mod delete_groups;
 mod delete_records;
@@ -46,6 +48,12 @@ mod txn_offset_commit;
 mod write_txn_markers;
 
 pub use alter_configs::{AlterConfigs, ConfigChange};
+pub use consumer_group_describe::{
+    ConsumerGroupState, DescribedConsumerGroup, DescribedConsumerGroupMember, DescribedPartitions,
+};
+pub use consumer_group_heartbeat::{
+    ConsumerGroupHeartbeat, ConsumerGroupHeartbeatAnswer, PartitionSet, TopicIdPartition,
+};
 pub use create_topics::NewTopic;
 pub use describe_configs::{ConfigEntry, ConfigResource};
 pub use describe_groups::{GroupDescription, MemberDescription};

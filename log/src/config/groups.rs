@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::error::ConfigError;
-use super::parse::number;
+use super::parse::{number, one_of};
 use crate::coordinator::group::classic::ClassicRules;
+use crate::coordinator::group::consumer::{ConsumerGroupConfig, MigrationPolicy};
 
 /// Membership and committed offsets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct GroupConfig {
     pub min_session_timeout_ms: i32,
     /// `group.max.session.timeout.ms`: longest session a member may ask for. Default 30 minutes.
     pub max_session_timeout_ms: i32,
+    /// Groups of the new protocol (KIP-848).
+    pub consumer: ConsumerGroupConfig,
     /// `offsets.retention.minutes`: how long the offsets of a group without members are kept, in milliseconds. Default 7 days.
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`: how often expired offsets are looked for. Default 10 minutes.
@@ -30,6 +33,7 @@ impl Default for GroupConfig {
             max_size: i32::MAX,
             min_session_timeout_ms: 6_000,
             max_session_timeout_ms: 30 * 60 * 1_000,
+            consumer: ConsumerGroupConfig::default(),
             offsets_retention_ms: 7 * 24 * 60 * MINUTE_MS,
             offsets_retention_check_interval: Duration::from_secs(600),
         }
@@ -40,6 +44,15 @@ const MINUTE_MS: i64 = 60_000;
 
 /// Names of these settings.
 pub(super) const GROUP_SETTINGS: &[&str] = &[
+    "group.consumer.assignors",
+    "group.consumer.heartbeat.interval.ms",
+    "group.consumer.max.heartbeat.interval.ms",
+    "group.consumer.max.session.timeout.ms",
+    "group.consumer.max.size",
+    "group.consumer.migration.policy",
+    "group.consumer.min.heartbeat.interval.ms",
+    "group.consumer.min.session.timeout.ms",
+    "group.consumer.session.timeout.ms",
     "group.initial.rebalance.delay.ms",
     "group.max.session.timeout.ms",
     "group.max.size",
@@ -52,6 +65,7 @@ impl GroupConfig {
     /// Sets one setting; the key is one of `GROUP_SETTINGS`.
     pub(super) fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
         match key {
+            _ if key.starts_with("group.consumer.") => set_consumer(&mut self.consumer, key, value)?,
             "group.initial.rebalance.delay.ms" => {
                 self.initial_rebalance_delay_ms = number(key, value, 0..=i32::MAX)?;
             }
@@ -73,6 +87,7 @@ impl GroupConfig {
     /// The value of one setting as text; none if none of these has this name.
     pub(super) fn get(&self, key: &str) -> Option<String> {
         Some(match key {
+            _ if key.starts_with("group.consumer.") => consumer_value(&self.consumer, key)?,
             "group.initial.rebalance.delay.ms" => self.initial_rebalance_delay_ms.to_string(),
             "group.max.session.timeout.ms" => self.max_session_timeout_ms.to_string(),
             "group.max.size" => self.max_size.to_string(),
@@ -96,4 +111,62 @@ impl GroupConfig {
             ..ClassicRules::default()
         }
     }
+}
+
+/// Sets one setting of consumer groups. The session timeout and the heartbeat interval must lie within their bounds: set those first.
+fn set_consumer(consumer: &mut ConsumerGroupConfig, key: &str, value: &str) -> Result<(), ConfigError> {
+    match key {
+        "group.consumer.assignors" => {
+            let names: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
+            if names
+                .iter()
+                .any(|name| !matches!(name.as_str(), "uniform" | "range"))
+            {
+                return Err(ConfigError::invalid(key, value, "a list of uniform and range"));
+            }
+            consumer.assignors = names;
+        }
+        "group.consumer.heartbeat.interval.ms" => {
+            let bounds = consumer.min_heartbeat_interval_ms..=consumer.max_heartbeat_interval_ms;
+            consumer.heartbeat_interval_ms = number(key, value, bounds)?;
+        }
+        "group.consumer.session.timeout.ms" => {
+            let bounds = consumer.min_session_timeout_ms..=consumer.max_session_timeout_ms;
+            consumer.session_timeout_ms = number(key, value, bounds)?;
+        }
+        "group.consumer.max.heartbeat.interval.ms" => {
+            consumer.max_heartbeat_interval_ms = number(key, value, 1..=i32::MAX)?;
+        }
+        "group.consumer.min.heartbeat.interval.ms" => {
+            consumer.min_heartbeat_interval_ms = number(key, value, 1..=i32::MAX)?;
+        }
+        "group.consumer.max.session.timeout.ms" => {
+            consumer.max_session_timeout_ms = number(key, value, 1..=i32::MAX)?;
+        }
+        "group.consumer.min.session.timeout.ms" => {
+            consumer.min_session_timeout_ms = number(key, value, 1..=i32::MAX)?;
+        }
+        "group.consumer.max.size" => consumer.max_size = number(key, value, 1..=i32::MAX)?,
+        "group.consumer.migration.policy" => {
+            let choices = MigrationPolicy::ALL.map(|policy| (policy.name(), policy));
+            consumer.migration_policy = one_of(key, value, &choices)?;
+        }
+        _ => return Err(ConfigError::unknown("broker", key, GROUP_SETTINGS)),
+    }
+    Ok(())
+}
+
+fn consumer_value(consumer: &ConsumerGroupConfig, key: &str) -> Option<String> {
+    Some(match key {
+        "group.consumer.assignors" => consumer.assignors.join(","),
+        "group.consumer.heartbeat.interval.ms" => consumer.heartbeat_interval_ms.to_string(),
+        "group.consumer.max.heartbeat.interval.ms" => consumer.max_heartbeat_interval_ms.to_string(),
+        "group.consumer.max.session.timeout.ms" => consumer.max_session_timeout_ms.to_string(),
+        "group.consumer.max.size" => consumer.max_size.to_string(),
+        "group.consumer.migration.policy" => consumer.migration_policy.name().to_owned(),
+        "group.consumer.min.heartbeat.interval.ms" => consumer.min_heartbeat_interval_ms.to_string(),
+        "group.consumer.min.session.timeout.ms" => consumer.min_session_timeout_ms.to_string(),
+        "group.consumer.session.timeout.ms" => consumer.session_timeout_ms.to_string(),
+        _ => return None,
+    })
 }

@@ -39,6 +39,8 @@ pub const SERVED: &[ServedApi] = &[
     api(ApiKey::ApiVersions, 0, 4),
     api(ApiKey::DeleteGroups, 0, 2),
     api(ApiKey::OffsetDelete, 0, 0),
+    api(ApiKey::ConsumerGroupHeartbeat, 0, 1),
+    api(ApiKey::ConsumerGroupDescribe, 0, 1),
 ];
 
 impl ServedApi {

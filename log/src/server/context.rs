@@ -70,6 +70,11 @@ impl RequestContext {
         self.client_id.as_deref().unwrap_or_default()
     }
 
+    /// Where the client is, as Kafka writes it in group descriptions.
+    pub(super) fn client_host(&self) -> String {
+        format!("/{}", self.connection.peer.ip().to_canonical())
+    }
+
     /// Host and port clients of this connection are told to reach this node at.
     pub(super) fn advertised(&self) -> (String, u16) {
         match &self.shared.options.advertised {

@@ -80,6 +80,8 @@ pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingRep
         ApiVersions => api_versions,
         DeleteGroups => delete_groups,
         OffsetDelete => offset_delete,
+        ConsumerGroupHeartbeat => consumer_group_heartbeat,
+        ConsumerGroupDescribe => consumer_group_describe,
     }
 }
 

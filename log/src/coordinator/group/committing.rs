@@ -11,6 +11,7 @@ use crate::metadata::limits;
 use crate::types::{GroupId, MemberId, ProducerEpoch, ProducerId, Timestamp, TopicName, TopicPartition};
 
 use super::classic::Step;
+use super::consumer::TopicIdPartition;
 use super::coordinator::GroupCoordinator;
 use super::error::GroupError;
 use super::groups::Group;
@@ -96,7 +97,9 @@ impl GroupCoordinator {
                 .collect();
             let append = {
                 let mut state = shard.state.lock();
-                coordinator.admit(&shard, &mut state, &group, &committer, committed.len())?;
+                let partitions: Vec<&TopicPartition> =
+                    committed.iter().map(|(partition, _)| partition).collect();
+                coordinator.admit(&shard, &mut state, &group, &committer, &partitions)?;
                 if committed.is_empty() {
                     return Ok(());
                 }
@@ -143,10 +146,29 @@ impl GroupCoordinator {
     ) -> Result<(), BrokerError> {
         check_group(group)?;
         self.check_metadata(offsets)?;
-        match self.look_at(group, |group| group.rules().check_commit(committer)) {
+        let partitions: Vec<&TopicPartition> = offsets.iter().map(|(partition, _)| partition).collect();
+        match self.look_at(group, |group| self.judge(group, committer, &partitions)) {
             Some(checked) => Ok(checked?),
             None => Ok(check_commit_to_nothing(group, committer)?),
         }
+    }
+
+    /// What the group says to a commit of these partitions.
+    fn judge(
+        &self,
+        group: &Group,
+        committer: &Committer,
+        partitions: &[&TopicPartition],
+    ) -> Result<(), GroupError> {
+        let Group::Consumer(consumer) = group else {
+            return group.rules().check_commit(committer);
+        };
+        let image = self.node.image();
+        let by_id = partitions.iter().filter_map(|partition| {
+            let topic = image.topic(&partition.topic)?;
+            Some(TopicIdPartition::new(topic.id, partition.partition))
+        });
+        consumer.check_commit_of(committer, &by_id.collect::<Vec<_>>())
     }
 
     /// Judges a commit by the group's rules; a member's commit shows that it lives. An outsider's commit to no group makes one.
@@ -156,13 +178,17 @@ impl GroupCoordinator {
         state: &mut ShardState,
         group: &GroupId,
         committer: &Committer,
-        added: usize,
+        partitions: &[&TopicPartition],
     ) -> Result<(), BrokerError> {
+        let added = partitions.len();
         let known = state.offsets.offsets_of(group);
         if known + added > limits::OFFSETS_PER_GROUP {
             let limit = limits::OFFSETS_PER_GROUP;
             let message = format!("group {group} would have offsets for more than {limit} partitions");
             return Err(BrokerError::new(ErrorCode::PolicyViolation, message));
+        }
+        if let Some(existing) = state.groups.get(group) {
+            self.judge(existing, committer, partitions)?;
         }
         match state.groups.get_mut(group) {
             None => {
@@ -170,9 +196,8 @@ impl GroupCoordinator {
                 state.check_room(group)?;
                 state.groups.ensure(group);
             }
-            Some(existing) => {
-                existing.rules().check_commit(committer)?;
-                let Group::Classic(classic) = existing;
+            Some(Group::Consumer(_)) => {}
+            Some(Group::Classic(classic)) => {
                 let mut step = Step::new(self.now(), &self.rules);
                 classic.on_commit(&committer.member_id, &mut step);
                 let commands = step.commands;

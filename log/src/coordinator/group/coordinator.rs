@@ -4,7 +4,7 @@
 //! whoever commits a transaction and then asks for its offsets sees them (KAFKA-17507); one task serves the timers of all groups, and sleeps while
 //! there are none. Timers use the monotonic clock, so the wall clock may jump (KAFKA-8803).
 //!
-//! `membership.rs` joins, syncs, heartbeats, leaves · `committing.rs` offsets · `removal.rs` deletion and expiry · `shard.rs` what all of these share.
+//! `membership.rs` joins, syncs, heartbeats, leaves · `consumer_membership.rs` the same for KIP-848 · `committing.rs` offsets · `removal.rs` deletion and expiry · `shard.rs` what all of these share.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -69,15 +69,20 @@ impl GroupCoordinator {
             state.groups.ensure(&group);
         }
         let mut step = Step::new(self.now(), &self.rules);
+        let mut consumer_groups = Vec::new();
         for (id, group) in state.groups.iter() {
             match group {
                 Group::Classic(group) => group.on_loaded(&mut step),
+                Group::Consumer(group) => consumer_groups.push(group.clone()),
             }
             for command in step.commands.drain(..) {
                 if let super::classic::ClassicCommand::SetTimer(timer, at) = command {
                     state.timers.set(id, GroupTimer::Classic(timer), at);
                 }
             }
+        }
+        for group in consumer_groups {
+            self.on_consumer_loaded(&mut state, &group);
         }
         Ok(Shard::new(log, state))
     }
@@ -142,6 +147,7 @@ impl GroupCoordinator {
                     GroupTimer::Classic(timer) => {
                         self.on_classic_timer(&shard, &mut state, &group, &timer, now)
                     }
+                    GroupTimer::Consumer(timer) => self.on_consumer_timer(&shard, group, timer),
                 }
             }
             next = [next, state.timers.next()].into_iter().flatten().min();

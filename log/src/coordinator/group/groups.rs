@@ -10,9 +10,11 @@
 use std::collections::BTreeMap;
 
 use crate::codec::{CodecError, Reader};
-use crate::types::GroupId;
+use crate::coordinator::txn::Now;
+use crate::types::{GroupId, Timestamp};
 
 use super::classic::{ClassicGroup, GROUP_METADATA_KEY, decode_group_key, decode_group_value};
+use super::consumer::{self, ConsumerGroup};
 use super::error::GroupError;
 use super::rules::{GroupRules, GroupType};
 
@@ -21,6 +23,8 @@ use super::rules::{GroupRules, GroupType};
 pub enum Group {
     /// The leader assigns.
     Classic(Box<ClassicGroup>),
+    /// KIP-848: the coordinator assigns.
+    Consumer(Box<ConsumerGroup>),
 }
 
 impl Group {
@@ -28,6 +32,30 @@ impl Group {
     pub fn rules(&self) -> &dyn GroupRules {
         match self {
             Self::Classic(group) => &**group,
+            Self::Consumer(group) => &**group,
+        }
+    }
+
+    /// From now on it takes no members and no commits. Returns what `cancel_removal` needs.
+    pub(super) fn begin_removal(&mut self, now: Now) -> Option<Timestamp> {
+        match self {
+            Self::Classic(group) => {
+                let since = group.state_since();
+                group.begin_removal(now);
+                since
+            }
+            Self::Consumer(group) => {
+                group.set_being_removed(true);
+                None
+            }
+        }
+    }
+
+    /// The removal failed: it is as it was.
+    pub(super) fn cancel_removal(&mut self, since: Option<Timestamp>) {
+        match self {
+            Self::Classic(group) => group.cancel_removal(since),
+            Self::Consumer(group) => group.set_being_removed(false),
         }
     }
 }
@@ -86,6 +114,7 @@ impl Groups {
     pub fn classic(&self, id: &GroupId) -> Result<&ClassicGroup, GroupError> {
         match self.by_id.get(id) {
             Some(Group::Classic(group)) => Ok(group),
+            Some(Group::Consumer(_)) => Err(not_classic(id)),
             None => Err(GroupError::GroupIdNotFound { group: id.clone() }),
         }
     }
@@ -94,6 +123,7 @@ impl Groups {
     pub fn classic_mut(&mut self, id: &GroupId) -> Result<&mut ClassicGroup, GroupError> {
         match self.by_id.get_mut(id) {
             Some(Group::Classic(group)) => Ok(group),
+            Some(Group::Consumer(_)) => Err(not_classic(id)),
             None => Err(GroupError::GroupIdNotFound { group: id.clone() }),
         }
     }
@@ -103,6 +133,7 @@ impl Groups {
         let new = || Group::Classic(Box::new(ClassicGroup::new(id.clone())));
         match self.by_id.entry(id.clone()).or_insert_with(new) {
             Group::Classic(group) => Ok(group),
+            Group::Consumer(_) => Err(not_classic(id)),
         }
     }
 
@@ -129,8 +160,25 @@ impl Groups {
                     }
                 }
             }
+        } else if let Some((id, record)) = consumer::decode(key, value)? {
+            self.replay_consumer(id, &record, value.is_some());
         }
         Ok(())
+    }
+
+    /// A fact of a consumer group makes one, also in place of a classic group: that one's removal was stored before. A removal never does.
+    fn replay_consumer(&mut self, id: GroupId, record: &consumer::ConsumerGroupRecord, is_fact: bool) {
+        let is_there = matches!(self.by_id.get(&id), Some(Group::Consumer(_)));
+        if is_fact && !is_there {
+            let group = ConsumerGroup::new(id.clone());
+            self.by_id.insert(id.clone(), Group::Consumer(Box::new(group)));
+        }
+        if let Some(Group::Consumer(group)) = self.by_id.get_mut(&id) {
+            group.apply(record);
+            if group.is_gone() {
+                self.by_id.remove(&id);
+            }
+        }
     }
 
     /// Groups of a kind and state, by name; no filter lets everything through. States are compared without regard to case, as Kafka does.
@@ -147,5 +195,12 @@ impl Groups {
         };
         let all = self.by_id.iter().map(|(id, group)| (id, group.rules()));
         all.filter(move |(_, rules)| wanted(*rules))
+    }
+}
+
+fn not_classic(id: &GroupId) -> GroupError {
+    GroupError::WrongKind {
+        group: id.clone(),
+        expected: "classic",
     }
 }

@@ -41,8 +41,12 @@ impl GroupCoordinator {
         }
         let shard = self.shard_of(group).await?;
         let fresh = self.fresh_member_id(&request);
+        self.when_quiet(&shard, group).await;
         let answer = {
             let mut state = shard.state.lock();
+            if let Err(error) = self.take_over_empty(&shard, &mut state, group) {
+                return Ok(Err(refused(error)));
+            }
             let is_new = request.member_id.as_str().is_empty();
             if !is_new && state.groups.get(group).is_none() {
                 let member = request.member_id.clone();

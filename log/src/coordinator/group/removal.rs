@@ -153,10 +153,16 @@ impl GroupCoordinator {
             let Some(offsets) = choose(&state)? else {
                 return Ok(false);
             };
+            if state.writing.contains_key(group) {
+                return Err(GroupError::NotAvailable.into());
+            }
             let now = self.now();
-            let classic = state.groups.classic_mut(group)?;
-            let since = classic.state_since();
-            classic.begin_removal(now);
+            let not_found = || GroupError::GroupIdNotFound { group: group.clone() };
+            let since = state
+                .groups
+                .get_mut(group)
+                .ok_or_else(not_found)?
+                .begin_removal(now);
             (since, offsets, state.groups.rules(group)?.tombstones())
         };
         let doomed = offsets.into_iter().map(|partition| (group.clone(), partition));
@@ -183,7 +189,9 @@ impl GroupCoordinator {
                 Ok(true)
             }
             Err(error) => {
-                state.groups.classic_mut(group)?.cancel_removal(since);
+                if let Some(group) = state.groups.get_mut(group) {
+                    group.cancel_removal(since);
+                }
                 Err(error)
             }
         }

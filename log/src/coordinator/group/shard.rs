@@ -38,6 +38,8 @@ pub(super) struct ShardState {
     pub(super) offsets: OffsetsState,
     pub(super) timers: Timers,
     pub(super) waiting: Waiting,
+    /// Consumer groups a change of which is being written, with those that wait for that.
+    pub(super) writing: BTreeMap<GroupId, Vec<oneshot::Sender<()>>>,
     in_flight: BTreeMap<GroupId, BTreeMap<TopicPartition, usize>>,
 }
 

@@ -8,12 +8,15 @@ use std::time::Duration;
 use crate::types::GroupId;
 
 use super::classic::ClassicTimer;
+use super::consumer::Timer;
 
 /// What a timer is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum GroupTimer {
     /// Of a classic group.
     Classic(ClassicTimer),
+    /// Of a member of a consumer group.
+    Consumer(Timer),
 }
 
 /// Deadlines in terms of the monotonic clock.
@@ -33,6 +36,13 @@ impl Timers {
             .insert(timer.clone(), at);
         self.by_deadline.insert((at, group.clone(), timer));
         self.next() == Some(at)
+    }
+
+    /// True if the timer runs.
+    pub(super) fn is_set(&self, group: &GroupId, timer: &GroupTimer) -> bool {
+        self.by_key
+            .get(group)
+            .is_some_and(|of_group| of_group.contains_key(timer))
     }
 
     /// Forgets a timer. No-op if it is not set.

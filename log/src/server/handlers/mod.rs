@@ -3,6 +3,8 @@
 //! Always true: nothing is decided here that an embedded client would not meet too. Shared translations are in `wire.rs`.
 
 pub(super) mod api_versions;
+pub(super) mod consumer_group_describe;
+pub(super) mod consumer_group_heartbeat;
 pub(super) mod delete_groups;
 pub(super) mod describe_groups;
 pub(super) mod fetch;

@@ -15,17 +15,13 @@ pub enum MigrationPolicy {
 }
 
 impl MigrationPolicy {
-    /// The policy with Kafka's name, in any case.
-    pub fn from_name(name: &str) -> Option<Self> {
-        let all = [
-            Self::Bidirectional,
-            Self::Upgrade,
-            Self::Downgrade,
-            Self::Disabled,
-        ];
-        all.into_iter()
-            .find(|policy| policy.name().eq_ignore_ascii_case(name))
-    }
+    /// Every policy.
+    pub const ALL: [Self; 4] = [
+        Self::Bidirectional,
+        Self::Upgrade,
+        Self::Downgrade,
+        Self::Disabled,
+    ];
 
     /// Kafka's name.
     pub fn name(self) -> &'static str {
@@ -55,6 +51,14 @@ pub struct ConsumerGroupConfig {
     pub session_timeout_ms: i32,
     /// `group.consumer.heartbeat.interval.ms`: how often members are told to speak. Default 5 s.
     pub heartbeat_interval_ms: i32,
+    /// `group.consumer.min.session.timeout.ms`: least session timeout that may be set. Default 45 s.
+    pub min_session_timeout_ms: i32,
+    /// `group.consumer.max.session.timeout.ms`: most session timeout that may be set. Default 60 s.
+    pub max_session_timeout_ms: i32,
+    /// `group.consumer.min.heartbeat.interval.ms`: least heartbeat interval that may be set. Default 5 s.
+    pub min_heartbeat_interval_ms: i32,
+    /// `group.consumer.max.heartbeat.interval.ms`: most heartbeat interval that may be set. Default 15 s.
+    pub max_heartbeat_interval_ms: i32,
     /// `group.consumer.max.size`: most members a group may have. Default 2,147,483,647.
     pub max_size: i32,
     /// `group.consumer.migration.policy`.
@@ -70,6 +74,10 @@ impl Default for ConsumerGroupConfig {
         Self {
             session_timeout_ms: 45_000,
             heartbeat_interval_ms: 5_000,
+            min_session_timeout_ms: 45_000,
+            max_session_timeout_ms: 60_000,
+            min_heartbeat_interval_ms: 5_000,
+            max_heartbeat_interval_ms: 15_000,
             max_size: i32::MAX,
             migration_policy: MigrationPolicy::default(),
             assignors: vec!["uniform".to_owned(), "range".to_owned()],

@@ -36,6 +36,8 @@ pub struct ConsumerGroup {
     pub(super) topics_seen: Option<i64>,
     /// Not stored: when the patterns were last looked up.
     pub(super) patterns_looked_at: Option<Timestamp>,
+    /// Not stored: its removal is being written.
+    pub(super) being_removed: bool,
 }
 
 /// Equal if the same records lead to them.
@@ -54,6 +56,8 @@ impl PartialEq for ConsumerGroup {
     }
 }
 
+impl Eq for ConsumerGroup {}
+
 impl ConsumerGroup {
     /// A group of which nothing is known.
     pub fn new(id: GroupId) -> Self {
@@ -70,12 +74,23 @@ impl ConsumerGroup {
             instances: OrdMap::new(),
             topics_seen: None,
             patterns_looked_at: None,
+            being_removed: false,
         }
     }
 
     /// Its name.
     pub fn id(&self) -> &GroupId {
         &self.id
+    }
+
+    /// Notes that its removal is being written, or that this failed.
+    pub fn set_being_removed(&mut self, being_removed: bool) {
+        self.being_removed = being_removed;
+    }
+
+    /// True while its removal is being written: it takes no members and no commits then.
+    pub fn is_being_removed(&self) -> bool {
+        self.being_removed
     }
 
     /// Takes on one record. Records of different keys commute; of one key the last counts.

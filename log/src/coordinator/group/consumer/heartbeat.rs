@@ -12,6 +12,7 @@ use super::record::{ConsumerGroupRecord, CurrentAssignment, MemberMetadata};
 use super::request::{HeartbeatRequest, HeartbeatResponse, JOIN_EPOCH, LEAVE_STATIC_EPOCH};
 use crate::broker::ErrorCode;
 use crate::coordinator::group::error::GroupError;
+use crate::metadata::limits::MEMBERS_PER_GROUP;
 use crate::types::MemberId;
 
 impl ConsumerGroup {
@@ -70,8 +71,10 @@ impl ConsumerGroup {
     }
 
     pub(super) fn check_room(&self, context: Context<'_>) -> Result<(), GroupError> {
-        let limit = context.config.max_size;
-        if self.members.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+        let limit = usize::try_from(context.config.max_size)
+            .unwrap_or(0)
+            .min(MEMBERS_PER_GROUP);
+        if self.members.len() < limit {
             return Ok(());
         }
         let message = format!("group is full: it may have {limit} members (group.consumer.max.size)");

@@ -63,6 +63,9 @@ impl GroupRules for ConsumerGroup {
 
     fn check_delete(&self) -> Result<(), GroupError> {
         match self.members.is_empty() {
+            _ if self.being_removed => Err(GroupError::GroupIdNotFound {
+                group: self.id.clone(),
+            }),
             true => Ok(()),
             false => Err(GroupError::NonEmpty),
         }
@@ -102,6 +105,9 @@ impl ConsumerGroup {
         committer: &Committer,
         partitions: &[TopicIdPartition],
     ) -> Result<(), GroupError> {
+        if self.being_removed {
+            return Err(GroupError::NotAvailable);
+        }
         let epoch = committer.generation_or_epoch;
         // A transaction that names no member is not checked, as in Kafka.
         if epoch < 0 && (self.members.is_empty() || (committer.transactional && !committer.names_a_member()))
