@@ -6,6 +6,7 @@
 pub mod api;
 pub mod fetch_response;
 pub mod frame;
+pub mod guard;
 pub mod header;
 pub mod produce_request;
 pub mod reply;

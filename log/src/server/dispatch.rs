@@ -14,6 +14,7 @@ use thiserror::Error;
 use super::context::{Request, RequestContext};
 use super::handlers;
 use super::outbox::PendingReply;
+use crate::protocol::guard;
 use crate::protocol::reply::{EncodeError, Reply};
 use crate::protocol::wire_reader::Malformed;
 
@@ -87,6 +88,12 @@ pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingRep
 
 /// Bytes behind the message are ignored, as Kafka does: librdkafka pads some counts.
 pub(super) fn decode<T: Decodable>(context: &RequestContext, body: BytesMut) -> Result<T, RequestError> {
+    let (api, version) = (context.api, context.version);
+    guard::check_request(api, version, &body).map_err(|cause| RequestError::Unreadable {
+        api,
+        version,
+        cause,
+    })?;
     let mut body = body.freeze();
     T::decode(&mut body, context.version).map_err(|cause| RequestError::Malformed {
         api: context.api,

@@ -12,6 +12,7 @@ use kafka_protocol::messages::produce_response::{PartitionProduceResponse, Topic
 use super::txn_codes;
 use super::wire::{text, topic_partition};
 use crate::broker::{self, Acks, BrokerError, ErrorCode, ProduceAck, ProducePartition, Producing};
+use crate::protocol::guard;
 use crate::protocol::produce_request::{ProduceRequest, ProduceTopic, decode};
 use crate::protocol::reply::Reply;
 use crate::server::context::{Request, RequestContext};
@@ -22,7 +23,9 @@ use crate::types::{TopicId, TransactionVersion, TransactionalId};
 pub(in crate::server) async fn handle(request: Request) -> Result<PendingReply, RequestError> {
     let Request { context, body } = request;
     let (api, version) = (context.api, context.version);
-    let request = decode(body, version).map_err(|cause| RequestError::Unreadable { api, version, cause })?;
+    let request = guard::check_request(api, version, &body)
+        .and_then(|()| decode(body, version))
+        .map_err(|cause| RequestError::Unreadable { api, version, cause })?;
     let acks = acks_of(request.acks);
     let (answers, producing) = begin(&context, request).await;
     if acks.as_ref().is_ok_and(|acks| *acks == Acks::None) {
