@@ -4,6 +4,7 @@
 //! answers the first with `RebalanceInProgress`. A follower that joins a stable group again unchanged causes no rebalance.
 
 use crate::coordinator::group::error::GroupError;
+use crate::metadata::limits;
 use crate::types::{GroupInstanceId, MemberId};
 
 use super::command::{
@@ -56,6 +57,10 @@ impl ClassicGroup {
         match holder {
             Some((instance, old)) => self.replace_static(request, id, instance, old, fresh, step),
             None if request.instance_id.is_none() && request.requires_known_member_id => {
+                if self.pending_joins.len() >= limits::MEMBERS_PER_GROUP {
+                    let limit = limits::MEMBERS_PER_GROUP;
+                    return step.refuse_join(id, GroupError::GroupFull { limit }, MemberId::new(""));
+                }
                 step.set(ClassicTimer::Session(fresh.clone()), request.session_timeout_ms);
                 self.pending_joins.insert(fresh.clone());
                 step.refuse_join(id, GroupError::MemberIdRequired, fresh);

@@ -35,3 +35,6 @@ pub use log_format::{
     GROUP_METADATA_KEY, GroupMetadata, StoredMember, decode_group_value, encode_group_key, encode_group_value,
 };
 pub use member::ClassicMember;
+
+#[cfg(test)]
+mod script_test;
