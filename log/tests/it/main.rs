@@ -4,6 +4,8 @@
 
 mod consumer_groups;
 mod full_disk;
+mod group_wire;
+mod groups;
 mod idempotence;
 mod offsets;
 mod produce_fetch;
