@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::{Broker, BrokerError, ErrorCode, TransactionDescription};
 use crate::coordinator::txn::TxnState;
-use crate::types::{ProducerId, Timestamp};
+use crate::types::{ProducerId, Timestamp, TransactionalId};
 
 /// Bytes a compiled pattern may take.
 const PATTERN_BYTES: usize = 1 << 20;
@@ -26,27 +26,32 @@ pub struct TransactionFilter {
     pub producer_ids: BTreeSet<ProducerId>,
     /// Only transactions that are open, or being ended, for longer than this.
     pub running_longer_than: Option<Duration>,
-    pattern: Option<Regex>,
+    /// Only transactional ids that match.
+    pub pattern: Option<TransactionalIdPattern>,
+}
+
+/// A regular expression that transactional ids match as a whole.
+#[derive(Clone, Debug)]
+pub struct TransactionalIdPattern(Regex);
+
+impl TransactionalIdPattern {
+    /// Errs with `InvalidRegularExpression`.
+    pub fn new(pattern: &str) -> Result<Self, BrokerError> {
+        let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).build();
+        // By itself first: "a)|(b" is none, but would become one between the brackets.
+        let compiled = compile(pattern).and_then(|_| compile(&format!(r"\A(?:{pattern})\z")));
+        compiled.map(Self).map_err(|error| {
+            let message = format!("transactional id pattern is not a regular expression: {error}");
+            BrokerError::new(ErrorCode::InvalidRegularExpression, message)
+        })
+    }
+
+    fn matches(&self, id: &TransactionalId) -> bool {
+        self.0.is_match(id.as_str())
+    }
 }
 
 impl TransactionFilter {
-    /// The same for transactional ids that match a regular expression as a whole. An empty one matches all. Errs with
-    /// `InvalidRegularExpression`.
-    pub fn with_pattern(mut self, pattern: &str) -> Result<Self, BrokerError> {
-        if pattern.is_empty() {
-            self.pattern = None;
-            return Ok(self);
-        }
-        let compiled = regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
-            .size_limit(PATTERN_BYTES)
-            .build();
-        self.pattern = Some(compiled.map_err(|error| {
-            let message = format!("transactional id pattern is not a regular expression: {error}");
-            BrokerError::new(ErrorCode::InvalidRegularExpression, message)
-        })?);
-        Ok(self)
-    }
-
     /// True for what is wanted.
     pub(crate) fn admits(&self, described: &TransactionDescription, now: Timestamp) -> bool {
         let long_enough = self.running_longer_than.is_none_or(|limit| {
@@ -58,7 +63,7 @@ impl TransactionFilter {
         long_enough
             && (self.states.is_empty() || self.states.contains(described.state))
             && (self.producer_ids.is_empty() || self.producer_ids.contains(&described.producer_id))
-            && pattern.is_none_or(|pattern| pattern.is_match(described.transactional_id.as_str()))
+            && pattern.is_none_or(|pattern| pattern.matches(&described.transactional_id))
     }
 }
 

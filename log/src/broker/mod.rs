@@ -72,7 +72,7 @@ pub use join_group::{GroupProtocol, JoinGroup, JoinRefused, JoinedGroup, JoinedM
 pub use leave_group::LeavingMember;
 pub use list_groups::{GroupListing, GroupType};
 pub use list_offsets::{ListedOffset, OffsetSpec};
-pub use list_transactions::{TransactionFilter, TransactionListing};
+pub use list_transactions::{TransactionFilter, TransactionListing, TransactionalIdPattern};
 pub use offset_commit::{Committer, GroupOffsetCommit, OffsetAndMetadata};
 pub use offset_fetch::{FetchedOffset, GroupOffsetFetch};
 pub use options::BrokerOptions;

@@ -60,17 +60,7 @@ impl Broker {
         commit: GroupOffsetCommit,
     ) -> BoxFuture<'_, Result<Vec<Result<(), BrokerError>>, BrokerError>> {
         async move {
-            let image = self.node().image();
-            let refusal = |(partition, offset): &(TopicPartition, OffsetAndMetadata)| {
-                if !image.contains(partition) {
-                    return Err(unknown_partition(partition));
-                }
-                match self.groups().metadata_too_large(partition, offset) {
-                    Some(error) => Err(error),
-                    None => Ok(()),
-                }
-            };
-            let answers: Vec<Result<(), BrokerError>> = commit.offsets.iter().map(refusal).collect();
+            let answers = self.judge_offsets(&commit.offsets);
             let accepted = commit.offsets.into_iter().zip(&answers);
             let accepted = accepted.filter(|(_, answer)| answer.is_ok());
             let commit = OffsetsToCommit {
@@ -98,6 +88,24 @@ impl Broker {
             self.groups().commit(group, None, offsets).await
         }
         .boxed()
+    }
+
+    /// What is wrong with each offset by itself.
+    pub(super) fn judge_offsets(
+        &self,
+        offsets: &[(TopicPartition, OffsetAndMetadata)],
+    ) -> Vec<Result<(), BrokerError>> {
+        let image = self.node().image();
+        let judge = |(partition, offset): &(TopicPartition, OffsetAndMetadata)| {
+            if !image.contains(partition) {
+                return Err(unknown_partition(partition));
+            }
+            match self.groups().metadata_too_large(partition, offset) {
+                Some(error) => Err(error),
+                None => Ok(()),
+            }
+        };
+        offsets.iter().map(judge).collect()
     }
 
     /// Offsets of partitions that do not exist are refused: a topic made later must not start from them.

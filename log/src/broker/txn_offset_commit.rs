@@ -6,7 +6,8 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::{Broker, BrokerError, OffsetAndMetadata, ProducerIdentity};
+use super::{Broker, BrokerError, Committer, OffsetAndMetadata, ProducerIdentity};
+use crate::coordinator::group::OffsetsToCommit;
 use crate::types::{GroupId, ProducerEpoch, ProducerId, TopicPartition, TransactionVersion, TransactionalId};
 
 /// Offsets to commit with a transaction.
@@ -29,16 +30,27 @@ impl Broker {
     /// `InvalidProducerEpoch`, `InvalidProducerIdMapping`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call may have written them; they count only if
     /// the transaction commits.
     pub fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> BoxFuture<'_, Result<(), BrokerError>> {
-        self.txn_offset_commit_by(TransactionVersion::V2, commit)
+        async move {
+            let answers = self
+                .txn_offset_commit_by(TransactionVersion::V2, Committer::transaction(), commit, true)
+                .await?;
+            answers.into_iter().collect()
+        }
+        .boxed()
     }
 
-    /// The same by the protocol of the client: below TV2 the group's partition must have been added by `add_offsets_to_txn`, or it errs with
-    /// `TransactionAbortable`.
+    /// The same by the protocol of the client and as the member it says it is (KIP-447); one answer per offset, in order. Below TV2 the group's
+    /// partition must have been added by `add_offsets_to_txn`, or it errs with `TransactionAbortable`. A partition that does not exist or whose
+    /// metadata is too long is refused alone, or with `all_or_none` refuses all.
+    ///
+    /// Errs for all with what `txn_offset_commit` does and with `UnknownMemberId`, `IllegalGeneration`, `FencedInstanceId`, `GroupIdNotFound`.
     pub fn txn_offset_commit_by(
         &self,
         version: TransactionVersion,
+        committer: Committer,
         commit: TxnOffsetCommit,
-    ) -> BoxFuture<'_, Result<(), BrokerError>> {
+        all_or_none: bool,
+    ) -> BoxFuture<'_, Result<Vec<Result<(), BrokerError>>, BrokerError>> {
         async move {
             let TxnOffsetCommit {
                 transactional_id,
@@ -47,14 +59,27 @@ impl Broker {
                 producer_epoch,
                 offsets,
             } = commit;
-            self.check_offset_partitions(&offsets)?;
+            let answers = self.judge_offsets(&offsets);
+            if let Some(Err(refused)) = answers.iter().find(|answer| all_or_none && answer.is_err()) {
+                return Err(refused.clone());
+            }
+            let accepted = offsets.into_iter().zip(&answers);
+            let accepted = accepted.filter(|(_, answer)| answer.is_ok());
+            let commit = OffsetsToCommit {
+                group,
+                committer,
+                producer: Some((producer_id, producer_epoch)),
+                retention_ms: None,
+                offsets: accepted.map(|(offset, _)| offset).collect(),
+            };
             let producer = ProducerIdentity {
                 producer_id,
                 producer_epoch,
             };
             self.transactions()
-                .commit_offsets(&transactional_id, producer, group, offsets, version)
-                .await
+                .commit_offsets(&transactional_id, producer, commit, version)
+                .await?;
+            Ok(answers)
         }
         .boxed()
     }

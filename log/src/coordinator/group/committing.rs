@@ -72,11 +72,6 @@ impl GroupCoordinator {
         self.commit_as(commit).await
     }
 
-    /// May offsets be committed in a transaction whose producer says nothing of its consumer?
-    pub(crate) fn check(&self, group: &GroupId, offsets: &Offsets) -> Result<(), BrokerError> {
-        self.check_commit(group, &Committer::transaction(), offsets)
-    }
-
     /// Commits offsets: all or none. In a transaction they stay pending. Runs to its end once begun.
     pub(crate) async fn commit_as(self: &Arc<Self>, commit: OffsetsToCommit) -> Result<(), BrokerError> {
         self.check_metadata(&commit.offsets)?;

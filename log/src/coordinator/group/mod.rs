@@ -19,8 +19,6 @@ mod shard;
 mod timers;
 
 pub(crate) use committing::{OffsetsToCommit, OffsetsToFetch};
-/// What transactions see of the group coordinator: the offsets it keeps.
-pub(crate) use coordinator::GroupCoordinator as OffsetsCoordinator;
 pub(crate) use coordinator::{GroupCoordinator, watch_groups};
 pub use error::GroupError;
 pub use groups::{Group, Groups};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::broker::{BrokerError, Node, TRANSACTIONS_TOPIC, run_to_end};
-use crate::coordinator::group::OffsetsCoordinator;
+use crate::coordinator::group::GroupCoordinator;
 use crate::coordinator::log_io;
 use crate::coordinator::producer_ids::ProducerIds;
 use crate::coordinator::runtime::InternalTopic;
@@ -38,7 +38,7 @@ pub(crate) struct TxnCoordinator {
     pub(super) node: Arc<Node>,
     pub(super) topic: InternalTopic,
     pub(super) producer_ids: Arc<ProducerIds>,
-    pub(super) offsets: Arc<OffsetsCoordinator>,
+    pub(super) groups: Arc<GroupCoordinator>,
     pub(super) entries: RwLock<BTreeMap<TransactionalId, Arc<Entry>>>,
     pub(super) timeouts: Mutex<TimeoutQueue>,
     pub(super) rules: TxnRules,
@@ -49,7 +49,7 @@ impl TxnCoordinator {
     pub(crate) fn load(
         node: Arc<Node>,
         producer_ids: Arc<ProducerIds>,
-        offsets: Arc<OffsetsCoordinator>,
+        groups: Arc<GroupCoordinator>,
     ) -> Result<Self, BrokerError> {
         let partitions = node.config.transaction_state_log_num_partitions;
         let coordinator = Self {
@@ -59,7 +59,7 @@ impl TxnCoordinator {
             },
             node,
             producer_ids,
-            offsets,
+            groups,
             entries: RwLock::default(),
             timeouts: Mutex::default(),
         };

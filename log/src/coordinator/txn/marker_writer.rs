@@ -94,7 +94,7 @@ impl TxnCoordinator {
         log.append_control(producer.producer_id, producer.producer_epoch, record)
             .await?;
         let committed = result == TxnResult::Commit;
-        self.offsets
+        self.groups
             .on_marker(log.topic_partition(), producer.producer_id, committed);
         Ok(())
     }

@@ -31,6 +31,8 @@ pub use verification::missing;
 #[cfg(test)]
 mod txn_model_test;
 #[cfg(test)]
+mod txn_race_test;
+#[cfg(test)]
 mod txn_test;
 #[cfg(test)]
 mod txn_v0_test;

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::broker::{BrokerError, ErrorCode, OffsetAndMetadata, ProducerIdentity, TxnResult, run_to_end};
+use crate::broker::{BrokerError, ErrorCode, ProducerIdentity, TxnResult, run_to_end};
+use crate::coordinator::group::OffsetsToCommit;
 use crate::metadata::limits;
 use crate::types::{GroupId, ProducerEpoch, ProducerId, TopicPartition, TransactionVersion, TransactionalId};
 
@@ -89,12 +90,12 @@ impl TxnCoordinator {
         self: &Arc<Self>,
         id: &TransactionalId,
         producer: ProducerIdentity,
-        group: GroupId,
-        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+        commit: OffsetsToCommit,
         version: TransactionVersion,
     ) -> Result<(), BrokerError> {
-        self.offsets.check(&group, &offsets)?;
-        let partition = self.offsets.partition_of(&group).await?;
+        self.groups
+            .check_commit(&commit.group, &commit.committer, &commit.offsets)?;
+        let partition = self.groups.partition_of(&commit.group).await?;
         let event = add_event(producer, BTreeSet::from([partition.clone()]), version);
         self.refuse_unknown(id, &event)?;
         let (coordinator, id) = (self.clone(), id.clone());
@@ -109,8 +110,7 @@ impl TxnCoordinator {
                     return Err(not_in_txn(producer.producer_id, partition));
                 }
             }
-            let producer = (producer.producer_id, producer.producer_epoch);
-            coordinator.offsets.commit(&group, Some(producer), offsets).await
+            coordinator.groups.commit_as(commit).await
         })
         .await
     }

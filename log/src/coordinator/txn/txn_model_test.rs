@@ -21,7 +21,7 @@ use super::{
 struct Harness {
     log: Vec<Option<bytes::Bytes>>,
     live: Option<TxnMetadata>,
-    /// Those of TV2 transactions: only there an epoch names one transaction.
+    /// Those under an epoch that names one transaction: an older client's end keeps it for the next.
     markers: Vec<MarkerPlan>,
     next_producer_id: i64,
     now: i64,
@@ -87,19 +87,18 @@ impl Harness {
                     TxnCommand::Log(next) => self.write(next)?,
                     TxnCommand::WriteMarkers(plan) => {
                         // Half of them, then a chance to crash, then all.
-                        let is_v2 = self
-                            .live
-                            .as_ref()
-                            .is_some_and(|state| state.client_version.is_v2());
+                        let named_once = self.live.as_ref().is_some_and(|state| {
+                            state.client_version.is_v2() || state.last_producer_epoch != ProducerEpoch::NONE
+                        });
                         let half = plan.partitions[..plan.partitions.len() / 2].to_vec();
-                        if is_v2 {
+                        if named_once {
                             self.markers.push(MarkerPlan {
                                 partitions: half,
                                 ..plan.clone()
                             });
                         }
                         self.step()?;
-                        if is_v2 {
+                        if named_once {
                             self.markers.push(plan);
                         }
                         for command in handle(
