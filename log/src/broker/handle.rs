@@ -19,6 +19,7 @@ use crate::coordinator::group::{GroupCoordinator, watch_groups};
 use crate::coordinator::producer_ids::ProducerIds;
 use crate::coordinator::txn::TxnCoordinator;
 use crate::faults::Faults;
+use crate::metrics::StorageMetrics;
 use crate::rng::Rng;
 use crate::storage::{LogStore, LogStoreOptions, PartitionHandle};
 use crate::types::{LeaderEpoch, Offset, TopicId, TopicName, TopicPartition};
@@ -48,6 +49,19 @@ struct Inner {
     transactions: Arc<TxnCoordinator>,
     groups: Arc<GroupCoordinator>,
     jobs: Mutex<Vec<AbortHandle>>,
+}
+
+/// A handle that does not keep the broker running.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakBroker {
+    inner: Weak<Inner>,
+}
+
+impl WeakBroker {
+    /// The broker, if it still runs.
+    pub(crate) fn upgrade(&self) -> Option<Broker> {
+        self.inner.upgrade().map(|inner| Broker { inner })
+    }
 }
 
 impl Drop for Inner {
@@ -220,6 +234,18 @@ impl Broker {
         };
         let message = format!("leader epoch of {partition} is {current}, not {known}");
         Err(BrokerError::new(code, message))
+    }
+
+    /// A handle that does not keep the broker running.
+    pub(crate) fn downgrade(&self) -> WeakBroker {
+        WeakBroker {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
+    /// What storage counts; none once the broker was shut down.
+    pub(crate) fn storage_metrics(&self) -> Option<StorageMetrics> {
+        Some(self.inner.node.store().ok()?.metrics())
     }
 
     /// Changes whenever metadata does: what was looked up before may be out of date.

@@ -45,6 +45,7 @@ mod produce;
 mod sync_group;
 mod topic_metadata;
 mod txn_offset_commit;
+mod vitals;
 mod write_txn_markers;
 
 pub use alter_configs::{AlterConfigs, ConfigChange};
@@ -67,6 +68,7 @@ pub use features::{Features, SupportedFeature};
 pub use fetch::{FetchPartition, FetchRequest, FetchResponse, FetchedData};
 pub use find_coordinator::CoordinatorKind;
 pub use handle::Broker;
+pub(crate) use handle::WeakBroker;
 pub use init_producer_id::ProducerIdentity;
 pub use join_group::{GroupProtocol, JoinGroup, JoinRefused, JoinedGroup, JoinedMember};
 pub use leave_group::LeavingMember;
@@ -80,6 +82,7 @@ pub use produce::{Acks, ProduceAck, ProducePartition, ProduceRequest, Producing}
 pub use sync_group::{SyncGroup, SyncedGroup};
 pub use topic_metadata::TopicMetadata;
 pub use txn_offset_commit::TxnOffsetCommit;
+pub use vitals::{GroupLag, Vitals};
 pub use write_txn_markers::WritableTxnMarker;
 
 pub(crate) use node::{Node, TopicSpec, run_to_end, unknown_partition};

@@ -24,6 +24,7 @@ use super::context::{ConnectionInfo, Request, RequestContext, Shared};
 use super::dispatch;
 use super::options::ConnectionLimits;
 use super::outbox::{self, Backlog, PendingReply};
+use crate::metrics::RejectReason;
 use crate::protocol::api::{Lookup, lookup};
 use crate::protocol::frame::{self, Cut, FrameTooLarge};
 use crate::protocol::header::{HeaderError, RequestHeader};
@@ -73,7 +74,17 @@ pub(super) async fn run(
     permit: Permit,
     stopped: watch::Receiver<bool>,
 ) {
+    let metrics = shared.metrics.clone();
     let ended = serve(stream, peer, shared, stopped).await;
+    let rejected = match &ended {
+        Err(ConnectionError::Frame(_)) => Some(RejectReason::FrameTooLarge),
+        Err(ConnectionError::Header(_) | ConnectionError::Request(_)) => Some(RejectReason::Malformed),
+        Err(ConnectionError::NotServed { .. }) => Some(RejectReason::NotServed),
+        _ => None,
+    };
+    if let Some(reason) = rejected {
+        metrics.on_rejected(reason);
+    }
     match ended {
         Ok(()) => {}
         // What clients do all day is not worth a line: leaving without a word, or staying silent.
@@ -81,7 +92,7 @@ pub(super) async fn run(
         Err(error @ ConnectionError::Idle(_)) => tracing::debug!(%peer, %error, "connection closed"),
         Err(error) => tracing::warn!(%peer, %error, "connection closed"),
     }
-    drop(permit);
+    metrics.on_connections(permit.leave());
 }
 
 async fn serve(
@@ -95,7 +106,7 @@ async fn serve(
     let (socket, out) = stream.into_split();
     let (replies, queue) = mpsc::channel(shared.options.limits.in_flight);
     let backlog = Arc::new(Backlog::default());
-    let writer = tokio::spawn(outbox::run(out, queue, backlog.clone()));
+    let writer = tokio::spawn(outbox::run(out, queue, backlog.clone(), shared.metrics.clone()));
     let reader = Reader {
         socket,
         buffer: BytesMut::new(),
@@ -149,11 +160,14 @@ impl Reader {
         let outbox_bytes = self.shared.options.limits.outbox_bytes;
         while let Some(frame) = self.next_frame().await? {
             let Framed { bytes, _memory } = frame;
+            self.shared.metrics.on_request(bytes.len() + 4);
+            let began = self.shared.broker.clock().monotonic();
             let pending = match self.parse(bytes)? {
                 Parsed::Request(request) => {
-                    let can_park = can_park(request.context.api);
+                    let api = request.context.api;
+                    let can_park = can_park(api);
                     match self.attended(dispatch::dispatch(request), can_park).await {
-                        Some(pending) => pending?,
+                        Some(pending) => self.timed(pending?, api, began),
                         None => continue,
                     }
                 }
@@ -176,6 +190,23 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Measures a request to the moment its answer is there.
+    fn timed(&self, pending: PendingReply, api: ApiKey, began: Duration) -> PendingReply {
+        let (metrics, clock) = (self.shared.metrics.clone(), self.shared.broker.clock().clone());
+        match pending {
+            PendingReply::Ready(reply) => {
+                metrics.on_answer(api, clock.monotonic().saturating_sub(began));
+                PendingReply::Ready(reply)
+            }
+            PendingReply::Later(later) => {
+                let measured = later.inspect(move |_| {
+                    metrics.on_answer(api, clock.monotonic().saturating_sub(began));
+                });
+                PendingReply::Later(measured.boxed())
+            }
+        }
     }
 
     fn parse(&self, bytes: BytesMut) -> Result<Parsed, ConnectionError> {

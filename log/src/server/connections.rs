@@ -87,6 +87,15 @@ impl Connections {
     }
 }
 
+impl Permit {
+    /// Gives the place back; returns how many connections are left.
+    pub(super) fn leave(self) -> usize {
+        let connections = self.connections.clone();
+        drop(self);
+        connections.open()
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut counts = self.connections.counts.lock();

@@ -11,6 +11,7 @@ use super::fetch_session::FetchSessions;
 use super::options::ServerOptions;
 use super::request_memory::RequestMemory;
 use crate::broker::Broker;
+use crate::metrics::ServerMetrics;
 
 /// What all connections of a listener share.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(super) struct Shared {
     pub(super) options: ServerOptions,
     pub(super) request_memory: RequestMemory,
     pub(super) fetch_sessions: Mutex<FetchSessions>,
+    pub(super) metrics: ServerMetrics,
 }
 
 impl Shared {
@@ -34,6 +36,7 @@ impl Shared {
             options,
             request_memory,
             fetch_sessions,
+            metrics: ServerMetrics::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::connection;
 use super::connections::{Connections, Full};
 use super::context::Shared;
+use crate::metrics::RejectReason;
 
 /// Pause after a failed accept (most often: no file handles left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -33,6 +34,7 @@ pub(super) async fn run(
         match accepted {
             Ok((stream, peer)) => match connections.admit(peer.ip()) {
                 Ok(permit) => {
+                    shared.metrics.on_connections(connections.open());
                     tokio::spawn(connection::run(
                         stream,
                         peer,
@@ -46,6 +48,7 @@ pub(super) async fn run(
                         Full::InAll => "max.connections",
                         Full::OfAddress => "max.connections.per.ip",
                     };
+                    shared.metrics.on_rejected(RejectReason::TooManyConnections);
                     tracing::warn!(%peer, limit, "connection refused: the limit is reached");
                 }
             },

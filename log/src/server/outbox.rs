@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{Notify, mpsc};
 
+use crate::metrics::ServerMetrics;
 use crate::protocol::reply::Reply;
 
 /// Most pieces handed to the system in one write (IOV_MAX is 1024 on Linux).
@@ -63,6 +64,7 @@ pub(super) async fn run(
     mut socket: OwnedWriteHalf,
     mut queue: mpsc::Receiver<PendingReply>,
     backlog: Arc<Backlog>,
+    metrics: ServerMetrics,
 ) -> std::io::Result<()> {
     let mut pieces = VecDeque::new();
     let mut held = None;
@@ -104,6 +106,7 @@ pub(super) async fn run(
             }
         }
         write_all(&mut socket, &mut pieces).await?;
+        metrics.on_sent(counted);
         backlog.shrank(counted);
     }
     socket.shutdown().await

@@ -13,6 +13,7 @@ use super::context::Shared;
 use super::listener;
 use super::options::ServerOptions;
 use crate::broker::Broker;
+use crate::metrics::NodeMetrics;
 
 /// Why a server cannot start.
 #[derive(Debug, Error)]
@@ -58,6 +59,11 @@ impl Server {
             connections,
             shared,
         })
+    }
+
+    /// What this listener counts, together with what its broker does.
+    pub fn metrics(&self) -> NodeMetrics {
+        NodeMetrics::new(&self.shared.broker, Some(&self.shared.metrics))
     }
 
     /// Where it listens; with the port that was taken if port 0 was asked for.

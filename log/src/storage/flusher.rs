@@ -150,6 +150,7 @@ impl Flusher {
     }
 
     async fn cycle(&mut self, dirty: Vec<Dirty>) {
+        let began = self.dir.clock.monotonic();
         let result = if self.dir.failure(true).is_some() {
             None
         } else {
@@ -157,6 +158,9 @@ impl Flusher {
         };
         match result {
             Some(Ok(plan)) => {
+                let took = self.dir.clock.monotonic().saturating_sub(began);
+                let bytes = dirty.iter().map(|item| item.bytes).sum();
+                self.dir.metrics.on_flush(dirty.len(), bytes, took);
                 self.dir.faults.point("K2");
                 for item in dirty {
                     item.partition.publish(|marks| marks.on_durable(item.end));

@@ -20,6 +20,7 @@ use super::storage_error::StorageError;
 use super::tail_cache::TailCache;
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::metrics::StorageMetrics;
 use crate::types::TopicPartition;
 
 /// Shared by everything that works in one directory.
@@ -33,6 +34,7 @@ pub(super) struct LogDir {
     pub(super) files: Arc<FileCache>,
     pub(super) tail_cache: TailCache,
     pub(super) headroom: Headroom,
+    pub(super) metrics: StorageMetrics,
     /// Every partition of the directory.
     pub(super) registry: RwLock<BTreeMap<TopicPartition, Arc<Partition>>>,
     /// Files renamed to `.deleted`, and when they may be removed.
@@ -55,6 +57,7 @@ impl LogDir {
             files: Arc::new(FileCache::new(Arc::clone(&disk), config.open_files_max)),
             tail_cache: TailCache::new(config.tail_cache_bytes),
             headroom: Headroom::new(config.reserved_disk_bytes),
+            metrics: StorageMetrics::default(),
             path,
             disk,
             clock,

@@ -409,6 +409,11 @@ impl LogStore {
         clean(&handle, true).await
     }
 
+    /// What this store counts.
+    pub(crate) fn metrics(&self) -> crate::metrics::StorageMetrics {
+        self.dir.metrics.clone()
+    }
+
     /// The first write or sync error of the data directory, if there was one: nothing is written any more.
     pub fn failure(&self) -> Option<StorageError> {
         self.dir.failure(false)

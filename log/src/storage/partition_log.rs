@@ -290,6 +290,9 @@ impl PartitionLog {
         let (file, position) = active
             .write(&dir, &bytes, &written, now, config.index_interval_bytes)
             .map_err(|e| self.failed(&e, true))?;
+        let records = last_offset.next().distance_from(facts[0].base_offset);
+        dir.metrics
+            .on_append(facts.len(), records.unsigned_abs(), bytes.len());
         self.next_offset = last_offset.next();
         let epoch = facts.last().map_or(LeaderEpoch::NONE, |f| f.leader_epoch);
         self.epochs

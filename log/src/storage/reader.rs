@@ -45,10 +45,12 @@ impl Partition {
             Isolation::ReadUncommitted => Vec::new(),
             Isolation::ReadCommitted => self.retry(|| self.aborted_within(from, limit))?,
         };
-        let batches = match self.tail.read(from, limit, max_bytes) {
-            Some(batches) if !batches.is_empty() => batches,
-            _ => self.retry(|| self.read_files(from, limit, max_bytes))?,
+        let (batches, from_memory) = match self.tail.read(from, limit, max_bytes) {
+            Some(batches) if !batches.is_empty() => (batches, true),
+            _ => (self.retry(|| self.read_files(from, limit, max_bytes))?, false),
         };
+        let bytes = batches.iter().map(Bytes::len).sum();
+        self.dir.metrics.on_read(bytes, from_memory);
         Ok(ReadResult {
             batches,
             aborted,

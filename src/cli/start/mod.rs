@@ -17,6 +17,7 @@ use clap::Args;
 use futures::future::{Either, select};
 use millpond::log::broker::{Broker, BrokerOptions};
 use millpond::log::clock::SystemClock;
+use millpond::log::http::HttpServer;
 use millpond::log::server::{Server, ServerOptions};
 
 use super::failure::Failure;
@@ -56,6 +57,9 @@ pub(crate) struct StartArgs {
         visible_alias = "advertised-listeners"
     )]
     advertised: Option<String>,
+    /// Where /metrics, /healthz and /readyz are served; port 0 takes a free one [default: not at all]
+    #[arg(long, value_name = "HOST:PORT", env = "MILLPOND_HTTP")]
+    http: Option<String>,
     /// Override a broker setting by its Kafka name, e.g. -X log.segment.bytes=1048576
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -83,8 +87,19 @@ pub(crate) async fn run(args: StartArgs, out: &mut dyn Write) -> anyhow::Result<
         Ok(server) => server,
         Err(refused) => {
             broker.shutdown().await?;
-            return Err(address_taken(refused.address, &refused.cause));
+            return Err(address_taken("--kafka", refused.address, &refused.cause));
         }
+    };
+    let http = match settings.http {
+        Some(address) => match HttpServer::start(&broker, server.metrics(), address).await {
+            Ok(http) => Some(http),
+            Err(refused) => {
+                server.shutdown().await;
+                broker.shutdown().await?;
+                return Err(address_taken("--http", refused.address, &refused.cause));
+            }
+        },
+        None => None,
     };
     warn_if_open(server.local_addr());
     Banner {
@@ -92,13 +107,21 @@ pub(crate) async fn run(args: StartArgs, out: &mut dyn Write) -> anyhow::Result<
         is_new,
         node_id: broker.node_id(),
         kafka: server.local_addr(),
+        http: http.as_ref().map(HttpServer::local_addr),
         took: clock.monotonic() - began,
     }
     .write(out)?;
     out.flush()?;
     signals.first().await;
     tracing::info!("stopping");
-    stop(&server, &broker, signals).await
+    if let Some(http) = &http {
+        http.drain();
+    }
+    let stopped = stop(&server, &broker, signals).await;
+    if let Some(http) = &http {
+        http.stop();
+    }
+    stopped
 }
 
 /// Finishes requests and closes the log; a second signal cuts that short.
@@ -115,12 +138,12 @@ async fn stop(server: &Server, broker: &Broker, signals: signals::Signals) -> an
     }
 }
 
-fn address_taken(address: SocketAddr, cause: &std::io::Error) -> anyhow::Error {
+fn address_taken(flag: &str, address: SocketAddr, cause: &std::io::Error) -> anyhow::Error {
     let failure = Failure::failed(format!("cannot listen on {address}: {cause}"));
     let hint = match cause.kind() {
         std::io::ErrorKind::AddrInUse => {
             format!(
-                "another process has port {}; choose another with --kafka {}:PORT (0 takes a free one)",
+                "another process has port {}; choose another with {flag} {}:PORT (0 takes a free one)",
                 address.port(),
                 address.ip()
             )
@@ -128,7 +151,7 @@ fn address_taken(address: SocketAddr, cause: &std::io::Error) -> anyhow::Error {
         std::io::ErrorKind::AddrNotAvailable => {
             "this machine does not have that address; 0.0.0.0 stands for all it has".to_owned()
         }
-        _ => "choose another address with --kafka HOST:PORT".to_owned(),
+        _ => format!("choose another address with {flag} HOST:PORT"),
     };
     failure.hint(hint).into()
 }

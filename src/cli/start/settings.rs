@@ -32,6 +32,7 @@ pub(super) struct NodeSettings {
     pub(super) data: PathBuf,
     pub(super) broker: BrokerConfig,
     pub(super) server: ServerOptions,
+    pub(super) http: Option<SocketAddr>,
 }
 
 /// What the file says about the command's own flags.
@@ -40,6 +41,7 @@ struct FromFile {
     data: Option<String>,
     kafka: Option<String>,
     advertised: Option<String>,
+    http: Option<String>,
 }
 
 /// Puts file, variables and flags together.
@@ -76,8 +78,13 @@ pub(super) fn resolve(args: &StartArgs) -> anyhow::Result<NodeSettings> {
         .clone()
         .or(file.data.map(PathBuf::from))
         .unwrap_or_else(|| DEFAULT_DATA.into());
+    let http = match args.http.clone().or(file.http) {
+        Some(http) => Some(address(&http)?),
+        None => None,
+    };
     Ok(NodeSettings {
         data,
+        http,
         broker,
         server: super::server_options(address(&kafka)?, advertised),
     })
@@ -101,6 +108,7 @@ fn read_file(text: &str, place: &str, broker: &mut BrokerConfig) -> anyhow::Resu
         match key.as_str() {
             "data" => own.data = Some(value),
             "kafka" | "listeners" => own.kafka = Some(value),
+            "http" => own.http = Some(value),
             "advertised" | "advertised.listeners" => own.advertised = Some(value),
             _ => set(broker, &key, &value, place)?,
         }

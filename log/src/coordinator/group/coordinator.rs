@@ -6,7 +6,7 @@
 //!
 //! `membership.rs` joins, syncs, heartbeats, leaves · `consumer_membership.rs` the same for KIP-848 · `committing.rs` offsets · `removal.rs` deletion and expiry · `shard.rs` what all of these share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::coordinator::runtime::InternalTopic;
 use crate::coordinator::txn::Now;
 use crate::record::{ControlRecord, RecordBatch};
 use crate::storage::PartitionHandle;
-use crate::types::{GroupId, PartitionId, TopicPartition};
+use crate::types::{GroupId, Offset, PartitionId, TopicPartition};
 
 use super::classic::{ClassicRules, Step};
 use super::groups::{Group, Groups};
@@ -134,6 +134,28 @@ impl GroupCoordinator {
         for shard in self.all_shards() {
             look(&shard.state.lock().groups);
         }
+    }
+
+    /// Every group with the offsets it has committed.
+    pub(crate) fn committed_offsets(&self) -> Vec<(GroupId, Vec<(TopicPartition, Offset)>)> {
+        let mut groups = Vec::new();
+        for shard in self.all_shards() {
+            let state = shard.state.lock();
+            let ids: BTreeSet<GroupId> = state
+                .offsets
+                .groups()
+                .into_iter()
+                .chain(state.groups.iter().map(|(id, _)| id.clone()))
+                .collect();
+            for id in ids {
+                let committed = state.offsets.committed(&id);
+                let offsets =
+                    committed.map(|(partition, committed)| (partition.clone(), committed.offset.offset));
+                let offsets = offsets.collect();
+                groups.push((id, offsets));
+            }
+        }
+        groups
     }
 
     /// Runs every timer whose moment has come; the next one's, if any is set.

@@ -82,6 +82,7 @@ async fn answer(context: &RequestContext, request: FetchRequest) -> FetchRespons
                 named.map(|((partition, wanted), outcome)| (partition.clone(), *wanted, told(outcome)));
             let fresh = context.broker().rng().next_u64() as i32;
             let id = sessions.begin(by_id, named.collect(), fresh, now);
+            context.shared.metrics.on_fetch_sessions(sessions.len());
             (id, partitions.into_iter().zip(fetched).collect())
         }
         Some(id) => {
