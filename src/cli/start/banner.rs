@@ -11,6 +11,7 @@ pub(super) struct Banner<'a> {
     pub(super) is_new: bool,
     pub(super) node_id: i32,
     pub(super) kafka: SocketAddr,
+    pub(super) http: Option<SocketAddr>,
     pub(super) took: Duration,
 }
 
@@ -25,7 +26,11 @@ impl Banner<'_> {
     }
 
     fn write_for_programs(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        writeln!(out, "ready kafka={}", self.kafka)
+        write!(out, "ready kafka={}", self.kafka)?;
+        if let Some(http) = self.http {
+            write!(out, " http={http}")?;
+        }
+        writeln!(out)
     }
 
     fn write_for_people(&self, out: &mut dyn Write) -> std::io::Result<()> {
@@ -37,6 +42,13 @@ impl Banner<'_> {
             "millpond {version} · node {node} · data {data}{is_new} · durable writes on"
         )?;
         writeln!(out, "  kafka     {kafka:<18}  kcat -b {kafka} -L")?;
+        if let Some(http) = self.http {
+            writeln!(
+                out,
+                "  metrics   {:<18}  curl http://{http}/metrics",
+                http.to_string()
+            )?;
+        }
         writeln!(
             out,
             "ready in {} ms · Ctrl-C stops, data stays",
@@ -56,6 +68,7 @@ mod tests {
             is_new: true,
             node_id: 1,
             kafka: "127.0.0.1:9092".parse().expect("an address"),
+            http: Some("127.0.0.1:8088".parse().expect("an address")),
             took: Duration::from_millis(84),
         };
         let (mut line, mut block) = (Vec::new(), Vec::new());
@@ -65,7 +78,7 @@ mod tests {
         banner
             .write_for_people(&mut block)
             .expect("a vector takes every write");
-        assert_eq!(line, b"ready kafka=127.0.0.1:9092\n");
+        assert_eq!(line, b"ready kafka=127.0.0.1:9092 http=127.0.0.1:8088\n");
         let block = String::from_utf8(block).expect("UTF-8");
         assert!(
             block.contains("data ./millpond-data (new)")
