@@ -5,7 +5,7 @@
 # nothing if the broker is not ours to look into).
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-WORK=${MILLPOND_CONFORMANCE_WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/millpond/conformance}
+WORK=${CONFORMANCE_WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/millpond/conformance}
 KAFKA_VERSION=4.3.0
 mkdir -p "$WORK"
 
@@ -97,7 +97,7 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 start_millpond() {
     local log=$1 line
     DATA_DIR=$(mktemp -d "${TMPDIR:-/tmp}/millpond-conformance.XXXXXX")
-    "$MILLPOND_BIN" start --kafka 127.0.0.1:0 --data "$DATA_DIR" ${MILLPOND_START_ARGS:-} >"$log.out" 2>"$log" &
+    "$BROKER_BIN" start --kafka 127.0.0.1:0 --data "$DATA_DIR" ${START_ARGUMENTS:-} >"$log.out" 2>"$log" &
     BROKER_PID=$!
     for _ in $(seq 300); do
         line=$(grep -m1 '^ready kafka=' "$log.out" || true)
