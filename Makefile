@@ -2,7 +2,7 @@
 # optimised and built once (Cargo.toml), whichever command comes first.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt-check clippy doc broker-alone deny fix bench tools
+.PHONY: help demo test check fmt-check clippy doc broker-alone deny fix bench conformance tools
 
 ARGS ?=
 
@@ -47,6 +47,9 @@ deny:
 fix: ## mend what can be mended by machine: format and clippy's suggestions
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+conformance: tools ## suites that others wrote, against the broker; writes docs/conformance.md (ARGS=smoke for one of them)
+	tests/conformance/run $(ARGS)
 
 # The dependencies are those of `make demo`; only our own crates are built again, without checks and at full optimisation.
 bench: tools ## the benches of benches/, one question a file; `make bench ARGS='--bench append_vs_dd'` for one

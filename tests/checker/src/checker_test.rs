@@ -114,11 +114,10 @@ fn two_values_at_one_place_are_inconsistent() {
         });
         // The place must be known otherwise too: from the acknowledgement or another reader.
         let (partition, offset) = (read.partition.clone(), read.offset);
-        let known = events
+        events
             .iter()
             .flat_map(|event| &event.sends)
-            .any(|send| send.partition == partition && send.offset == Some(offset));
-        known
+            .any(|send| send.partition == partition && send.offset == Some(offset))
     });
 }
 
