@@ -44,7 +44,10 @@ impl ConfirmArgs {
             format: DocumentFormat::Text,
             ..*output
         };
-        plan.write(&text, false, &mut stderr)?;
+        // Who reads JSON gets one object, and --dry-run for the plan.
+        if output.format == DocumentFormat::Text {
+            plan.write(&text, false, &mut stderr)?;
+        }
         if !std::io::stdin().is_terminal() || !stderr.is_terminal() {
             return Err(
                 Failure::usage(format!("{what}: not done, because nobody can be asked"))

@@ -36,13 +36,14 @@ pub(crate) struct OutputArgs {
         default_value_t,
         hide_possible_values = true,
         value_name = "text|json|awk|help",
+        help_heading = "Output",
         env = "MILLPOND_FORMAT",
         hide_env = true
     )]
     pub(crate) format: DocumentFormat,
 
     /// Exact sizes and times instead of readable ones
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub(crate) raw: bool,
 }
 

@@ -44,6 +44,9 @@ enum ProfileCommand {
         output: OutputArgs,
     },
     /// Show the settings that apply here and now
+    #[command(after_long_help = "Examples:
+  millpond profile show --origin
+  millpond profile show -C prod --format json")]
     Show {
         #[command(flatten)]
         cluster: ClusterArgs,

@@ -28,16 +28,17 @@ pub(crate) struct ClusterArgs {
         long = "brokers",
         value_name = "HOST:PORT,…",
         aliases = ["bootstrap-server", "bootstrap-servers", "broker-list"],
-        short_alias = 'B'
+        short_alias = 'B',
+        help_heading = "Cluster"
     )]
     pub(crate) brokers: Option<String>,
 
     /// Named settings to use; see `millpond help profiles`
-    #[arg(short = 'C', long = "profile", value_name = "NAME")]
+    #[arg(short = 'C', long = "profile", value_name = "NAME", help_heading = "Cluster")]
     pub(crate) profile: Option<String>,
 
     /// Override a setting by its Kafka name; -X list shows them
-    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    #[arg(short = 'X', value_name = "KEY=VALUE", help_heading = "Cluster")]
     pub(crate) overrides: Vec<String>,
 
     /// A properties file as Kafka's tools take it

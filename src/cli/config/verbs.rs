@@ -31,10 +31,20 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Show values, defaults and where a value comes from
+    #[command(after_long_help = "Examples:
+  millpond config describe topic orders
+  millpond config describe topic orders retention.ms cleanup.policy
+  millpond config describe broker 1 --all --docs --format json")]
     Describe(DescribeArgs),
     /// Set values
+    #[command(after_long_help = "Examples:
+  millpond config set topic orders retention.ms=86400000
+  millpond config set topic orders cleanup.policy+=compact
+  millpond config set broker '' log.cleaner.threads=2 --dry-run")]
     Set(SetArgs),
     /// Go back to the default
+    #[command(after_long_help = "Examples:
+  millpond config unset topic orders retention.ms")]
     Unset(UnsetArgs),
 }
 

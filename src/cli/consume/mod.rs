@@ -138,6 +138,11 @@ impl ConsumeArgs {
 /// Runs the command.
 pub(crate) async fn run(args: ConsumeArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut printer = print::Printer::new(args.template.as_deref(), args.format, args.grep()?, args.count)?;
+    if args.names.is_empty() {
+        return Err(Failure::usage("no topic is named")
+            .hint("name topics, or choose them by -r RE")
+            .into());
+    }
     if args.count == Some(0) {
         return Ok(());
     }
