@@ -412,7 +412,7 @@ fn who_cannot_connect_learns_where_and_who_said_so() {
         (&brokers["value"], &brokers["origin"]),
         (&json!(address), &json!(origin))
     );
-    let slip = lonely(&["topic", "list", "-C", "tset"], None);
+    let slip = lonely(&["topic", "list", "-C", "tes"], None);
     assert_eq!(slip.code(), Some(2));
     assert!(
         slip.stderr.ends_with("hint: did you mean test?\n"),

@@ -19,6 +19,7 @@ pub(crate) fn millpond<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item =
         .args(args)
         .env_remove("MILLPOND_KILL_POINT")
         .env_remove("MILLPOND_LOG")
+        .env_remove("MILLPOND_FORMAT")
         .stdin(Stdio::null());
     command
 }
