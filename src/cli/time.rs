@@ -163,7 +163,7 @@ pub(crate) fn strftime(pattern: &str, ms: i64) -> String {
             Some('A') => write!(out, "{}", WEEKDAYS[weekday]),
             Some('b') => write!(out, "{}", &MONTHS[month as usize - 1][..3]),
             Some('B') => write!(out, "{}", MONTHS[month as usize - 1]),
-            Some('n') => write!(out, "\n"),
+            Some('n') => writeln!(out),
             Some('t') => write!(out, "\t"),
             Some('%') => write!(out, "%"),
             Some(other) => write!(out, "%{other}"),

@@ -50,6 +50,9 @@ enum By {
     Partition,
 }
 
+/// What a line is about: topic, partition, and whether it is being moved here.
+type Line = (Option<String>, Option<i32>, bool);
+
 pub(super) static SHAPE: Shape = Shape {
     kind: "cluster_logdirs",
     tables: &[TableShape {
@@ -104,8 +107,8 @@ pub(super) async fn run(args: LogDirsArgs, out: &mut dyn Write) -> anyhow::Resul
                 ));
                 continue;
             }
-            // Keyed by what a line is about; the sums are size, lag, and whether it is being moved.
-            let mut lines: BTreeMap<(Option<String>, Option<i32>, bool), (i64, i64)> = BTreeMap::new();
+            // The sums are size and lag.
+            let mut lines: BTreeMap<Line, (i64, i64)> = BTreeMap::new();
             if args.by == By::Folder {
                 lines.insert((None, None, false), (0, 0));
             }

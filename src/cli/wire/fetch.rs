@@ -204,7 +204,7 @@ impl Fetcher {
             .map(|aborted| (aborted.first_offset, aborted.producer_id.0))
             .collect();
         aborted.sort_unstable();
-        let records = data.records.unwrap_or_else(Bytes::new);
+        let records = data.records.unwrap_or_default();
         cut(
             index,
             part,
