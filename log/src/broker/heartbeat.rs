@@ -15,6 +15,6 @@ impl Broker {
         instance: Option<&'a GroupInstanceId>,
         generation: i32,
     ) -> BoxFuture<'a, Result<(), BrokerError>> {
-        async move { self.groups().heartbeat(group, member, instance, generation) }.boxed()
+        async move { self.groups().heartbeat(group, member, instance, generation).await }.boxed()
     }
 }

@@ -17,7 +17,7 @@ impl Broker {
         leaving: Vec<LeavingMember>,
     ) -> BoxFuture<'a, Result<Vec<Result<(), BrokerError>>, BrokerError>> {
         async move {
-            let left = self.groups().leave(group, &leaving)?;
+            let left = self.groups().leave(group, &leaving).await?;
             Ok(left.into_iter().map(|left| Ok(left?)).collect())
         }
         .boxed()

@@ -72,9 +72,12 @@ impl GroupCoordinator {
             None => return Err(unknown(&request).into()),
         };
         let id = group.clone();
-        self.change(&shard, group, move |_, state, context| {
+        self.change(&shard, group, move |coordinator, state, context| {
             match state.groups.get(&id) {
-                Some(Group::Consumer(consumer)) => Ok(Decision::of(consumer.heartbeat(&request, context)?)),
+                Some(Group::Consumer(consumer)) => {
+                    let change = consumer.heartbeat(&request, context)?;
+                    Ok(coordinator.maybe_downgrade(change, context))
+                }
                 None if joins => {
                     state.check_room(&id)?;
                     Ok(Decision::of(
@@ -85,6 +88,10 @@ impl GroupCoordinator {
                 Some(Group::Classic(classic)) if joins && classic.is_empty() => {
                     let change = ConsumerGroup::new(id.clone()).heartbeat(&request, context)?;
                     Ok(Decision::of(change).after(classic.tombstones()))
+                }
+                Some(Group::Classic(classic)) if joins => {
+                    let classic = classic.clone();
+                    coordinator.upgrade(state, &classic, &request, context)
                 }
                 Some(Group::Classic(_)) => Err(GroupError::WrongKind {
                     group: id,
@@ -102,7 +109,7 @@ impl GroupCoordinator {
         group: &GroupId,
         decide: impl FnOnce(&Arc<Self>, &mut ShardState, Context<'_>) -> Result<Decision<R>, GroupError> + Send,
     ) -> Result<R, BrokerError> {
-        let (before, append, timers, response) = loop {
+        let (before, append, is_classic, timers, response) = loop {
             let others = {
                 let mut state = shard.state.lock();
                 match state.writing.get_mut(group) {
@@ -124,8 +131,9 @@ impl GroupCoordinator {
                             config: &self.node.config.groups.consumer,
                             now: now.wall_ms,
                         };
-                        let decision = decide(self, &mut state, context)?;
                         let before = state.groups.get(group).cloned();
+                        let decision = decide(self, &mut state, context)?;
+                        let is_classic = matches!(decision.group, Group::Classic(_));
                         state.groups.insert(group.clone(), decision.group);
                         if decision.records.is_empty() {
                             self.run_consumer_timers(&mut state, group, decision.timers);
@@ -133,7 +141,7 @@ impl GroupCoordinator {
                         }
                         state.writing.insert(group.clone(), Vec::new());
                         let append = shard.begin_append(now.wall_ms, None, decision.records);
-                        break (before, append, decision.timers, decision.response);
+                        break (before, append, is_classic, decision.timers, decision.response);
                     }
                 }
             };
@@ -149,15 +157,25 @@ impl GroupCoordinator {
                 wake.send(()).ok();
             }
             match appended {
+                Ok(_) if is_classic => {
+                    coordinator.start_classic(&shard, &mut state, &group);
+                    Ok(response)
+                }
                 Ok(_) => {
                     coordinator.run_consumer_timers(&mut state, &group, timers);
                     Ok(response)
                 }
                 Err(error) => {
                     tracing::warn!(%group, %error, "change of a consumer group could not be stored");
+                    coordinator.abandon_classic(&mut state, &group);
                     match before {
-                        Some(before) => state.groups.insert(group, before),
-                        None => drop(state.groups.remove(&group)),
+                        Some(before) => {
+                            state.groups.insert(group.clone(), before);
+                            coordinator.restart_timers(&shard, &mut state, &group);
+                        }
+                        None => {
+                            state.groups.remove(&group);
+                        }
                     }
                     Err(error)
                 }
@@ -267,7 +285,7 @@ impl GroupCoordinator {
         tokio::spawn(async move {
             let (id, due) = (group.clone(), timer.clone());
             let dropped = coordinator
-                .change(&shard, &group, move |_, state, context| {
+                .change(&shard, &group, move |coordinator, state, context| {
                     let restarted = state.timers.is_set(&id, &GroupTimer::Consumer(due.clone()));
                     let Some(Group::Consumer(consumer)) = state.groups.get(&id) else {
                         return Err(GroupError::GroupIdNotFound { group: id });
@@ -279,7 +297,7 @@ impl GroupCoordinator {
                     match change {
                         Some(change) => {
                             tracing::info!(group = %id, member = %due.member, reason = ?due.kind, "member of a consumer group is dropped");
-                            Ok(Decision::of(change))
+                            Ok(coordinator.maybe_downgrade(change, context))
                         }
                         None => Ok(Decision {
                             records: Vec::new(),

@@ -42,11 +42,15 @@ impl GroupCoordinator {
         let shard = self.shard_of(group).await?;
         let fresh = self.fresh_member_id(&request);
         self.when_quiet(&shard, group).await;
+        let made_way = self.take_over_empty(&shard, &mut shard.state.lock(), group);
+        if let Err(error) = made_way {
+            return Ok(Err(refused(error)));
+        }
+        if self.is_consumer_group(group) {
+            return self.classic_join_to_consumer(&shard, group, request, fresh).await;
+        }
         let answer = {
             let mut state = shard.state.lock();
-            if let Err(error) = self.take_over_empty(&shard, &mut state, group) {
-                return Ok(Err(refused(error)));
-            }
             let is_new = request.member_id.as_str().is_empty();
             if !is_new && state.groups.get(group).is_none() {
                 let member = request.member_id.clone();
@@ -58,8 +62,8 @@ impl GroupCoordinator {
             let state = &mut *state;
             let classic = match state.groups.classic_or_new(group) {
                 Ok(classic) => classic,
-                // Kafka's answer to a classic member of another kind of group.
-                Err(_) => return Ok(Err(refused(GroupError::InconsistentProtocol))),
+                // It became a consumer group this very moment.
+                Err(_) => return Ok(Err(refused(GroupError::NotAvailable))),
             };
             let id = state.waiting.next_id();
             let (answer, answered) = oneshot::channel();
@@ -79,6 +83,9 @@ impl GroupCoordinator {
         group: &GroupId,
         request: SyncRequest,
     ) -> Result<SyncedGroup, BrokerError> {
+        if self.is_consumer_group(group) {
+            return self.classic_sync_to_consumer(group, request).await;
+        }
         let member = request.member_id.clone();
         let answer = self.with_classic(group, &member, |classic, waiting, step| {
             let id = waiting.next_id();
@@ -91,24 +98,32 @@ impl GroupCoordinator {
     }
 
     /// A member shows that it lives.
-    pub(crate) fn heartbeat(
+    pub(crate) async fn heartbeat(
         self: &Arc<Self>,
         group: &GroupId,
         member: &MemberId,
         instance: Option<&GroupInstanceId>,
         generation: i32,
     ) -> Result<(), BrokerError> {
+        if self.is_consumer_group(group) {
+            return self
+                .classic_heartbeat_to_consumer(group, member, instance, generation)
+                .await;
+        }
         self.with_classic(group, member, |classic, _, step| {
             classic.heartbeat(member, instance, generation, step)
         })
     }
 
     /// Members leave; one answer each, in order.
-    pub(crate) fn leave(
+    pub(crate) async fn leave(
         self: &Arc<Self>,
         group: &GroupId,
         leaving: &[LeavingMember],
     ) -> Result<Vec<Result<(), GroupError>>, BrokerError> {
+        if self.is_consumer_group(group) {
+            return self.classic_leave_to_consumer(group, leaving).await;
+        }
         let nobody = MemberId::new("");
         let left = self.with_classic(group, &nobody, |classic, _, step| classic.leave(leaving, step));
         match left {

@@ -1,11 +1,12 @@
 //! Consumer groups: membership and committed offsets, as pure cores and the shell that runs them.
 //!
 //! `groups.rs` groups of all kinds side by side · `rules.rs` what every kind answers · `classic/` the classic protocol · `consumer/` the new one (KIP-848) · `offsets.rs` committed offsets · `log_format.rs` how
-//! those are stored · `timers.rs` deadlines: these do no I/O. `coordinator.rs` is the shell, with `membership.rs`, `consumer_membership.rs`, `committing.rs` and `removal.rs`.
+//! those are stored · `timers.rs` deadlines: these do no I/O. `coordinator.rs` is the shell, with `membership.rs`, `consumer_membership.rs`, `consumer_classic.rs`, `committing.rs` and `removal.rs`.
 
 pub mod classic;
 mod committing;
 pub mod consumer;
+mod consumer_classic;
 mod consumer_membership;
 mod coordinator;
 mod error;

@@ -19,6 +19,22 @@ impl ClassicGroup {
         }
     }
 
+    /// Its members were those of another kind of group until now: everybody joins again.
+    pub fn start_rebalance(&mut self, step: &mut Step<'_>) {
+        self.on_loaded(step);
+        self.prepare_rebalance_or_complete_join(step);
+    }
+
+    /// It becomes a group of another kind: everybody who waits is told to join again.
+    pub fn dissolve(&mut self, step: &mut Step<'_>) {
+        self.refuse_syncs(GroupError::RebalanceInProgress, step);
+        for member in self.members.values_mut() {
+            if let Some(request) = member.joining.take() {
+                step.refuse_join(request, GroupError::RebalanceInProgress, member.id.clone());
+            }
+        }
+    }
+
     pub(super) fn prepare_rebalance_or_complete_join(&mut self, step: &mut Step<'_>) {
         match self.state {
             ClassicState::Empty | ClassicState::CompletingRebalance | ClassicState::Stable => {

@@ -5,17 +5,21 @@
 //!
 //! `heartbeat.rs` what a member says → records, timers, answer · `reconcile.rs` one member's steps from what it owns to what it shall own ·
 //! `target.rs` who shall own what, by an `assignor/` · `leave.rs` goodbye, fencing, timers · `group.rs` the state, a fold of `record.rs` ·
-//! `log_format.rs` the records' bytes · `describe.rs`, `rules.rs` for other APIs.
+//! `log_format.rs` the records' bytes · `classic.rs` members of the
+//! old protocol inside such a group · `migrate.rs` from one kind of group to the other · `describe.rs`, `rules.rs` for other APIs.
 //! What runs it (durability, timers, loading) is the shell in the parent folder.
 
 mod assignor;
 mod change;
+mod classic;
+mod classic_format;
 mod config;
 mod describe;
 mod group;
 mod heartbeat;
 mod leave;
 mod log_format;
+mod migrate;
 mod partitions;
 mod pattern;
 mod reconcile;

@@ -2,20 +2,28 @@
 //!
 //! `topic NAME N` · `delete NAME` · `wait MS` · `restart` · `show` · `config KEY=VALUE` · `commit MEMBER epoch=E partitions=…` ·
 //! `hb MEMBER epoch=E …` and `join MEMBER …` with `names=a,b pattern=P assignor=A instance=I timeout=MS owned=topic:0,1;other:2` (`owned=-` for none).
+//! Members of the classic protocol: `cjoin MEMBER names=… owned=… protocols=range,sticky` (`cjoin ?` without an id), `csync MEMBER generation=G`, `chb MEMBER generation=G`,
+//! `cleave MEMBER`.
 //! With `MILLPOND_REWRITE_SCRIPTS` set the files are rewritten to what was shown: read the difference before you keep it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use bytes::Bytes;
+
+use super::classic_format::{by_id, read_assignment, write_assignment};
 use super::group::keys;
 use super::partitions::{PartitionSet, TopicIdPartition, by_topic};
 use super::record::ConsumerGroupRecord;
 use super::request::HeartbeatRequest;
 use super::testing::World;
 use super::topics::Topics;
+use crate::codec::Writer;
+use crate::coordinator::group::classic::{JoinRequest, LeavingMember, Protocol, SyncRequest};
+use crate::coordinator::group::error::GroupError;
 use crate::coordinator::group::rules::Committer;
-use crate::types::MemberId;
+use crate::types::{GroupInstanceId, MemberId};
 
 fn run_script(name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -88,6 +96,11 @@ fn commits_are_judged_by_epoch_and_ownership() {
     run_script("commits");
 }
 
+#[test]
+fn classic_members_live_among_new_ones() {
+    run_script("classic_members");
+}
+
 fn run(world: &mut World, directive: &str) -> String {
     let mut words = directive.split_whitespace();
     let verb = words.next().expect("a verb");
@@ -123,6 +136,10 @@ fn run(world: &mut World, directive: &str) -> String {
         }
         "show" => show(world),
         "hb" | "join" => heartbeat(world, verb == "join", at(0), &rest[1..]),
+        "cjoin" => classic_join(world, at(0), &rest[1..]),
+        "csync" => classic_sync(world, at(0), at(1)),
+        "chb" => classic_heartbeat(world, at(0), at(1)),
+        "cleave" => classic_leave(world, at(0)),
         "commit" => commit(world, at(0), &rest[1..]),
         _ => panic!("unknown directive {directive:?}"),
     }
@@ -179,11 +196,126 @@ fn heartbeat(world: &mut World, joins: bool, member: &str, fields: &[&str]) -> S
         Err(error) => write!(shown, "{}: {error}", error.code()).unwrap(),
     }
     shown.push('\n');
-    if !world.written.is_empty() {
-        let kinds: Vec<String> = world.written.iter().map(kind).collect();
-        writeln!(shown, "  writes {}", kinds.join(", ")).unwrap();
-    }
+    shown.push_str(&writes(world));
     shown
+}
+
+fn writes(world: &World) -> String {
+    let kinds: Vec<String> = world.written.iter().map(kind).collect();
+    match kinds.is_empty() {
+        true => String::new(),
+        false => format!("  writes {}\n", kinds.join(", ")),
+    }
+}
+
+fn refused(error: &GroupError) -> String {
+    format!("{}: {error}\n", error.code())
+}
+
+/// The subscription of a classic consumer, version 1.
+fn subscription(world: &World, names: &str, owned: &PartitionSet) -> Bytes {
+    let mut writer = Writer::new();
+    let names: Vec<&str> = names.split(',').collect();
+    writer.i16(1).i32(names.len() as i32);
+    for name in names {
+        writer.string(name);
+    }
+    let assignment = write_assignment(1, owned, &world.topics);
+    // An assignment is a version, the partitions and null user data; a subscription has the user data first.
+    let partitions = &assignment[2..assignment.len() - 4];
+    let head = writer.i32(-1).finish();
+    Bytes::from([&head[..], partitions].concat())
+}
+
+fn classic_join(world: &mut World, member: &str, fields: &[&str]) -> String {
+    let field = |key: &str| {
+        fields
+            .iter()
+            .find_map(|field| field.strip_prefix(key)?.strip_prefix('='))
+    };
+    let owned = partitions(world, field("owned").unwrap_or("-"));
+    let metadata = subscription(world, field("names").unwrap_or("orders"), &owned);
+    let protocols = field("protocols").unwrap_or("range").split(',');
+    let request = JoinRequest {
+        member_id: MemberId::new(if member == "?" { "" } else { member }),
+        instance_id: field("instance").map(GroupInstanceId::new),
+        client_id: "c".to_owned(),
+        client_host: "/127.0.0.1".to_owned(),
+        session_timeout_ms: 30_000,
+        rebalance_timeout_ms: 20_000,
+        protocol_type: field("type").unwrap_or("consumer").to_owned(),
+        protocols: protocols
+            .map(|name| Protocol {
+                name: name.to_owned(),
+                metadata: metadata.clone(),
+            })
+            .collect(),
+        requires_known_member_id: true,
+        supports_skipping_assignment: true,
+    };
+    let joined = world.step(|group, context| {
+        let fresh = MemberId::new("fresh");
+        group
+            .classic_join(&request, fresh, context)
+            .map_err(|refusal| refusal.error)
+    });
+    match joined {
+        Ok(joined) => {
+            let protocol = joined.protocol.unwrap_or_default();
+            format!(
+                "{} joins generation {} with {protocol}\n{}",
+                joined.member_id,
+                joined.generation,
+                writes(world)
+            )
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+fn generation(field: &str) -> i32 {
+    let number = field.strip_prefix("generation=").expect("a generation");
+    number.parse().expect("a number")
+}
+
+fn classic_sync(world: &mut World, member: &str, field: &str) -> String {
+    let request = SyncRequest {
+        member_id: MemberId::new(member),
+        instance_id: None,
+        generation: generation(field),
+        protocol_type: None,
+        protocol: None,
+        assignments: Vec::new(),
+    };
+    match world.step(|group, context| group.classic_sync(&request, context)) {
+        Ok(Ok(synced)) => {
+            let assigned = read_assignment(&synced.assignment).expect("an assignment");
+            format!("assigned {}\n", named(world, &by_id(&assigned, &world.topics)))
+        }
+        Ok(Err(error)) | Err(error) => refused(&error),
+    }
+}
+
+fn classic_heartbeat(world: &mut World, member: &str, field: &str) -> String {
+    let (member, generation) = (MemberId::new(member), generation(field));
+    match world.step(|group, _| group.classic_heartbeat(&member, None, generation)) {
+        Ok(Ok(())) => "alive\n".to_owned(),
+        Ok(Err(error)) | Err(error) => refused(&error),
+    }
+}
+
+fn classic_leave(world: &mut World, member: &str) -> String {
+    let leaving = [LeavingMember {
+        member_id: MemberId::new(member),
+        instance_id: None,
+    }];
+    let left = world
+        .step(|group, context| group.classic_leave(&leaving, context))
+        .expect("answers per member");
+    match &left[0] {
+        Ok(()) => format!("leaves\n{}", writes(world)),
+        Err(error) => refused(error),
+    }
 }
 
 fn kind(record: &ConsumerGroupRecord) -> String {
