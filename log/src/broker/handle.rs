@@ -197,6 +197,11 @@ impl Broker {
             .map_or_else(String::new, |id| TopicId::new(id).to_string())
     }
 
+    /// The id of the topic with this name. Answered from memory.
+    pub fn topic_id_of(&self, name: &TopicName) -> Option<TopicId> {
+        self.inner.node.image().topic(name).map(|topic| topic.id)
+    }
+
     /// The name of the topic with this id, if there is one. Answered from memory.
     pub fn topic_name_of(&self, id: TopicId) -> Option<TopicName> {
         self.inner

@@ -68,6 +68,18 @@ impl WireReader {
         Ok(self.rest.get_i32())
     }
 
+    /// A 64-bit number.
+    pub fn i64(&mut self, what: &'static str) -> Result<i64, Malformed> {
+        self.need(what, 8)?;
+        Ok(self.rest.get_i64())
+    }
+
+    /// True or false.
+    pub fn bool(&mut self, what: &'static str) -> Result<bool, Malformed> {
+        self.need(what, 1)?;
+        Ok(self.rest.get_u8() != 0)
+    }
+
     /// A UUID.
     pub fn uuid(&mut self, what: &'static str) -> Result<Uuid, Malformed> {
         self.need(what, 16)?;
@@ -137,10 +149,17 @@ impl WireReader {
 
     /// How many elements follow, each of at least `element_bytes`: a count that cannot fit is refused. Null counts as none.
     pub fn count(&mut self, what: &'static str, element_bytes: usize) -> Result<usize, Malformed> {
-        let count = self
-            .length(what, |reader| reader.i32(what).map(i64::from))?
-            .unwrap_or(0);
-        self.need(what, count.saturating_mul(element_bytes))?;
+        Ok(self.nullable_count(what, element_bytes)?.unwrap_or(0))
+    }
+
+    /// The same where null means something else than none.
+    pub fn nullable_count(
+        &mut self,
+        what: &'static str,
+        element_bytes: usize,
+    ) -> Result<Option<usize>, Malformed> {
+        let count = self.length(what, |reader| reader.i32(what).map(i64::from))?;
+        self.need(what, count.unwrap_or(0).saturating_mul(element_bytes))?;
         Ok(count)
     }
 

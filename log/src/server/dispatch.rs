@@ -14,9 +14,9 @@ use thiserror::Error;
 use super::context::{Request, RequestContext};
 use super::handlers;
 use super::outbox::PendingReply;
-use crate::protocol::guard;
 use crate::protocol::reply::{EncodeError, Reply};
 use crate::protocol::wire_reader::Malformed;
+use crate::protocol::{guard, offset_requests};
 
 /// A request that ends its connection.
 #[derive(Debug, Error)]
@@ -66,11 +66,15 @@ pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingRep
     if request.context.api == ApiKey::Fetch {
         return handlers::fetch::handle(request).boxed();
     }
+    if request.context.api == ApiKey::OffsetCommit {
+        return offset_commit(request).boxed();
+    }
+    if request.context.api == ApiKey::OffsetFetch {
+        return offset_fetch(request).boxed();
+    }
     serve! {
         ListOffsets => list_offsets,
         Metadata => metadata,
-        OffsetCommit => offset_commit,
-        OffsetFetch => offset_fetch,
         FindCoordinator => find_coordinator,
         JoinGroup => join_group,
         Heartbeat => heartbeat,
@@ -93,6 +97,43 @@ pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingRep
         ConsumerGroupHeartbeat => consumer_group_heartbeat,
         ConsumerGroupDescribe => consumer_group_describe,
     }
+}
+
+/// OffsetCommit, at more versions than the codec reads. What is answered at versions 0 and 1 is what is answered at 2.
+async fn offset_commit(request: Request) -> Result<PendingReply, RequestError> {
+    let Request { context, body } = request;
+    let decoded = if offset_requests::codec_reads_commit(context.version) {
+        decode(&context, body)?
+    } else {
+        by_hand(&context, body, |body| {
+            offset_requests::decode_commit(body, context.version)
+        })?
+    };
+    let answer = handlers::offset_commit::handle(&context, decoded).await;
+    let version = context.version.max(2);
+    encode(&RequestContext { version, ..context }, &answer).map(PendingReply::Ready)
+}
+
+/// OffsetFetch, at one version more than the codec reads.
+async fn offset_fetch(request: Request) -> Result<PendingReply, RequestError> {
+    let Request { context, body } = request;
+    let decoded = match context.version {
+        offset_requests::TOPIC_IDS => by_hand(&context, body, offset_requests::decode_fetch)?,
+        _ => decode(&context, body)?,
+    };
+    let answer = handlers::offset_fetch::handle(&context, decoded).await;
+    encode(&context, &answer).map(PendingReply::Ready)
+}
+
+fn by_hand<T>(
+    context: &RequestContext,
+    body: BytesMut,
+    read: impl FnOnce(BytesMut) -> Result<T, Malformed>,
+) -> Result<T, RequestError> {
+    let (api, version) = (context.api, context.version);
+    let unreadable = |cause| RequestError::Unreadable { api, version, cause };
+    guard::check_request(api, version, &body).map_err(unreadable)?;
+    read(body).map_err(unreadable)
 }
 
 /// Bytes behind the message are ignored, as Kafka does: librdkafka pads some counts.

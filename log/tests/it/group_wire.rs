@@ -39,6 +39,13 @@ impl Client {
     }
 
     async fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        let mut body = BytesMut::new();
+        request.encode(&mut body, version).expect("request");
+        self.ask_bytes::<R>(version, version, &body).await
+    }
+
+    /// Sends a body as it is and reads the answer as one of `answered`.
+    async fn ask_bytes<R: Request>(&mut self, version: i16, answered: i16, body: &[u8]) -> R::Response {
         self.correlation_id += 1;
         let header = RequestHeader::default()
             .with_request_api_key(R::KEY)
@@ -49,7 +56,7 @@ impl Client {
         header
             .encode(&mut frame, R::header_version(version))
             .expect("header");
-        request.encode(&mut frame, version).expect("request");
+        frame.extend_from_slice(body);
         self.socket.write_i32(frame.len() as i32).await.expect("sent");
         self.socket.write_all(&frame).await.expect("sent");
         let length = self.socket.read_i32().await.expect("an answer");
@@ -59,7 +66,7 @@ impl Client {
         let header =
             ResponseHeader::decode(&mut answer, R::Response::header_version(version)).expect("header");
         assert_eq!(header.correlation_id, self.correlation_id);
-        let decoded = R::Response::decode(&mut answer, version).expect("an answer of this version");
+        let decoded = R::Response::decode(&mut answer, answered).expect("an answer of this version");
         assert!(answer.is_empty(), "{} bytes are left over", answer.len());
         decoded
     }
@@ -383,5 +390,79 @@ async fn share_coordinators_are_refused() {
     let found = &answer.coordinators[0];
     assert_eq!(found.error_code, ErrorCode::InvalidRequest.code());
     assert_eq!((found.node_id.0, found.port), (-1, -1));
+    stop(broker, server).await;
+}
+
+#[tokio::test]
+async fn old_commits_are_still_taken() {
+    let (_dir, broker, server) = serve().await;
+    let mut client = Client::connect(&server).await;
+    // Version 0: no member. Version 1: generation, member and a time of commit.
+    let commits: [&[&[u8]]; 2] = [
+        &[
+            b"\0\x03old\0\0\0\x01\0\x06orders\0\0\0\x01",
+            b"\0\0\0\0\0\0\0\0\0\0\0\x05\0\x01n",
+        ],
+        &[
+            b"\0\x03old\xff\xff\xff\xff\0\0\0\0\0\x01\0\x06orders\0\0\0\x01",
+            b"\0\0\0\0\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0\0\xff\xff",
+        ],
+    ];
+    for (version, body) in commits.iter().enumerate() {
+        let version = version as i16;
+        let answer = client
+            .ask_bytes::<OffsetCommitRequest>(version, 2, &body.concat())
+            .await;
+        assert_eq!(&**answer.topics[0].name, "orders");
+        assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+        let committed = broker.offset_fetch(&"old".into(), None).await.unwrap();
+        assert_eq!(committed[0].1.offset.get(), 5 + i64::from(version));
+    }
+    stop(broker, server).await;
+}
+
+#[tokio::test]
+async fn offsets_can_be_named_by_topic_id() {
+    let (_dir, broker, server) = serve().await;
+    let mut client = Client::connect(&server).await;
+    let id = broker
+        .topic_id_of(&crate::support::topic("orders"))
+        .expect("a topic")
+        .get();
+    let commit = |id: uuid::Uuid| {
+        let mut body = b"\x04new\xff\xff\xff\xff\x01\0\x02".to_vec();
+        body.extend_from_slice(id.as_bytes());
+        body.extend_from_slice(b"\x02\0\0\0\0\0\0\0\0\0\0\0\x07\xff\xff\xff\xff\x02n\0\0\0");
+        body
+    };
+    let gone = uuid::Uuid::from_u128(7);
+    for (id, code) in [(id, 0), (gone, ErrorCode::UnknownTopicId.code())] {
+        let answer = client.ask_bytes::<OffsetCommitRequest>(10, 10, &commit(id)).await;
+        let topic = &answer.topics[0];
+        assert_eq!((topic.topic_id, topic.partitions[0].error_code), (id, code));
+    }
+    let mut asked = b"\x02\x04new\0\xff\xff\xff\xff\x03".to_vec();
+    for id in [gone, id] {
+        asked.extend_from_slice(id.as_bytes());
+        asked.extend_from_slice(b"\x02\0\0\0\0\0");
+    }
+    asked.extend_from_slice(b"\0\x01\0");
+    let answer = client.ask_bytes::<OffsetFetchRequest>(10, 10, &asked).await;
+    let told: Vec<_> = answer.groups[0]
+        .topics
+        .iter()
+        .map(|topic| {
+            let partition = &topic.partitions[0];
+            (topic.topic_id, partition.committed_offset, partition.error_code)
+        })
+        .collect();
+    let unknown = ErrorCode::UnknownTopicId.code();
+    assert_eq!(told, [(gone, -1, unknown), (id, 7, 0)]);
+
+    let all = client
+        .ask_bytes::<OffsetFetchRequest>(10, 10, b"\x02\x04new\0\xff\xff\xff\xff\0\0\x01\0")
+        .await;
+    let topics = &all.groups[0].topics;
+    assert_eq!((topics.len(), topics[0].topic_id), (1, id));
     stop(broker, server).await;
 }

@@ -1,19 +1,21 @@
-//! OffsetCommit (key 8), versions 2 to 9.
+//! OffsetCommit (key 8), versions 0 to 10.
 //!
-//! Versions 2 to 4 may say how long to keep the offsets, 6 has leader epochs, 7 static members (KIP-345), 9 member epochs and `GROUP_ID_NOT_FOUND`
-//! (KIP-848). An error of the whole group is told for every partition.
+//! Version 1 has members, 2 to 4 may say how long to keep the offsets, 6 has leader epochs, 7 static members (KIP-345), 9 member epochs and
+//! `GROUP_ID_NOT_FOUND` (KIP-848), 10 topic ids. An error of the whole group is told for every partition.
 
-use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
-use super::group_wire::{commit_code, group, instance, member};
-use super::wire::topic_partition;
-use crate::broker::{Committer, ErrorCode, GroupOffsetCommit, OffsetAndMetadata};
+use super::group_wire::{commit_code, group, instance, member, offset_topic};
+use super::wire::code_of;
+use crate::broker::{BrokerError, Committer, GroupOffsetCommit, OffsetAndMetadata};
 use crate::server::context::RequestContext;
-use crate::types::{LeaderEpoch, Offset};
+use crate::types::{LeaderEpoch, Offset, TopicName, TopicPartition};
 
 /// The first version that knows `GROUP_ID_NOT_FOUND`.
 const KNOWS_NOT_FOUND: i16 = 9;
@@ -22,11 +24,14 @@ pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: OffsetCommitRequest,
 ) -> OffsetCommitResponse {
+    let named = |topic: &OffsetCommitRequestTopic| offset_topic(context, &topic.name, topic.topic_id);
+    let names: Vec<Result<TopicName, BrokerError>> = request.topics.iter().map(named).collect();
     let mut offsets = Vec::new();
-    for topic in &request.topics {
+    for (topic, name) in request.topics.iter().zip(&names) {
         for partition in &topic.partitions {
-            // A name no topic can have is answered below.
-            if let Ok(name) = topic_partition(&topic.name, partition.partition_index) {
+            // A topic without a name is answered below.
+            if let Ok(name) = name {
+                let name = TopicPartition::new(name.clone(), partition.partition_index);
                 offsets.push((name, offset(partition)));
             }
         }
@@ -51,18 +56,13 @@ pub(in crate::server) async fn handle(
         ),
     };
     let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in request.topics {
+    for (topic, name) in request.topics.into_iter().zip(names) {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
-            let code = if of_group != 0 {
-                of_group
-            } else if topic_partition(&topic.name, partition.partition_index).is_err() {
-                ErrorCode::UnknownTopicOrPartition.code()
-            } else {
-                match answers.next() {
-                    Some(Err(error)) => error.code().code(),
-                    Some(Ok(())) | None => 0,
-                }
+            let code = match (of_group, &name) {
+                (0, Ok(_)) => answers.next().map_or(0, |answer| code_of(&answer)),
+                (0, Err(unknown)) => unknown.code().code(),
+                (of_group, _) => of_group,
             };
             partitions.push(
                 OffsetCommitResponsePartition::default()
@@ -73,6 +73,7 @@ pub(in crate::server) async fn handle(
         topics.push(
             OffsetCommitResponseTopic::default()
                 .with_name(topic.name)
+                .with_topic_id(topic.topic_id)
                 .with_partitions(partitions),
         );
     }

@@ -1,7 +1,7 @@
-//! OffsetFetch (key 9), versions 1 to 9.
+//! OffsetFetch (key 9), versions 1 to 10.
 //!
 //! Version 2 may ask for all partitions (null topics), 5 answers leader epochs, 7 asks for stable offsets only (KIP-447), 8 asks for many groups at once
-//! (KIP-709), 9 says which member asks (KIP-848). Every asked partition is answered: -1 and empty metadata where nothing was committed.
+//! (KIP-709), 9 says which member asks (KIP-848), 10 names topics by id. Every asked partition is answered: -1 and empty metadata where nothing was committed.
 
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::offset_fetch_response::{
@@ -10,18 +10,19 @@ use kafka_protocol::messages::offset_fetch_response::{
 };
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName as WireTopicName};
 use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
-use super::group_wire::{group, member};
-use super::wire::{text, topic_partition};
-use crate::broker::{BrokerError, GroupOffsetFetch, OffsetAndMetadata};
+use super::group_wire::{group, member, offset_topic};
+use super::wire::text;
+use crate::broker::{BrokerError, FetchedOffset, GroupOffsetFetch, OffsetAndMetadata};
+use crate::protocol::offset_requests::TOPIC_IDS;
 use crate::server::context::RequestContext;
-use crate::types::{GroupId, MemberId};
+use crate::types::{GroupId, MemberId, TopicName, TopicPartition};
 
-type Asked = Option<Vec<(WireTopicName, Vec<i32>)>>;
-type Answered = Vec<(
-    WireTopicName,
-    Vec<(i32, Result<Option<OffsetAndMetadata>, BrokerError>)>,
-)>;
+/// A topic as the request names it: by name or, from version 10 on, by id.
+type Named = (WireTopicName, Uuid);
+type Asked = Option<Vec<(Named, Vec<i32>)>>;
+type Answered = Vec<(Named, Vec<(i32, Result<Option<OffsetAndMetadata>, BrokerError>)>)>;
 
 /// Who asks.
 struct Asker {
@@ -46,7 +47,7 @@ pub(in crate::server) async fn handle(
     let topics = request.topics.map(|topics| {
         let topics = topics.into_iter();
         topics
-            .map(|topic| (topic.name, topic.partition_indexes))
+            .map(|topic| ((topic.name, Uuid::nil()), topic.partition_indexes))
             .collect()
     });
     let asker = Asker {
@@ -89,7 +90,7 @@ async fn of_group(
     let topics = asked.topics.map(|topics| {
         let topics = topics.into_iter();
         topics
-            .map(|topic| (topic.name, topic.partition_indexes))
+            .map(|topic| ((topic.name, topic.topic_id), topic.partition_indexes))
             .collect()
     });
     let answer = OffsetFetchResponseGroup::default().with_group_id(asked.group_id);
@@ -97,7 +98,7 @@ async fn of_group(
         Ok(answered) => answered,
         Err(error) => return answer.with_error_code(error.code().code()),
     };
-    let topics = answered.into_iter().map(|(topic, partitions)| {
+    let topics = answered.into_iter().map(|((name, id), partitions)| {
         let partitions = partitions.into_iter().map(|(partition, found)| {
             let found = Told::of(found);
             OffsetFetchResponsePartitions::default()
@@ -108,14 +109,15 @@ async fn of_group(
                 .with_error_code(found.error_code)
         });
         OffsetFetchResponseTopics::default()
-            .with_name(topic)
+            .with_name(name)
+            .with_topic_id(id)
             .with_partitions(partitions.collect())
     });
     answer.with_topics(topics.collect())
 }
 
 fn of_topics(version: i16, answered: Answered) -> Vec<OffsetFetchResponseTopic> {
-    let topics = answered.into_iter().map(|(topic, partitions)| {
+    let topics = answered.into_iter().map(|((topic, _), partitions)| {
         let partitions = partitions.into_iter().map(|(partition, found)| {
             let found = Told::of(found);
             let answer = OffsetFetchResponsePartition::default()
@@ -165,11 +167,20 @@ impl Told {
 
 /// Fetches, and puts the answers back under the topics as they were asked for.
 async fn fetch(context: &RequestContext, asker: Asker, asked: Asked) -> Result<Answered, BrokerError> {
-    let partitions = asked.as_ref().map(|topics| {
-        let all = topics.iter().flat_map(|(topic, partitions)| {
-            partitions
-                .iter()
-                .filter_map(|partition| topic_partition(topic, *partition).ok())
+    let names: Option<Vec<Result<TopicName, BrokerError>>> = asked.as_ref().map(|topics| {
+        let named = topics
+            .iter()
+            .map(|((name, id), _)| offset_topic(context, name, *id));
+        named.collect()
+    });
+    let partitions = asked.as_ref().zip(names.as_ref()).map(|(topics, names)| {
+        let all = topics.iter().zip(names).flat_map(|((_, partitions), name)| {
+            let of_topic = name.iter().flat_map(|name| {
+                partitions
+                    .iter()
+                    .map(|partition| TopicPartition::new(name.clone(), *partition))
+            });
+            of_topic
         });
         all.collect()
     });
@@ -181,25 +192,17 @@ async fn fetch(context: &RequestContext, asker: Asker, asked: Asked) -> Result<A
         require_stable: asker.require_stable,
     };
     let fetched = context.broker().offset_fetch_by(fetch).await?;
-    let Some(asked) = asked else {
-        let mut answered: Answered = Vec::new();
-        for (partition, found) in fetched {
-            let number = partition.partition.get();
-            let name = partition.topic.as_str();
-            match answered.last_mut() {
-                Some((topic, partitions)) if topic.as_str() == name => partitions.push((number, found)),
-                _ => answered.push((text(name).into(), vec![(number, found)])),
-            }
-        }
-        return Ok(answered);
+    let (Some(asked), Some(names)) = (asked, names) else {
+        return Ok(by_topic(context, fetched));
     };
     let mut fetched = fetched.into_iter();
-    let answered = asked.into_iter().map(|(topic, partitions)| {
+    let answered = asked.into_iter().zip(names).map(|((topic, partitions), name)| {
         let partitions = partitions.into_iter().map(|partition| {
-            // A name no topic can have has no offset either.
-            let found = match topic_partition(&topic, partition) {
+            let found = match &name {
                 Ok(_) => fetched.next().map_or(Ok(None), |(_, found)| found),
-                Err(_) => Ok(None),
+                // A name no topic can have has no offset either; an id is one of a topic that is gone.
+                Err(_) if context.version < TOPIC_IDS => Ok(None),
+                Err(unknown) => Err(unknown.clone()),
             };
             (partition, found)
         });
@@ -207,4 +210,23 @@ async fn fetch(context: &RequestContext, asker: Asker, asked: Asked) -> Result<A
         (topic, partitions)
     });
     Ok(answered.collect())
+}
+
+/// All there is, put under its topics. By id a topic that was deleted a moment ago cannot be told of.
+fn by_topic(context: &RequestContext, fetched: Vec<FetchedOffset>) -> Answered {
+    let mut answered: Answered = Vec::new();
+    for (partition, found) in fetched {
+        let (number, name) = (partition.partition.get(), partition.topic.as_str());
+        match answered.last_mut() {
+            Some(((topic, _), partitions)) if topic.as_str() == name => partitions.push((number, found)),
+            _ => {
+                let id = match (context.version, context.broker().topic_id_of(&partition.topic)) {
+                    (TOPIC_IDS.., None) => continue,
+                    (_, id) => id.map_or(Uuid::nil(), |id| id.get()),
+                };
+                answered.push(((text(name).into(), id), vec![(number, found)]));
+            }
+        }
+    }
+    answered
 }
