@@ -86,6 +86,14 @@ impl Failure {
         self
     }
 
+    /// Message and hint in one line, for a warning.
+    pub(crate) fn with_hint(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{} ({hint})", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// Adds what a program should get in a field of its own; a `message` here stands for the one for people.
     pub(crate) fn facts(mut self, facts: impl IntoIterator<Item = (&'static str, Value)>) -> Failure {
         self.facts

@@ -193,7 +193,7 @@ impl Settings {
         }
         for (name, setting) in profile::chosen(args.profile.as_deref())? {
             if let Some(why) = settings.refusal(&name, &setting.value) {
-                warn(&format!("{}: {why}", setting.origin));
+                warn(&format!("{}: {}", setting.origin, why.with_hint()));
                 continue;
             }
             settings.put(&name, setting.value, setting.origin);
@@ -201,7 +201,7 @@ impl Settings {
         if let Some(path) = &args.properties {
             for (name, value) in properties(path)? {
                 if let Some(why) = settings.refusal(&name, &value) {
-                    warn(&format!("{}: {why}", path.display()));
+                    warn(&format!("{}: {}", path.display(), why.with_hint()));
                     continue;
                 }
                 settings.put(&name, value, Origin::File(path.clone()));

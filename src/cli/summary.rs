@@ -1,4 +1,4 @@
-//! The last line of commands that move records: count, bytes, rate, seconds. On stderr, and only while somebody watches.
+//! What commands that move records say on the way and at the end: count, bytes, rate, seconds. On stderr, and only while somebody watches.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -37,7 +37,39 @@ impl Moved {
         let mut stderr = std::io::stderr();
         if stderr.is_terminal() {
             // Nobody is left to tell when the terminal is gone.
-            let _unheard = writeln!(stderr, "{}", self.line(took));
+            let _unheard = writeln!(stderr, "\r\x1b[K{}", self.line(took));
+        }
+    }
+}
+
+/// The same line while it goes on, once a second.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    shown: bool,
+    started: Duration,
+    last: Duration,
+}
+
+impl Progress {
+    /// Begins at `now`; draws only if `wanted` and stderr is a terminal.
+    pub(crate) fn start(wanted: bool, now: Duration) -> Progress {
+        Progress {
+            shown: wanted && std::io::stderr().is_terminal(),
+            started: now,
+            last: now,
+        }
+    }
+
+    /// Draws the line anew if it is time.
+    pub(crate) fn tick(&mut self, moved: Moved, now: Duration) {
+        if self.shown && now.saturating_sub(self.last) >= Duration::from_secs(1) {
+            self.last = now;
+            // Nobody is left to tell when the terminal is gone.
+            let _unheard = write!(
+                std::io::stderr(),
+                "\r\x1b[K{}",
+                moved.line(now.saturating_sub(self.started))
+            );
         }
     }
 }

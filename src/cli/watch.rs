@@ -8,9 +8,10 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use clap::Args;
+use millpond::log::clock::SystemClock;
 
 use super::document::{Document, DocumentFormat, OutputArgs};
-use super::settings::{ClusterArgs, warn};
+use super::settings::{ClusterArgs, Settings, warn};
 use super::wire::Client;
 
 /// Flags of verbs that can watch.
@@ -33,15 +34,31 @@ pub(crate) async fn show<F>(
 where
     F: Future<Output = (Client, anyhow::Result<Look>)>,
 {
-    let mut client = Client::connect(cluster).await?;
     let Some(seconds) = watch.watch else {
+        let client = Client::connect(cluster).await?;
         let (_, look) = look(client).await;
         let look = look?;
         look.document.write(output, false, out)?;
         return look.outcome;
     };
+    let clock = SystemClock::shared();
+    let mut connected = None;
+    // Wrong settings end it; a cluster that is away for now does not.
+    let settings = Settings::resolve(cluster)?;
     loop {
-        let (mut back, found) = look(client).await;
+        let found = match connected.take() {
+            Some(client) => Ok(client),
+            None => Client::with(settings.clone()).await,
+        };
+        let found = match found {
+            Ok(client) => {
+                let (client, found) = look(client).await;
+                // After a failure the next round begins with new connections: the old ones may all be dead.
+                connected = found.is_ok().then_some(client);
+                found
+            }
+            Err(error) => Err(error),
+        };
         match found {
             Ok(found) => {
                 if output.format == DocumentFormat::Text && std::io::stdout().is_terminal() {
@@ -55,13 +72,9 @@ where
                     warn(&error.to_string());
                 }
             }
-            Err(error) => {
-                warn(&error.to_string());
-                back.forget_all();
-            }
+            Err(error) => warn(&error.to_string()),
         }
-        back.clock().sleep(Duration::from_secs(seconds.into())).await;
-        client = back;
+        clock.sleep(Duration::from_secs(seconds.into())).await;
     }
 }
 

@@ -1,13 +1,12 @@
 //! The verbs for clusters, against a node of ours: what they print, what they refuse, how they fail.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use crate::node::Node;
-use crate::process::{Finished, finished, millpond};
+use crate::process::{finished, millpond};
 
 /// Verbs with examples of their own.
 const VERBS: [&[&str]; 28] = [
@@ -362,121 +361,6 @@ fn measurements_have_rates_and_percentiles() {
         .find(|line| line["partition"] == "measured-0")
         .expect("the partition");
     assert_eq!(measured["records"], 2022, "{measured}");
-}
-
-#[test]
-fn who_cannot_connect_learns_where_and_who_said_so() {
-    let unused = TcpListener::bind("127.0.0.1:0")
-        .expect("a free port")
-        .local_addr()
-        .expect("bound");
-    let address = unused.to_string();
-    let home = tempfile::tempdir().expect("a temporary folder");
-    let lonely = |args: &[&str], variable: Option<&str>| -> Finished {
-        let mut command = millpond(args);
-        command
-            .env_remove("MILLPOND_BROKERS")
-            .env("MILLPOND_CONFIG_DIR", home.path());
-        if let Some(brokers) = variable {
-            command.env("MILLPOND_BROKERS", brokers);
-        }
-        finished(&mut command)
-    };
-    let cannot = |done: &Finished, origin: &str| {
-        assert_eq!(done.code(), Some(3), "{}", done.stderr);
-        let wanted = format!("error: cannot connect to {address} (from {origin}): connection refused\n");
-        assert!(done.stderr.starts_with(&wanted), "{}", done.stderr);
-    };
-    cannot(
-        &lonely(&["topic", "list", "-b", &address], None),
-        "flag --brokers",
-    );
-    cannot(
-        &lonely(&["topic", "list"], Some(&address)),
-        "variable MILLPOND_BROKERS",
-    );
-    lonely(&["profile", "set", "test", &format!("brokers={address}")], None);
-    let file = home.path().join("profiles.toml");
-    let origin = format!("profile test in {}", file.display());
-    cannot(&lonely(&["topic", "list", "-C", "test"], None), &origin);
-    lonely(&["profile", "use", "test"], None);
-    cannot(&lonely(&["topic", "list"], None), &origin);
-    let shown = lonely(&["profile", "show", "--origin", "--format", "json"], None);
-    let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
-    let settings = shown["settings"].as_array().expect("rows");
-    let brokers = settings
-        .iter()
-        .find(|row| row["setting"] == "bootstrap.servers")
-        .expect("always there");
-    assert_eq!(
-        (&brokers["value"], &brokers["origin"]),
-        (&json!(address), &json!(origin))
-    );
-    let slip = lonely(&["topic", "list", "-C", "tes"], None);
-    assert_eq!(slip.code(), Some(2));
-    assert!(
-        slip.stderr.ends_with("hint: did you mean test?\n"),
-        "{}",
-        slip.stderr
-    );
-    let json = lonely(&["topic", "list", "-b", &address, "--format", "json"], None);
-    let error: Value = serde_json::from_str(&json.stderr).expect("one object on stderr");
-    assert_eq!(
-        (&error["error"]["kind"], &error["error"]["retriable"]),
-        (&json!("connect"), &json!(true))
-    );
-}
-
-#[test]
-fn what_is_no_kafka_broker_is_told_by_its_answer() {
-    for (answer, wanted) in [
-        (
-            &b"\x15\x03\x03\x00\x02\x02\x28"[..],
-            "speaks TLS, and this client plaintext",
-        ),
-        (
-            b"HTTP/1.1 400 Bad Request\r\n\r\n",
-            "is a web server, not a Kafka broker",
-        ),
-        (b"\x7f\xff\xff\xff", "does not speak Kafka's protocol"),
-        (b"", "closed the connection"),
-    ] {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("bound").to_string();
-        let child = millpond(["topic", "list", "-b", &address])
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the binary that cargo built starts");
-        let (mut client, _) = listener.accept().expect("it connects");
-        client.read_exact(&mut [0; 8]).expect("a request");
-        std::io::Write::write_all(&mut client, answer).expect("it listens");
-        drop(client);
-        let done = child.wait_with_output().expect("our own child");
-        let stderr = String::from_utf8(done.stderr).expect("UTF-8");
-        assert_eq!(done.status.code(), Some(3), "{stderr}");
-        assert!(stderr.contains(wanted) && stderr.contains("\nhint: "), "{stderr}");
-    }
-}
-
-#[test]
-fn an_advertised_address_that_cannot_be_reached_is_told_as_such() {
-    let unused = TcpListener::bind("127.0.0.1:0")
-        .expect("a free port")
-        .local_addr()
-        .expect("bound");
-    let node = Node::start(&["--advertised", &unused.to_string()]);
-    let done = node.run(&["group", "list"]);
-    assert_eq!(done.code(), Some(3), "{}", done.stderr);
-    let wanted = format!(
-        "error: broker 1 advertises {unused}, which cannot be reached from here: connection refused\n"
-    );
-    assert!(done.stderr.starts_with(&wanted), "{}", done.stderr);
-    assert!(
-        done.stderr.contains(&format!("hint: {} answers", node.address)),
-        "{}",
-        done.stderr
-    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Reading without a group: exact bounds, nothing left behind.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use millpond::log::record::TimestampType;
 
@@ -10,6 +10,7 @@ use super::print::Printer;
 use crate::cli::failure::Failure;
 use crate::cli::offsets::{Ends, Position, Span, Until};
 use crate::cli::settings::warn;
+use crate::cli::summary::Progress;
 use crate::cli::template::Shown;
 use crate::cli::wire::{Client, Fetched, Fetcher, Isolation, OffsetAt, Part, Spot, Topic, kafka_failure};
 
@@ -38,6 +39,7 @@ pub(super) async fn run(
     }
     let parts = parts(&mut client, args, &topics, span, isolation).await?;
     let mut fetcher = Fetcher::new(parts, isolation, args.print_control);
+    let mut progress = Progress::start(!std::io::stdout().is_terminal(), started);
     while !fetcher.is_done() && !printer.is_full() {
         let fetched = fetcher.poll(&mut client).await?;
         for batch in &fetched {
@@ -47,6 +49,7 @@ pub(super) async fn run(
             }
         }
         out.flush()?;
+        progress.tick(printer.moved, client.clock().monotonic());
     }
     printer.moved.say(client.clock().monotonic() - started);
     Ok(())

@@ -13,6 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::rdkafka_error;
 use crate::cli::settings::ClusterArgs;
+use crate::cli::summary::{Moved, Progress};
 use crate::cli::topic::names::the_topic;
 use crate::cli::wire::{Client, OffsetAt};
 
@@ -70,6 +71,7 @@ pub(super) async fn run(args: ConsumePerfArgs, out: &mut dyn Write) -> anyhow::R
     let (mut records, mut bytes) = (0_u64, 0_u64);
     let clock = client.clock();
     let mut started = None;
+    let mut progress = Progress::start(true, clock.monotonic());
     let mut last = clock.monotonic();
     let silence_max = client.settings().request_timeout();
     while unread > 0 && args.count.is_none_or(|count| records < count) && !interrupt.is_pressed() {
@@ -84,6 +86,7 @@ pub(super) async fn run(args: ConsumePerfArgs, out: &mut dyn Write) -> anyhow::R
                 records += 1;
                 bytes += (message.key_len() + message.payload_len()) as u64;
                 last = clock.monotonic();
+                progress.tick(Moved { records, bytes }, last);
             }
             Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => unread -= 1,
             Some(Err(error)) if rdkafka_error::is_passing(&error) => {}

@@ -18,6 +18,7 @@ use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::rdkafka_error;
 use crate::cli::settings::ClusterArgs;
+use crate::cli::summary::{Moved, Progress};
 use crate::cli::wire::Client;
 
 /// Write records as fast as the cluster takes them, or at a rate
@@ -173,6 +174,7 @@ fn measure(
         .map_err(|error| rdkafka_error::failure("cannot start the producer", &error))?;
     let value = payload(args.size);
     let started = clock.monotonic();
+    let mut progress = Progress::start(true, started);
     for number in 0..args.count {
         if interrupt.is_pressed() {
             break;
@@ -201,6 +203,11 @@ fn measure(
         }
         if number % 256 == 0 {
             producer.poll(Duration::ZERO);
+            let sent = Moved {
+                records: number,
+                bytes: number * args.size as u64,
+            };
+            progress.tick(sent, clock.monotonic());
         }
     }
     while producer.in_flight_count() > 0 {

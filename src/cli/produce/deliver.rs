@@ -1,7 +1,7 @@
 //! Sending records with librdkafka, and keeping account of what was delivered.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::cli::document::{DocumentFormat, OutputArgs};
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::rdkafka_error;
-use crate::cli::summary::Moved;
+use crate::cli::summary::{Moved, Progress};
 use crate::cli::template::Input;
 use crate::cli::topic::names::the_topic;
 use crate::cli::wire::Client;
@@ -157,6 +157,9 @@ async fn send_all(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let mut known: BTreeSet<String> = job.known.iter().flatten().cloned().collect();
+    // Over what somebody types nothing is drawn.
+    let watched = !std::io::stdin().is_terminal() && job.output.format == DocumentFormat::Text;
+    let mut progress = Progress::start(watched, client.clock().monotonic());
     while !interrupt.is_pressed() {
         let record = match input.recv_timeout(POLL) {
             Ok(record) => record?,
@@ -176,6 +179,7 @@ async fn send_all(
             known.insert(topic.clone());
         }
         send(job, producer, &topic, record, sums, out)?;
+        progress.tick(sums.moved, client.clock().monotonic());
     }
     Ok(())
 }

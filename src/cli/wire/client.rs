@@ -371,11 +371,6 @@ impl Client {
     fn forget(&mut self, node: i32) {
         self.connections.remove(&node);
     }
-
-    /// Forgets all connections: after a loss of the network, each is as dead as the first that showed it.
-    pub(crate) fn forget_all(&mut self) {
-        self.connections.clear();
-    }
 }
 
 /// Whether a broker answers, on a connection of its own or the one there is.
