@@ -6,6 +6,8 @@
 
 use kafka_protocol::messages::ApiKey;
 
+use super::legacy;
+
 /// One API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServedApi {
@@ -57,7 +59,7 @@ impl ServedApi {
     pub fn advertised_min(&self) -> i16 {
         match self.key {
             ApiKey::Produce => 0,
-            _ => self.min,
+            key => legacy::floor(key).unwrap_or(self.min),
         }
     }
 }
@@ -77,6 +79,7 @@ pub enum Lookup {
 pub fn lookup(key: i16, version: i16) -> Lookup {
     match SERVED.iter().find(|api| api.key as i16 == key) {
         Some(api) if (api.min..=api.max).contains(&version) => Lookup::Served(api.key),
+        Some(api) if legacy::stands_for(api.key, version).is_some() => Lookup::Served(api.key),
         Some(api) => Lookup::UnsupportedVersion(api.key),
         None => Lookup::UnknownKey,
     }

@@ -8,6 +8,7 @@ pub mod fetch_response;
 pub mod frame;
 pub mod guard;
 pub mod header;
+pub mod legacy;
 pub mod offset_requests;
 pub mod produce_request;
 pub mod reply;

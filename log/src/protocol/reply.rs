@@ -54,6 +54,15 @@ impl Reply {
         Self { chunks, bytes }
     }
 
+    /// Its bytes behind the length, as one piece.
+    pub fn into_frame(self) -> BytesMut {
+        let mut frame = BytesMut::with_capacity(self.bytes);
+        for chunk in self.chunks {
+            frame.extend_from_slice(&chunk);
+        }
+        frame.split_off(4)
+    }
+
     /// Its pieces, in order.
     pub fn into_chunks(self) -> impl Iterator<Item = Bytes> {
         self.chunks.into_iter()

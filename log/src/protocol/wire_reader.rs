@@ -56,6 +56,18 @@ impl WireReader {
         Ok(())
     }
 
+    /// A byte.
+    pub fn u8(&mut self, what: &'static str) -> Result<u8, Malformed> {
+        self.need(what, 1)?;
+        Ok(self.rest.get_u8())
+    }
+
+    /// A 64-bit number.
+    pub fn i64(&mut self, what: &'static str) -> Result<i64, Malformed> {
+        self.need(what, 8)?;
+        Ok(self.rest.get_i64())
+    }
+
     /// A 16-bit number.
     pub fn i16(&mut self, what: &'static str) -> Result<i16, Malformed> {
         self.need(what, 2)?;
@@ -66,12 +78,6 @@ impl WireReader {
     pub fn i32(&mut self, what: &'static str) -> Result<i32, Malformed> {
         self.need(what, 4)?;
         Ok(self.rest.get_i32())
-    }
-
-    /// A 64-bit number.
-    pub fn i64(&mut self, what: &'static str) -> Result<i64, Malformed> {
-        self.need(what, 8)?;
-        Ok(self.rest.get_i64())
     }
 
     /// True or false.

@@ -28,6 +28,7 @@ use crate::metrics::RejectReason;
 use crate::protocol::api::{Lookup, lookup};
 use crate::protocol::frame::{self, Cut, FrameTooLarge};
 use crate::protocol::header::{HeaderError, RequestHeader};
+use crate::protocol::legacy;
 use crate::protocol::reply::Reply;
 
 /// Read ahead while a request is parked, to notice that the client is gone; more than this is left to TCP.
@@ -225,11 +226,16 @@ impl Reader {
                 return Err(ConnectionError::NotServed { key, version });
             }
         };
+        let (version, old_version) = match legacy::stands_for(api, version) {
+            Some(newer) => (newer, Some(version)),
+            None => (version, None),
+        };
         let context = RequestContext {
             shared: self.shared.clone(),
             connection: self.connection.clone(),
             api,
             version,
+            old_version,
             correlation_id: header.correlation_id,
             client_id: header.client_id,
         };

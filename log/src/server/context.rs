@@ -56,8 +56,10 @@ pub(super) struct RequestContext {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Arc<ConnectionInfo>,
     pub(super) api: ApiKey,
-    /// Version of the request, and of its answer.
+    /// Version of the request, and of its answer; of an old request, the one it is worked on as.
     pub(super) version: i16,
+    /// The version an old request really has (`protocol/legacy.rs`).
+    pub(super) old_version: Option<i16>,
     pub(super) correlation_id: i32,
     pub(super) client_id: Option<String>,
 }

@@ -16,7 +16,7 @@ use super::handlers;
 use super::outbox::PendingReply;
 use crate::protocol::reply::{EncodeError, Reply};
 use crate::protocol::wire_reader::Malformed;
-use crate::protocol::{guard, offset_requests};
+use crate::protocol::{guard, legacy, offset_requests};
 
 /// A request that ends its connection.
 #[derive(Debug, Error)]
@@ -42,6 +42,34 @@ pub(super) enum RequestError {
 
 /// Works on a request until its answer is known or, for Produce, until its place in the partitions' order is.
 pub(super) fn dispatch(request: Request) -> BoxFuture<'static, Result<PendingReply, RequestError>> {
+    match request.context.old_version {
+        Some(version) => dispatch_old(request, version).boxed(),
+        None => serve(request),
+    }
+}
+
+/// Works on a request of a version that only `protocol/legacy.rs` knows.
+async fn dispatch_old(mut request: Request, version: i16) -> Result<PendingReply, RequestError> {
+    let api = request.context.api;
+    let unreadable = |cause| RequestError::Unreadable { api, version, cause };
+    request.body = legacy::upgraded(api, version, request.body).map_err(unreadable)?;
+    match serve(request).await? {
+        PendingReply::Ready(reply) => {
+            let mut frame = reply.into_frame();
+            // None of these versions has tagged fields, so the header is the correlation id alone.
+            let correlation_id = frame.split_to(4);
+            let body = legacy::downgraded(api, version, frame).map_err(unreadable)?;
+            let mut head = BytesMut::with_capacity(8 + body.len());
+            head.extend_from_slice(&[0; 4]);
+            head.extend_from_slice(&correlation_id);
+            head.extend_from_slice(&body);
+            Ok(PendingReply::Ready(Reply::framed(head, [])))
+        }
+        later => Ok(later),
+    }
+}
+
+fn serve(request: Request) -> BoxFuture<'static, Result<PendingReply, RequestError>> {
     macro_rules! serve {
         ($($api:ident => $handler:ident),* $(,)?) => {
             match request.context.api {
