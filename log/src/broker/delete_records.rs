@@ -11,7 +11,7 @@ use crate::types::{Offset, TopicPartition};
 impl Broker {
     /// Moves the log start of each partition up to the given offset (exclusive end of what is deleted; none: the high watermark) and
     /// answers the new log start, in order. An offset below the log start is a no-op. Errs with `OffsetOutOfRange` above the high
-    /// watermark and `InvalidRequest` for internal topics. Cancel-safe.
+    /// watermark, `InvalidTopicException` for internal topics and `PolicyViolation` for those that are compacted only. Cancel-safe.
     pub fn delete_records(
         &self,
         partitions: Vec<(TopicPartition, Option<Offset>)>,
@@ -23,9 +23,17 @@ impl Broker {
                         "records of {} cannot be deleted: it belongs to the broker",
                         partition.topic
                     );
-                    return Err(BrokerError::new(ErrorCode::InvalidRequest, message));
+                    return Err(BrokerError::new(ErrorCode::InvalidTopicException, message));
                 }
-                Ok(self.node().partition(&partition)?.delete_records(before).await?)
+                let log = self.node().partition(&partition)?;
+                let policy = log.config().cleanup_policy;
+                if policy.compact && !policy.delete {
+                    let message = format!(
+                        "records of {partition} cannot be deleted: cleanup.policy of the topic is compact; add delete to it"
+                    );
+                    return Err(BrokerError::new(ErrorCode::PolicyViolation, message));
+                }
+                Ok(log.delete_records(before).await?)
             });
             join_all(deletions).await
         }

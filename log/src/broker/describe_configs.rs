@@ -1,71 +1,102 @@
 //! DescribeConfigs (API key 32).
+//!
+//! Every setting is told, set or not, with its source and synonyms. The rules are in `../config/entry.rs`.
+
+use std::collections::BTreeMap;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::node::unknown_topic;
-use super::{Broker, BrokerError};
-use crate::config::{BROKER_SETTINGS, BrokerConfig, TOPIC_SETTINGS};
-use crate::types::TopicName;
-
-/// Whose settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConfigResource {
-    /// A topic's.
-    Topic(TopicName),
-    /// This broker's.
-    Broker,
-}
-
-/// One setting in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigEntry {
-    /// Kafka's name of it.
-    pub name: &'static str,
-    /// Its value as text.
-    pub value: String,
-    /// True if it was not set on this topic and comes from the broker's defaults.
-    pub is_default: bool,
-}
-
-fn entries(
-    names: &[&'static str],
-    value: impl Fn(&str) -> Option<String>,
-    is_default: impl Fn(&str) -> bool,
-) -> Vec<ConfigEntry> {
-    let entry = |name: &&'static str| {
-        Some(ConfigEntry {
-            name,
-            value: value(name)?,
-            is_default: is_default(name),
-        })
-    };
-    names.iter().filter_map(entry).collect()
-}
+use super::{Broker, BrokerError, ConfigResource};
+use crate::config::{
+    BrokerLayers, ConfigEntry, ConfigSource, ConfigSynonym, GroupSettings, describe_client_metrics,
+};
+use crate::metadata::{ConfigOwner, MetadataImage};
 
 impl Broker {
-    /// Lists every setting of each resource with the value in force, by name. Errs per resource with `UnknownTopicOrPartition`. Cancel-safe.
+    /// Lists every setting of each resource with the value in force, by name. Errs per resource with `UnknownTopicOrPartition`. A group or a client
+    /// metrics subscription need not exist to have settings. Cancel-safe.
     pub fn describe_configs(
         &self,
         resources: Vec<ConfigResource>,
     ) -> BoxFuture<'_, Vec<Result<Vec<ConfigEntry>, BrokerError>>> {
         async move {
             let image = self.node().image();
-            let describe = |resource: ConfigResource| match resource {
-                ConfigResource::Topic(name) => {
-                    let topic = image.topic(&name).ok_or_else(|| unknown_topic(&name))?;
-                    let settings = self.node().settings_of(topic)?;
-                    let is_default = |key: &str| !topic.configs.contains_key(key);
-                    Ok(entries(TOPIC_SETTINGS, |key| settings.get(key), is_default))
-                }
-                ConfigResource::Broker => {
-                    let defaults = BrokerConfig::default();
-                    let is_default = |key: &str| self.config().get(key) == defaults.get(key);
-                    Ok(entries(BROKER_SETTINGS, |key| self.config().get(key), is_default))
-                }
-            };
-            resources.into_iter().map(describe).collect()
+            resources
+                .iter()
+                .map(|resource| self.describe_one(&image, resource))
+                .collect()
         }
         .boxed()
+    }
+
+    /// Every setting a topic with these of its own has, as CreateTopics answers it.
+    pub fn describe_topic_configs(&self, overrides: &BTreeMap<String, String>) -> Vec<ConfigEntry> {
+        let dynamic = self.node().image().dynamic_configs(self.node_id());
+        let started_with = self.config();
+        BrokerLayers {
+            dynamic: &dynamic,
+            started_with,
+        }
+        .describe_topic(overrides)
+    }
+
+    /// What a group was set to. Answered from memory.
+    pub fn group_settings(&self, group: &str) -> GroupSettings {
+        let overrides = self
+            .node()
+            .image()
+            .owned_configs(&ConfigOwner::Group(group.to_owned()));
+        // What is stored was checked when it was set; what this build does not know any more has no effect.
+        GroupSettings::from_overrides(&overrides).unwrap_or_default()
+    }
+
+    fn describe_one(
+        &self,
+        image: &MetadataImage,
+        resource: &ConfigResource,
+    ) -> Result<Vec<ConfigEntry>, BrokerError> {
+        let dynamic = image.dynamic_configs(self.node_id());
+        let layers = BrokerLayers {
+            dynamic: &dynamic,
+            started_with: self.config(),
+        };
+        let own = |owner: ConfigOwner| image.owned_configs(&owner);
+        Ok(match resource {
+            ConfigResource::Topic(name) => {
+                let topic = image.topic(name).ok_or_else(|| unknown_topic(name))?;
+                layers.describe_topic(&topic.overrides())
+            }
+            ConfigResource::Broker => {
+                let mut entries = layers.describe_broker();
+                let store = self.node().store()?;
+                let directory = store.path().display().to_string();
+                fix(&mut entries, "log.dirs", &directory);
+                fix(&mut entries, "log.dir", &directory);
+                for name in ["broker.id", "node.id"] {
+                    fix(&mut entries, name, &self.node_id().to_string());
+                }
+                entries
+            }
+            ConfigResource::AllBrokers => layers.describe_all_brokers(),
+            ConfigResource::Group(group) => layers.describe_group(&own(ConfigOwner::Group(group.clone()))),
+            ConfigResource::ClientMetrics(name) => {
+                describe_client_metrics(&own(ConfigOwner::ClientMetrics(name.clone())))
+            }
+        })
+    }
+}
+
+/// Puts in what only the running broker knows of itself.
+fn fix(entries: &mut [ConfigEntry], name: &'static str, value: &str) {
+    for entry in entries.iter_mut().filter(|entry| entry.name == name) {
+        entry.value = value.to_owned();
+        entry.source = ConfigSource::StaticBroker;
+        entry.synonyms = vec![ConfigSynonym {
+            name,
+            value: value.to_owned(),
+            source: ConfigSource::StaticBroker,
+        }];
     }
 }

@@ -17,6 +17,7 @@ impl From<StorageError> for BrokerError {
             E::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             E::InvalidBatch { .. } => ErrorCode::CorruptMessage,
             E::InvalidRecord { .. } => ErrorCode::InvalidRecord,
+            E::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
             E::BatchTooLarge { .. } => ErrorCode::MessageTooLarge,
             E::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             E::DuplicateSequence { .. } => ErrorCode::DuplicateSequenceNumber,

@@ -1,9 +1,10 @@
 //! The features of the cluster and the levels they are finalized at (KIP-584).
 //!
 //! Always true: what is finalized is supported. Clients speak TV2 only if `transaction.version` is at 2, and the consumer group protocol only
-//! if `group.version` is at 1.
+//! if `group.version` is at 1. The rules are in `../metadata/features.rs`.
 
 use super::Broker;
+use crate::metadata::features::SUPPORTED_FEATURES;
 
 /// A feature this software can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,34 +22,29 @@ pub struct SupportedFeature {
 pub struct Features {
     /// What could be.
     pub supported: Vec<SupportedFeature>,
-    /// What is, by name.
+    /// What is, by name; those at 0 are off and not listed.
     pub finalized: Vec<(&'static str, i16)>,
-    /// Grows whenever `finalized` changes.
+    /// Grows whenever `finalized` changes: the last offset of the metadata.
     pub epoch: i64,
-}
-
-/// Every feature, with the level a new cluster has it at: that of Kafka 4.3 (`metadata.version` 4.3-IV0 is 30).
-const FEATURES: &[(SupportedFeature, i16)] = &[
-    (feature("group.version", 0, 1), 1),
-    (feature("kraft.version", 0, 1), 1),
-    (feature("metadata.version", 7, 30), 30),
-    (feature("transaction.version", 0, 2), 2),
-];
-
-const fn feature(name: &'static str, min: i16, max: i16) -> SupportedFeature {
-    SupportedFeature { name, min, max }
 }
 
 impl Broker {
     /// What this broker can do and what is in force. Answered from memory.
     pub fn features(&self) -> Features {
+        let image = self.node().image();
+        let supported = SUPPORTED_FEATURES.iter().map(|feature| SupportedFeature {
+            name: feature.name,
+            min: feature.min,
+            max: feature.max,
+        });
+        let finalized = SUPPORTED_FEATURES
+            .iter()
+            .map(|feature| (feature.name, image.feature_level(feature.name)))
+            .filter(|(_, level)| *level > 0);
         Features {
-            supported: FEATURES.iter().map(|(feature, _)| *feature).collect(),
-            finalized: FEATURES
-                .iter()
-                .map(|(feature, level)| (feature.name, *level))
-                .collect(),
-            epoch: 0,
+            supported: supported.collect(),
+            finalized: finalized.collect(),
+            epoch: image.applied_to().get() - 1,
         }
     }
 }

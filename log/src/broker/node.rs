@@ -3,7 +3,7 @@
 //! Always true: a topic is decided in the metadata first; its directories follow, and are made or removed at the next start if a crash comes
 //! between. A directory is removed only if the metadata log says that its topic was: never because the metadata does not know it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use crate::clock::Clock;
 use crate::config::{BrokerConfig, TopicSettings};
 use crate::faults::Faults;
 use crate::metadata::{
-    MetadataDelta, MetadataImage, MetadataManager, MetadataRecord, PartitionRecord, TopicImage, limits,
+    ConfigOwner, MetadataDelta, MetadataImage, MetadataManager, MetadataRecord, PartitionRecord, TopicImage,
+    limits,
 };
 use crate::record::Compression;
 use crate::rng::Rng;
-use crate::storage::{LogStore, PartitionHandle};
+use crate::storage::{LogStore, NewPartition, PartitionHandle};
 use crate::types::{LeaderEpoch, Offset, PartitionId, TopicId, TopicName, TopicPartition};
 
 /// Name of the topic that holds committed offsets.
@@ -28,6 +29,11 @@ pub const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 
 /// The id of the only node there is, until there are more.
 pub(crate) const BROKER_ID: i32 = 1;
+
+/// True for settings that hold on this broker.
+fn is_of_this_broker(owner: &ConfigOwner) -> bool {
+    matches!(owner, ConfigOwner::AllBrokers | ConfigOwner::Broker(BROKER_ID))
+}
 
 /// True for the log's own topics, which clients may read but not write.
 pub(crate) fn is_internal(topic: &TopicName) -> bool {
@@ -48,7 +54,10 @@ pub(crate) struct Node {
     metadata: MetadataManager,
     /// Keeps opening and closing of partitions in the order of the metadata's decisions.
     reconciling: tokio::sync::Mutex<()>,
+    /// What the broker was started with.
     pub(crate) config: BrokerConfig,
+    /// What is in force: with what it was told since.
+    current: RwLock<Arc<BrokerConfig>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) faults: Faults,
@@ -66,22 +75,21 @@ impl Node {
         let (metadata, history) = MetadataManager::open(&store, clock.clone(), &*rng).await?;
         let store = RwLock::new(Some(Arc::new(store)));
         let reconciling = tokio::sync::Mutex::new(());
+        let current = RwLock::new(Arc::new(config.clone()));
         let node = Self {
             store,
             metadata,
             reconciling,
             config,
+            current,
             clock,
             rng,
             faults,
         };
         let image = node.metadata.image();
-        for removed in history.removed {
-            node.close_partition(removed).await?;
-        }
-        for topic in image.topics() {
-            node.open_topic(topic).await?;
-        }
+        node.settle_config(&image)?;
+        node.close_partitions(history.removed).await?;
+        node.open_topics(image.topics()).await?;
         node.warn_of_strangers(&image)?;
         Ok(node)
     }
@@ -127,9 +135,20 @@ impl Node {
         self.partition(partition)
     }
 
+    /// The settings in force: those the broker was started with, and what it was told since on top.
+    pub(crate) fn current_config(&self) -> Arc<BrokerConfig> {
+        self.current.read().clone()
+    }
+
+    fn settle_config(&self, image: &MetadataImage) -> Result<(), BrokerError> {
+        *self.current.write() = Arc::new(image.effective_config(&self.config, BROKER_ID)?);
+        Ok(())
+    }
+
     /// The settings of a topic with the broker's defaults filled in.
     pub(crate) fn settings_of(&self, topic: &TopicImage) -> Result<TopicSettings, BrokerError> {
-        Ok(self.config.topic_defaults.with_overrides(&topic.overrides())?)
+        let defaults = &self.current_config().topic_defaults;
+        Ok(defaults.with_overrides(&topic.overrides())?)
     }
 
     /// The codec a topic's batches are stored with, if not as they came.
@@ -137,7 +156,7 @@ impl Node {
         let image = self.image();
         match image.topic(topic)?.configs.get("compression.type") {
             Some(_) => self.settings_of(image.topic(topic)?).ok()?.compression,
-            None => self.config.topic_defaults.compression,
+            None => self.current_config().topic_defaults.compression,
         }
     }
 
@@ -146,12 +165,23 @@ impl Node {
         self: &Arc<Self>,
         decide: impl FnOnce(&MetadataImage) -> Result<Vec<MetadataRecord>, BrokerError> + Send + 'static,
     ) -> Result<MetadataImage, BrokerError> {
+        let (image, ()) = self
+            .change_metadata_each(|image| Ok((vec![decide(image)?], ())))
+            .await?;
+        Ok(image)
+    }
+
+    /// The same for many changes, each the records of a batch of its own, at the cost of one; gives back what else the decision came to.
+    pub(crate) async fn change_metadata_each<T: Send + 'static>(
+        self: &Arc<Self>,
+        decide: impl FnOnce(&MetadataImage) -> Result<(Vec<Vec<MetadataRecord>>, T), BrokerError> + Send + 'static,
+    ) -> Result<(MetadataImage, T), BrokerError> {
         let node = self.clone();
         run_to_end(async move {
             let _order = node.reconciling.lock().await;
-            let (image, delta) = node.metadata.commit(decide).await?;
+            let (image, delta, decided) = node.metadata.commit(decide).await?;
             node.reconcile(&image, delta).await?;
-            Ok(image)
+            Ok((image, decided))
         })
         .await
     }
@@ -176,14 +206,22 @@ impl Node {
     }
 
     async fn reconcile(&self, image: &MetadataImage, delta: MetadataDelta) -> Result<(), BrokerError> {
-        for removed in delta.removed {
-            self.close_partition(removed).await?;
+        self.close_partitions(delta.removed).await?;
+        self.open_topics(delta.created.iter().filter_map(|id| image.topic_by_id(id)))
+            .await?;
+        let reconfigured = delta.reconfigured.iter().filter_map(|id| image.topic_by_id(id));
+        self.update_settings(reconfigured).await?;
+        if delta.configured.iter().any(is_of_this_broker) {
+            // The defaults of every topic may have moved.
+            self.settle_config(image)?;
+            self.update_settings(image.topics()).await?;
         }
-        for topic in delta.created.iter().filter_map(|id| image.topic_by_id(id)) {
-            self.open_topic(topic).await?;
-        }
+        Ok(())
+    }
+
+    async fn update_settings(&self, topics: impl Iterator<Item = &TopicImage>) -> Result<(), BrokerError> {
         let store = self.store()?;
-        for topic in delta.reconfigured.iter().filter_map(|id| image.topic_by_id(id)) {
+        for topic in topics {
             let settings = self.settings_of(topic)?;
             for partition in topic.topic_partitions() {
                 store.update_config(&partition, settings.log.clone()).await?;
@@ -192,29 +230,40 @@ impl Node {
         Ok(())
     }
 
-    async fn open_topic(&self, topic: &TopicImage) -> Result<(), BrokerError> {
-        let settings = self.settings_of(topic)?;
-        let store = self.store()?;
-        for partition in topic.topic_partitions() {
-            let is_new = store.partition(&partition).is_none();
-            store
-                .create_partition(partition.clone(), topic.id, settings.log.clone())
-                .await?;
-            if !is_new {
-                // Recovered with default settings.
-                store.update_config(&partition, settings.log.clone()).await?;
-            }
+    /// Opens what is missing of these topics, all together, and gives what is there its settings: a recovered partition has none yet.
+    async fn open_topics(&self, topics: impl Iterator<Item = &TopicImage>) -> Result<(), BrokerError> {
+        let mut wanted = Vec::new();
+        for topic in topics {
+            let settings = self.settings_of(topic)?;
+            wanted.extend(topic.topic_partitions().map(|partition| NewPartition {
+                partition,
+                topic_id: topic.id,
+                config: settings.log.clone(),
+            }));
         }
-        Ok(())
+        Ok(self.store()?.create_partitions(wanted).await?)
     }
 
-    /// Removes the partition's directory if it still is that topic's: the name may have been given to a new one.
-    async fn close_partition(&self, (partition, id): (TopicPartition, TopicId)) -> Result<(), BrokerError> {
+    /// Removes the directories of these partitions, as far as they still are those topics': a name may have been given to a new one.
+    async fn close_partitions(
+        &self,
+        removed: BTreeSet<(TopicPartition, TopicId)>,
+    ) -> Result<(), BrokerError> {
         let store = self.store()?;
-        match store.partition(&partition) {
-            Some(handle) if handle.topic_id() == id => Ok(store.delete_partition(&partition).await?),
-            _ => Ok(()),
+        let is_still = |(partition, id): &(TopicPartition, TopicId)| {
+            store
+                .partition(partition)
+                .is_some_and(|handle| handle.topic_id() == *id)
+        };
+        let doomed: Vec<_> = removed
+            .into_iter()
+            .filter(is_still)
+            .map(|(partition, _)| partition)
+            .collect();
+        if doomed.is_empty() {
+            return Ok(());
         }
+        Ok(store.delete_partitions(&doomed).await?)
     }
 
     fn warn_of_strangers(&self, image: &MetadataImage) -> Result<(), BrokerError> {
@@ -273,16 +322,7 @@ pub(crate) fn new_topic_records(
         name: spec.name.clone(),
         id,
     };
-    let partitions = (0..spec.partitions).map(|partition| {
-        MetadataRecord::Partition(PartitionRecord {
-            topic: id,
-            partition: PartitionId::new(partition),
-            replicas: vec![BROKER_ID],
-            isr: vec![BROKER_ID],
-            leader: BROKER_ID,
-            leader_epoch: LeaderEpoch::ZERO,
-        })
-    });
+    let partitions = (0..spec.partitions).map(|partition| new_partition_record(id, partition));
     let configs = spec
         .configs
         .iter()
@@ -292,6 +332,18 @@ pub(crate) fn new_topic_records(
             value: Some(value.clone()),
         });
     Ok(std::iter::once(topic).chain(partitions).chain(configs).collect())
+}
+
+/// The record of a new partition of a topic.
+pub(crate) fn new_partition_record(topic: TopicId, partition: i32) -> MetadataRecord {
+    MetadataRecord::Partition(PartitionRecord {
+        topic,
+        partition: PartitionId::new(partition),
+        replicas: vec![BROKER_ID],
+        isr: vec![BROKER_ID],
+        leader: BROKER_ID,
+        leader_epoch: LeaderEpoch::ZERO,
+    })
 }
 
 pub(crate) fn unknown_partition(partition: &TopicPartition) -> BrokerError {

@@ -21,7 +21,7 @@ pub struct TopicMetadata {
 }
 
 impl TopicMetadata {
-    fn of(topic: &TopicImage) -> Self {
+    pub(super) fn of(topic: &TopicImage) -> Self {
         Self {
             name: topic.name.clone(),
             id: topic.id,

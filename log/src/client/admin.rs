@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::broker::{
-    AlterConfigs, Broker, BrokerError, ConfigChange, ConfigEntry, ConfigResource, ErrorCode, Isolation,
-    NewTopic, OffsetSpec, TopicDescription,
+    AlterConfigs, Broker, BrokerError, ConfigResource, ErrorCode, Isolation, NewTopic, OffsetSpec,
+    TopicDescription,
 };
+use crate::config::{ConfigChange, ConfigEntry};
 use crate::types::{Offset, TopicName, TopicPartition};
 
 /// Manages topics. Cheap to make; every call is cancel-safe as the `Broker` call it stands for.
@@ -60,9 +61,8 @@ impl Admin {
             .map(|(key, value)| (key.into(), value.into()))
             .collect::<BTreeMap<_, _>>();
         let topic = NewTopic {
-            name: topic_name(name)?,
-            partitions,
             configs,
+            ..NewTopic::new(topic_name(name)?, partitions)
         };
         only(self.broker.create_topics(vec![topic]).await)
     }
@@ -99,18 +99,12 @@ impl Admin {
         name: &str,
         value: Option<&str>,
     ) -> Result<(), BrokerError> {
-        let change = ConfigChange {
-            name: name.to_owned(),
-            value: value.map(str::to_owned),
+        let change = match value {
+            Some(value) => ConfigChange::set(name, value),
+            None => ConfigChange::delete(name),
         };
-        only(
-            self.broker
-                .alter_configs(vec![AlterConfigs {
-                    topic: topic.clone(),
-                    changes: vec![change],
-                }])
-                .await,
-        )
+        let alteration = AlterConfigs::new(ConfigResource::Topic(topic.clone()), vec![change]);
+        only(self.broker.alter_configs(vec![alteration]).await)
     }
 
     /// First readable offset and end (exclusive) of each partition of a topic, as a reader of committed data sees them.

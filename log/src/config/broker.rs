@@ -1,10 +1,12 @@
 //! Broker settings under Kafka's names.
 //!
 //! Settings are data; `broker/options.rs` hands them in. Defaults of topics are set here by Kafka's `log.*` synonyms and reach
-//! topics through `topic_defaults`; everything storage reads is in `storage`.
+//! topics through `topic_defaults`; everything storage reads is in `storage`. `broker_table.rs` lists the settings.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::broker_table::{BROKER_DEFINITIONS, BrokerDefinition, Source, broker_definition};
 use super::error::ConfigError;
 use super::groups::{GROUP_SETTINGS, GroupConfig};
 use super::parse::{number, one_of};
@@ -41,6 +43,8 @@ pub struct BrokerConfig {
     pub fetch_max_bytes: usize,
     /// Settings of the storage layer, the node's memory and file budgets among them.
     pub storage: StorageConfig,
+    /// Settings that are only kept and told, as far as they were set.
+    pub kept: BTreeMap<&'static str, String>,
 }
 
 impl Default for BrokerConfig {
@@ -59,70 +63,10 @@ impl Default for BrokerConfig {
             groups: GroupConfig::default(),
             fetch_max_bytes: 55 << 20,
             storage: StorageConfig::default(),
+            kept: BTreeMap::new(),
         }
     }
 }
-
-/// Kafka's broker-wide names of topic settings.
-const TOPIC_SYNONYMS: &[(&str, &str)] = &[
-    ("compression.type", "compression.type"),
-    ("log.cleaner.delete.retention.ms", "delete.retention.ms"),
-    ("log.cleaner.max.compaction.lag.ms", "max.compaction.lag.ms"),
-    ("log.cleaner.min.cleanable.ratio", "min.cleanable.dirty.ratio"),
-    ("log.cleaner.min.compaction.lag.ms", "min.compaction.lag.ms"),
-    ("log.cleanup.policy", "cleanup.policy"),
-    ("log.durability", "durability"),
-    ("log.index.interval.bytes", "index.interval.bytes"),
-    ("log.index.size.max.bytes", "segment.index.bytes"),
-    ("log.message.timestamp.type", "message.timestamp.type"),
-    ("log.retention.bytes", "retention.bytes"),
-    ("log.retention.ms", "retention.ms"),
-    ("log.roll.ms", "segment.ms"),
-    ("log.segment.bytes", "segment.bytes"),
-    ("log.segment.delete.delay.ms", "file.delete.delay.ms"),
-    ("message.max.bytes", "max.message.bytes"),
-];
-
-/// Every broker setting, in alphabetical order.
-pub const BROKER_SETTINGS: &[&str] = &[
-    "auto.create.topics.enable",
-    "compression.type",
-    "fetch.max.bytes",
-    "group.initial.rebalance.delay.ms",
-    "group.max.session.timeout.ms",
-    "group.max.size",
-    "group.min.session.timeout.ms",
-    "log.cleaner.backoff.ms",
-    "log.cleaner.dedupe.buffer.size",
-    "log.cleaner.delete.retention.ms",
-    "log.cleaner.max.compaction.lag.ms",
-    "log.cleaner.min.cleanable.ratio",
-    "log.cleaner.min.compaction.lag.ms",
-    "log.cleanup.policy",
-    "log.dir.reserved.bytes",
-    "log.durability",
-    "log.index.interval.bytes",
-    "log.index.size.max.bytes",
-    "log.message.timestamp.type",
-    "log.retention.bytes",
-    "log.retention.check.interval.ms",
-    "log.retention.ms",
-    "log.roll.ms",
-    "log.segment.bytes",
-    "log.segment.delete.delay.ms",
-    "message.max.bytes",
-    "num.partitions",
-    "offset.metadata.max.bytes",
-    "offsets.retention.check.interval.ms",
-    "offsets.retention.minutes",
-    "offsets.topic.num.partitions",
-    "producer.id.expiration.ms",
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms",
-    "transaction.max.timeout.ms",
-    "transaction.remove.expired.transaction.cleanup.interval.ms",
-    "transaction.state.log.num.partitions",
-    "transactional.id.expiration.ms",
-];
 
 impl BrokerConfig {
     /// Sets one setting by its Kafka name. Errs on an unknown name and on a value out of range; nothing changes then.
@@ -177,9 +121,25 @@ impl BrokerConfig {
             }
             "log.cleaner.backoff.ms" => self.storage.cleaner_interval = milliseconds(key, value)?,
             _ if GROUP_SETTINGS.contains(&key) => self.groups.set(key, value)?,
-            _ => match TOPIC_SYNONYMS.iter().find(|(synonym, _)| *synonym == key) {
-                Some((_, topic_key)) => self.topic_defaults.set(topic_key, value)?,
-                None => return Err(ConfigError::unknown("broker", key, BROKER_SETTINGS)),
+            "log.retention.hours" => self.set_ms("retention.ms", key, value, HOUR_MS)?,
+            "log.retention.minutes" => self.set_ms("retention.ms", key, value, 60_000)?,
+            "log.roll.hours" => self.set_ms("segment.ms", key, value, HOUR_MS)?,
+            _ => match broker_definition(key) {
+                Some(BrokerDefinition {
+                    source: Source::Topic(topic_key),
+                    ..
+                }) => self
+                    .topic_defaults
+                    .set(topic_key, value)
+                    .map_err(|error| error.renamed(key))?,
+                Some(BrokerDefinition {
+                    name,
+                    source: Source::Kept(_, check),
+                    ..
+                }) => {
+                    self.kept.insert(name, check.accept(key, value)?);
+                }
+                _ => return Err(unknown(key)),
             },
         }
         Ok(())
@@ -210,12 +170,58 @@ impl BrokerConfig {
             "producer.id.expiration.ms" => self.storage.producer_id_expiration_ms.to_string(),
             "log.cleaner.backoff.ms" => self.storage.cleaner_interval.as_millis().to_string(),
             _ if GROUP_SETTINGS.contains(&key) => self.groups.get(key)?,
-            _ => {
-                let (_, topic_key) = TOPIC_SYNONYMS.iter().find(|(synonym, _)| *synonym == key)?;
-                self.topic_defaults.get(topic_key)?
-            }
+            "log.retention.hours" => in_units(self.topic_defaults.log.retention_ms, HOUR_MS),
+            "log.retention.minutes" => in_units(self.topic_defaults.log.retention_ms, 60_000),
+            "log.roll.hours" => in_units(self.topic_defaults.log.segment_ms, HOUR_MS),
+            _ => match broker_definition(key)?.source {
+                Source::Topic(topic_key) => self.topic_defaults.get(topic_key)?,
+                Source::Kept(default, _) => self.kept.get(key).map_or(default, String::as_str).to_owned(),
+                Source::Live => return None,
+            },
         })
     }
+
+    /// These settings with dynamic ones on top: first those of all brokers, then this one's. The first refused one is the error.
+    pub fn with_dynamic<'a>(
+        &self,
+        layers: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut config = self.clone();
+        for (key, value) in layers {
+            config.set_dynamic(key, value)?;
+        }
+        config.topic_defaults.check_together()?;
+        Ok(config)
+    }
+
+    /// As `set`, for a change while the broker runs: also errs on a setting that cannot be changed then.
+    pub fn set_dynamic(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        match broker_definition(key) {
+            None => Err(unknown(key)),
+            Some(definition) if !definition.dynamic => Err(ConfigError::ReadOnly { key: key.to_owned() }),
+            Some(_) => self.set(key, value),
+        }
+    }
+
+    fn set_ms(&mut self, topic_key: &str, key: &str, value: &str, unit_ms: i64) -> Result<(), ConfigError> {
+        let units = number(key, value, -1..=i64::from(i32::MAX))?;
+        let ms = if units < 0 { -1 } else { units * unit_ms };
+        self.topic_defaults
+            .set(topic_key, &ms.to_string())
+            .map_err(|error| error.renamed(key))
+    }
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn in_units(ms: i64, unit_ms: i64) -> String {
+    if ms < 0 { ms } else { ms / unit_ms }.to_string()
+}
+
+/// The error of a name that no broker setting has.
+pub(super) fn unknown(key: &str) -> ConfigError {
+    let known = BROKER_DEFINITIONS.iter().map(|definition| definition.name);
+    ConfigError::unknown("broker", key, known)
 }
 
 fn milliseconds(key: &str, value: &str) -> Result<Duration, ConfigError> {

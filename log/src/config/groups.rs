@@ -79,7 +79,13 @@ impl GroupConfig {
             "offsets.retention.minutes" => {
                 self.offsets_retention_ms = i64::from(number(key, value, 1..=i32::MAX)?) * MINUTE_MS;
             }
-            _ => return Err(ConfigError::unknown("broker", key, GROUP_SETTINGS)),
+            _ => {
+                return Err(ConfigError::unknown(
+                    "broker",
+                    key,
+                    GROUP_SETTINGS.iter().copied(),
+                ));
+            }
         }
         Ok(())
     }
@@ -151,7 +157,13 @@ fn set_consumer(consumer: &mut ConsumerGroupConfig, key: &str, value: &str) -> R
             let choices = MigrationPolicy::ALL.map(|policy| (policy.name(), policy));
             consumer.migration_policy = one_of(key, value, &choices)?;
         }
-        _ => return Err(ConfigError::unknown("broker", key, GROUP_SETTINGS)),
+        _ => {
+            return Err(ConfigError::unknown(
+                "broker",
+                key,
+                GROUP_SETTINGS.iter().copied(),
+            ));
+        }
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 //!
 //! The values live in storage's [`TopicConfig`], which is what the log reads; this file gives them their names and text forms, and adds
 //! what only the broker needs. Always true: every value is inside its range, because the only way in from text is `set`, which
-//! checks. A topic stores only what differs from the broker's defaults.
+//! checks. A topic stores only what differs from the broker's defaults. `topic_table.rs` lists the settings.
 
 use std::collections::BTreeMap;
 
 use super::error::ConfigError;
 use super::parse::{number, one_of};
+use super::topic_table::{TOPIC_DEFINITIONS, TopicDefinition, topic_definition};
 use crate::record::Compression;
 use crate::storage::{CleanupPolicy, Durability, TimestampSource, TopicConfig};
 
@@ -18,6 +19,8 @@ pub struct TopicSettings {
     pub log: TopicConfig,
     /// `compression.type`: the codec batches are stored with; none is `producer`, that is, as they came.
     pub compression: Option<Compression>,
+    /// Settings that are only kept, as far as they were set.
+    kept: BTreeMap<&'static str, String>,
 }
 
 const COMPRESSIONS: &[(&str, Option<Compression>)] = &[
@@ -35,26 +38,6 @@ const TIMESTAMP_SOURCES: &[(&str, TimestampSource)] = &[
 const DURABILITIES: &[(&str, Durability)] = &[
     ("fsync", Durability::Fsync),
     ("page-cache", Durability::PageCache),
-];
-
-/// Every topic setting, in alphabetical order.
-pub const TOPIC_SETTINGS: &[&str] = &[
-    "cleanup.policy",
-    "compression.type",
-    "delete.retention.ms",
-    "durability",
-    "file.delete.delay.ms",
-    "index.interval.bytes",
-    "max.compaction.lag.ms",
-    "max.message.bytes",
-    "message.timestamp.type",
-    "min.cleanable.dirty.ratio",
-    "min.compaction.lag.ms",
-    "retention.bytes",
-    "retention.ms",
-    "segment.bytes",
-    "segment.index.bytes",
-    "segment.ms",
 ];
 
 const MAX_BYTES: u64 = i32::MAX as u64;
@@ -75,7 +58,22 @@ impl TopicSettings {
         for (key, value) in overrides {
             settings.set(key, value)?;
         }
+        settings.check_together()?;
         Ok(settings)
+    }
+
+    /// What no single setting shows: two that contradict each other.
+    pub fn check_together(&self) -> Result<(), ConfigError> {
+        let (min, max) = (self.log.min_compaction_lag_ms, self.log.max_compaction_lag_ms);
+        if min > max {
+            let expected = format!("at most max.compaction.lag.ms, which is {max}");
+            return Err(ConfigError::invalid(
+                "min.compaction.lag.ms",
+                &min.to_string(),
+                expected,
+            ));
+        }
+        Ok(())
     }
 
     /// Sets one setting by its Kafka name. Errs on an unknown name and on a value out of range; nothing changes then.
@@ -90,6 +88,12 @@ impl TopicSettings {
             "index.interval.bytes" => log.index_interval_bytes = number(key, value, 0..=MAX_BYTES)?,
             "max.compaction.lag.ms" => log.max_compaction_lag_ms = number(key, value, 1..=i64::MAX)?,
             "max.message.bytes" => log.max_message_bytes = number(key, value, 0..=i32::MAX as u32)?,
+            "message.timestamp.after.max.ms" => {
+                log.timestamp_after_max_ms = number(key, value, 0..=i64::MAX)?
+            }
+            "message.timestamp.before.max.ms" => {
+                log.timestamp_before_max_ms = number(key, value, 0..=i64::MAX)?
+            }
             "message.timestamp.type" => log.timestamp_source = one_of(key, value, TIMESTAMP_SOURCES)?,
             "min.cleanable.dirty.ratio" => log.min_cleanable_dirty_ratio = number(key, value, 0.0..=1.0)?,
             "min.compaction.lag.ms" => log.min_compaction_lag_ms = number(key, value, 0..=i64::MAX)?,
@@ -98,7 +102,16 @@ impl TopicSettings {
             "segment.bytes" => log.segment_bytes = number(key, value, 14..=MAX_BYTES)?,
             "segment.index.bytes" => log.segment_index_bytes = number(key, value, 4..=MAX_BYTES)?,
             "segment.ms" => log.segment_ms = number(key, value, 1..=i64::MAX)?,
-            _ => return Err(ConfigError::unknown("topic", key, TOPIC_SETTINGS)),
+            _ => match topic_definition(key) {
+                Some(TopicDefinition {
+                    name,
+                    kept: Some((_, check)),
+                    ..
+                }) => {
+                    self.kept.insert(name, check.accept(key, value)?);
+                }
+                _ => return Err(unknown(key)),
+            },
         }
         Ok(())
     }
@@ -115,6 +128,8 @@ impl TopicSettings {
             "index.interval.bytes" => log.index_interval_bytes.to_string(),
             "max.compaction.lag.ms" => log.max_compaction_lag_ms.to_string(),
             "max.message.bytes" => log.max_message_bytes.to_string(),
+            "message.timestamp.after.max.ms" => log.timestamp_after_max_ms.to_string(),
+            "message.timestamp.before.max.ms" => log.timestamp_before_max_ms.to_string(),
             "message.timestamp.type" => name_of(TIMESTAMP_SOURCES, log.timestamp_source),
             "min.cleanable.dirty.ratio" => log.min_cleanable_dirty_ratio.to_string(),
             "min.compaction.lag.ms" => log.min_compaction_lag_ms.to_string(),
@@ -123,9 +138,18 @@ impl TopicSettings {
             "segment.bytes" => log.segment_bytes.to_string(),
             "segment.index.bytes" => log.segment_index_bytes.to_string(),
             "segment.ms" => log.segment_ms.to_string(),
-            _ => return None,
+            _ => {
+                let (default, _) = topic_definition(key)?.kept?;
+                self.kept.get(key).map_or(default, String::as_str).to_owned()
+            }
         })
     }
+}
+
+/// The error of a name that no topic setting has.
+pub(super) fn unknown(key: &str) -> ConfigError {
+    let known = TOPIC_DEFINITIONS.iter().map(|definition| definition.name);
+    ConfigError::unknown("topic", key, known)
 }
 
 fn name_of<T: Copy + PartialEq>(choices: &[(&'static str, T)], chosen: T) -> String {
@@ -140,8 +164,8 @@ fn cleanup_policy(key: &str, value: &str) -> Result<CleanupPolicy, ConfigError> 
         delete: false,
         compact: false,
     };
-    for part in value.split(',') {
-        match part.trim() {
+    for part in value.split(',').filter(|_| !value.trim().is_empty()) {
+        match part.trim().to_ascii_lowercase().as_str() {
             "delete" => policy.delete = true,
             "compact" => policy.compact = true,
             _ => {
@@ -160,6 +184,8 @@ fn cleanup_policy_text(policy: CleanupPolicy) -> &'static str {
     match (policy.delete, policy.compact) {
         (true, true) => "compact,delete",
         (false, true) => "compact",
-        _ => "delete",
+        (true, false) => "delete",
+        // Nothing is ever thrown away.
+        (false, false) => "",
     }
 }

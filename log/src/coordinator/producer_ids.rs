@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::broker::{BrokerError, Node};
+use crate::broker::{BROKER_ID, BrokerError, Node};
 use crate::metadata::{MetadataRecord, limits};
 use crate::types::ProducerId;
 
@@ -34,7 +34,7 @@ impl ProducerIds {
                 .change_metadata(|image| {
                     let next_producer_id = image.next_producer_id() + limits::PRODUCER_ID_BLOCK;
                     Ok(vec![MetadataRecord::ProducerIds {
-                        broker_id: 0,
+                        broker_id: BROKER_ID,
                         next_producer_id,
                     }])
                 })

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use uuid::Uuid;
 
+use super::record::ConfigOwner;
+use crate::config::{BrokerConfig, ConfigError, DynamicConfigs};
 use crate::types::{LeaderEpoch, Offset, PartitionId, TopicId, TopicName, TopicPartition};
 
 /// One topic.
@@ -43,6 +45,10 @@ pub struct MetadataImage {
     pub(super) cluster_id: Option<Uuid>,
     pub(super) topics: OrdMap<TopicId, TopicImage>,
     pub(super) ids: OrdMap<TopicName, TopicId>,
+    /// Names by what they are once `.` and `_` count as one, for those that have either: metrics cannot tell them apart.
+    pub(super) collisions: OrdMap<String, OrdSet<TopicName>>,
+    pub(super) configs: OrdMap<ConfigOwner, OrdMap<String, String>>,
+    pub(super) features: OrdMap<String, i16>,
     pub(super) partition_count: usize,
     pub(super) next_producer_id: i64,
 }
@@ -73,6 +79,60 @@ impl MetadataImage {
         self.ids.iter().filter_map(|(_, id)| self.topics.get(id))
     }
 
+    /// Another topic whose name differs from this one only in `.` for `_`.
+    pub fn colliding_topic(&self, name: &TopicName) -> Option<&TopicName> {
+        self.collisions
+            .get(&collision_key(name)?)?
+            .iter()
+            .find(|other| *other != name)
+    }
+
+    /// The settings of a broker, group or client metrics subscription; none if it has none of its own.
+    pub fn configs_of(&self, owner: &ConfigOwner) -> Option<&OrdMap<String, String>> {
+        self.configs.get(owner)
+    }
+
+    /// The same as an ordinary map, empty if there are none.
+    pub fn owned_configs(&self, owner: &ConfigOwner) -> BTreeMap<String, String> {
+        self.configs_of(owner).map(to_map).unwrap_or_default()
+    }
+
+    /// What brokers were told while they ran, as it concerns this one.
+    pub fn dynamic_configs(&self, broker_id: i32) -> DynamicConfigs {
+        DynamicConfigs {
+            all_brokers: self.owned_configs(&ConfigOwner::AllBrokers),
+            this_broker: self.owned_configs(&ConfigOwner::Broker(broker_id)),
+        }
+    }
+
+    /// A broker's settings in force: those it was started with, and what it was told since on top.
+    pub fn effective_config(
+        &self,
+        started_with: &BrokerConfig,
+        broker_id: i32,
+    ) -> Result<BrokerConfig, ConfigError> {
+        let dynamic = self.dynamic_configs(broker_id);
+        started_with.with_dynamic(dynamic.all_brokers.iter().chain(&dynamic.this_broker))
+    }
+
+    /// All that have settings of their own besides topics.
+    pub fn config_owners(&self) -> impl Iterator<Item = &ConfigOwner> {
+        self.configs.keys()
+    }
+
+    /// The level of a feature; 0 if it is off or unknown.
+    pub fn feature_level(&self, name: &str) -> i16 {
+        self.features.get(name).copied().unwrap_or_default()
+    }
+
+    /// The features that are on, by name, each with its level: what Kafka calls finalized.
+    pub fn features(&self) -> impl Iterator<Item = (&str, i16)> {
+        self.features
+            .iter()
+            .filter(|(_, level)| **level > 0)
+            .map(|(name, level)| (name.as_str(), *level))
+    }
+
     /// How many topics there are.
     pub fn topic_count(&self) -> usize {
         self.topics.len()
@@ -95,6 +155,12 @@ impl MetadataImage {
     }
 }
 
+/// What a name shares with those it collides with; none if it has no character that can collide.
+pub(super) fn collision_key(name: &TopicName) -> Option<String> {
+    let name = name.as_str();
+    name.contains(['.', '_']).then(|| name.replace('.', "_"))
+}
+
 impl TopicImage {
     /// How many partitions it has.
     pub fn partition_count(&self) -> i32 {
@@ -110,9 +176,13 @@ impl TopicImage {
 
     /// Its own settings as an ordinary map.
     pub fn overrides(&self) -> BTreeMap<String, String> {
-        self.configs
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
+        to_map(&self.configs)
     }
+}
+
+fn to_map(configs: &OrdMap<String, String>) -> BTreeMap<String, String> {
+    configs
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }

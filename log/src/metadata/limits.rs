@@ -10,6 +10,10 @@ pub const PARTITIONS_PER_TOPIC: i32 = 10_000;
 pub const PARTITIONS: usize = 200_000;
 /// Settings stored on one topic.
 pub const CONFIGS_PER_TOPIC: usize = 64;
+/// Groups, client metrics subscriptions and brokers that have settings of their own.
+pub const CONFIG_OWNERS: usize = 10_000;
+/// Settings stored on one of those.
+pub const CONFIGS_PER_OWNER: usize = 256;
 /// Longest value of a setting, in bytes.
 pub const CONFIG_VALUE_BYTES: usize = 4_096;
 /// Partitions one transaction may touch.

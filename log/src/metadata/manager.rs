@@ -16,6 +16,7 @@ use crate::storage::{CleanupPolicy, LogStore, PartitionHandle, TopicConfig};
 use crate::types::{Offset, PartitionId, TopicId, TopicName, TopicPartition};
 
 use super::delta::MetadataDelta;
+use super::features;
 use super::image::MetadataImage;
 use super::record::MetadataRecord;
 
@@ -45,6 +46,8 @@ impl MetadataManager {
         let topic = TopicName::new(METADATA_TOPIC)
             .map_err(|error| BrokerError::new(ErrorCode::InvalidTopicException, error.to_string()))?;
         let config = TopicConfig {
+            // One change is one batch, and a topic of ten thousand partitions is one change.
+            max_message_bytes: 16 << 20,
             retention_ms: -1,
             retention_bytes: -1,
             cleanup_policy: CleanupPolicy {
@@ -78,7 +81,13 @@ impl MetadataManager {
         if manager.image().cluster_id().is_none() {
             let cluster_id = rng.uuid();
             manager
-                .commit(|_| Ok(vec![MetadataRecord::Cluster { cluster_id }]))
+                .commit(|_| Ok((vec![vec![MetadataRecord::Cluster { cluster_id }]], ())))
+                .await?;
+        }
+        if manager.image().features.is_empty() {
+            // A new cluster, or one from before there were features: it has been at this level all along.
+            manager
+                .commit(|_| Ok((vec![features::founding_records().collect()], ())))
                 .await?;
         }
         Ok((manager, history))
@@ -94,12 +103,12 @@ impl MetadataManager {
         self.image.read().applied_to()
     }
 
-    /// Decides records on the newest image, makes them durable together and applies them. No records: no-op. Must run to its end (the
-    /// callers spawn it): dropped halfway, it refuses everything after.
-    pub(crate) async fn commit(
+    /// Decides changes on the newest image, each the records of one batch, makes them durable together and applies them in order; gives back what
+    /// else the decision came to. No records: no-op. Must run to its end (the callers spawn it): dropped halfway, it refuses everything after.
+    pub(crate) async fn commit<T>(
         &self,
-        decide: impl FnOnce(&MetadataImage) -> Result<Vec<MetadataRecord>, BrokerError>,
-    ) -> Result<(MetadataImage, MetadataDelta), BrokerError> {
+        decide: impl FnOnce(&MetadataImage) -> Result<(Vec<Vec<MetadataRecord>>, T), BrokerError>,
+    ) -> Result<(MetadataImage, MetadataDelta, T), BrokerError> {
         let mut sound = self.writer.lock().await;
         if !*sound {
             return Err(BrokerError::new(
@@ -107,22 +116,31 @@ impl MetadataManager {
                 "metadata log stopped after a failed write; restart the broker",
             ));
         }
-        let before = self.image();
-        let records = decide(&before)?;
-        if records.is_empty() {
-            return Ok((before, MetadataDelta::default()));
+        let mut image = self.image();
+        let (mut changes, decided) = decide(&image)?;
+        changes.retain(|records| !records.is_empty());
+        let mut delta = MetadataDelta::default();
+        if changes.is_empty() {
+            return Ok((image, delta, decided));
         }
         // Judged on a copy first: nothing enters the log that replay would refuse.
-        before.apply(&records, before.applied_to())?;
-        let entries = records.iter().map(|record| (None, Some(record.encode())));
-        let batch = log_io::build_batch(self.clock.now_ms(), None, entries)?;
+        let mut end = image.applied_to();
+        let mut batches = Vec::new();
+        for records in &changes {
+            end = end.plus(records.len() as i64);
+            let (next, change) = image.apply(records, end)?;
+            image = next;
+            delta.merge(change);
+            let entries = records.iter().map(|record| (None, Some(record.encode())));
+            batches.extend_from_slice(&log_io::build_batch(self.clock.now_ms(), None, entries)?);
+        }
         *sound = false;
-        let appended = log_io::append(&self.log, batch, true).await;
+        let appended = log_io::append(&self.log, batches.into(), true).await;
         *sound = appended
             .as_ref()
             .map_or_else(|error| !error.outcome_unknown(), |_| true);
-        let (image, delta) = before.apply(&records, appended?.last_offset.next())?;
+        image.applied_to = appended?.last_offset.next();
         *self.image.write() = image.clone();
-        Ok((image, delta))
+        Ok((image, delta, decided))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::types::{LeaderEpoch, Offset, PartitionId, ProducerId, TopicId, TopicName};
 
-use super::{ApplyError, MetadataDelta, MetadataImage, MetadataRecord, PartitionRecord};
+use super::{ApplyError, ConfigOwner, MetadataDelta, MetadataImage, MetadataRecord, PartitionRecord};
 
 fn id(number: u128) -> TopicId {
     TopicId::new(uuid::Uuid::from_u128(number))
@@ -38,6 +38,14 @@ fn config(number: u128, key: &str, value: Option<&str>) -> MetadataRecord {
     }
 }
 
+fn owned(owner: &ConfigOwner, key: &str, value: Option<&str>) -> MetadataRecord {
+    MetadataRecord::Config {
+        owner: owner.clone(),
+        name: key.to_owned(),
+        value: value.map(str::to_owned),
+    }
+}
+
 fn apply(image: &MetadataImage, records: &[MetadataRecord]) -> (MetadataImage, MetadataDelta) {
     image
         .apply(records, image.applied_to().plus(records.len() as i64))
@@ -56,6 +64,19 @@ fn every_record_reads_back_as_it_was_written() {
     records.push(MetadataRecord::ProducerIds {
         broker_id: 1,
         next_producer_id: 2000,
+    });
+    for owner in [
+        ConfigOwner::AllBrokers,
+        ConfigOwner::Broker(1),
+        ConfigOwner::Group("billing".to_owned()),
+        ConfigOwner::ClientMetrics("basic".to_owned()),
+    ] {
+        records.push(owned(&owner, "log.retention.ms", Some("5")));
+        records.push(owned(&owner, "log.retention.ms", None));
+    }
+    records.push(MetadataRecord::Feature {
+        name: "transaction.version".to_owned(),
+        level: 2,
     });
     for record in records {
         let bytes = record.encode();
@@ -154,4 +175,42 @@ fn a_merged_delta_forgets_what_was_made_and_removed() {
     history.merge(removed);
     assert!(history.created.is_empty());
     assert_eq!(history.removed.len(), 1);
+}
+
+#[test]
+fn config_and_feature_records_are_laid_out_as_kafkas() {
+    let config = owned(&ConfigOwner::AllBrokers, "a", Some("b"));
+    assert_eq!(&config.encode()[..], b"\x01\x04\x00\x04\x01\x02a\x02b\x00");
+    let feature = MetadataRecord::Feature {
+        name: "a".to_owned(),
+        level: 2,
+    };
+    assert_eq!(&feature.encode()[..], b"\x01\x0c\x00\x02a\x00\x02\x00");
+}
+
+#[test]
+fn settings_besides_topics_are_kept_per_owner_and_gone_with_the_last_one() {
+    let group = ConfigOwner::Group("billing".to_owned());
+    let set = owned(&group, "consumer.session.timeout.ms", Some("46000"));
+    let (image, delta) = apply(&MetadataImage::default(), std::slice::from_ref(&set));
+    assert_eq!(delta.configured.into_iter().collect::<Vec<_>>(), [group.clone()]);
+    assert_eq!(
+        image
+            .configs_of(&group)
+            .unwrap()
+            .get("consumer.session.timeout.ms"),
+        Some(&"46000".to_owned())
+    );
+    let (image, _) = apply(&image, &[owned(&group, "consumer.session.timeout.ms", None)]);
+    assert_eq!(image.config_owners().count(), 0);
+}
+
+#[test]
+fn names_that_differ_only_in_dots_and_underscores_are_found_until_they_are_gone() {
+    let (image, _) = apply(&MetadataImage::default(), &topic("a.b_c", 7, 1));
+    assert_eq!(image.colliding_topic(&name("a_b.c")), Some(&name("a.b_c")));
+    assert_eq!(image.colliding_topic(&name("a.b_c")), None, "not with itself");
+    assert_eq!(image.colliding_topic(&name("abc")), None);
+    let (image, _) = apply(&image, &[MetadataRecord::RemoveTopic { id: id(7) }]);
+    assert_eq!(image.colliding_topic(&name("a_b.c")), None);
 }

@@ -1,7 +1,7 @@
 //! What the metadata log holds, one change a record.
 //!
-//! Framed and laid out as Kafka's metadata records are (frame version, API key, version, flexible body), with one difference: settings
-//! name their topic by id, never by name. A topic's name, its partitions and its settings are separate records; those of one topic
+//! Framed and laid out as Kafka's metadata records are (frame version, API key, version, flexible body), with one difference: settings of
+//! a topic name it by id, never by name. A topic's name, its partitions and its settings are separate records; those of one topic
 //! travel in one batch and so take effect together. Records once written are read for ever: new fields get new tags or versions.
 
 use bytes::Bytes;
@@ -36,6 +36,22 @@ pub enum MetadataRecord {
         /// Its value.
         value: Option<String>,
     },
+    /// A setting of a broker, a group or a client metrics subscription was set (or removed: none).
+    Config {
+        /// Whose.
+        owner: ConfigOwner,
+        /// Kafka's name of the setting.
+        name: String,
+        /// Its value.
+        value: Option<String>,
+    },
+    /// A feature of the cluster is at this level from now on.
+    Feature {
+        /// Kafka's name of it.
+        name: String,
+        /// Its level; 0 is off.
+        level: i16,
+    },
     /// A topic is gone, with all its partitions and settings.
     RemoveTopic {
         /// Which.
@@ -48,6 +64,19 @@ pub enum MetadataRecord {
         /// First id not given out.
         next_producer_id: i64,
     },
+}
+
+/// Who has settings besides topics.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfigOwner {
+    /// All brokers together: the default each of them may override.
+    AllBrokers,
+    /// One broker.
+    Broker(i32),
+    /// A group.
+    Group(String),
+    /// A client metrics subscription (KIP-714).
+    ClientMetrics(String),
 }
 
 /// A partition, apart from its topic's name and settings.
@@ -72,11 +101,45 @@ const TOPIC: u32 = 2;
 const PARTITION: u32 = 3;
 const CONFIG: u32 = 4;
 const REMOVE_TOPIC: u32 = 9;
+const FEATURE: u32 = 12;
 const PRODUCER_IDS: u32 = 15;
 /// Kafka keeps the cluster id in a file; here it is a record, beyond Kafka's numbers.
 const CLUSTER: u32 = 10_000;
 
 const TOPIC_RESOURCE: i8 = 2;
+const BROKER_RESOURCE: i8 = 4;
+const CLIENT_METRICS_RESOURCE: i8 = 16;
+const GROUP_RESOURCE: i8 = 32;
+
+impl ConfigOwner {
+    /// Kafka's resource type and name; all brokers together have the empty name.
+    fn to_resource(&self) -> (i8, String) {
+        match self {
+            Self::AllBrokers => (BROKER_RESOURCE, String::new()),
+            Self::Broker(id) => (BROKER_RESOURCE, id.to_string()),
+            Self::Group(group) => (GROUP_RESOURCE, group.clone()),
+            Self::ClientMetrics(name) => (CLIENT_METRICS_RESOURCE, name.clone()),
+        }
+    }
+
+    fn from_resource(resource: i8, name: &str) -> Result<Self, CodecError> {
+        Ok(match resource {
+            BROKER_RESOURCE if name.is_empty() => Self::AllBrokers,
+            BROKER_RESOURCE => Self::Broker(name.parse().map_err(|_| CodecError::Unexpected {
+                what: "broker id of length",
+                value: name.len() as i64,
+            })?),
+            GROUP_RESOURCE => Self::Group(name.to_owned()),
+            CLIENT_METRICS_RESOURCE => Self::ClientMetrics(name.to_owned()),
+            _ => {
+                return Err(CodecError::Unexpected {
+                    what: "config resource",
+                    value: resource.into(),
+                });
+            }
+        })
+    }
+}
 
 impl MetadataRecord {
     /// The bytes of a record's value.
@@ -114,6 +177,19 @@ impl MetadataRecord {
                     .compact_string(&topic.to_string())
                     .compact_string(name)
                     .compact_nullable_string(value.as_deref());
+            }
+            Self::Config { owner, name, value } => {
+                frame(CONFIG);
+                let (resource, owner) = owner.to_resource();
+                writer
+                    .i8(resource)
+                    .compact_string(&owner)
+                    .compact_string(name)
+                    .compact_nullable_string(value.as_deref());
+            }
+            Self::Feature { name, level } => {
+                frame(FEATURE);
+                writer.compact_string(name).i16(*level);
             }
             Self::RemoveTopic { id } => {
                 frame(REMOVE_TOPIC);
@@ -184,25 +260,25 @@ impl MetadataRecord {
             }
             CONFIG => {
                 let resource = reader.i8()?;
-                if resource != TOPIC_RESOURCE {
-                    return Err(CodecError::Unexpected {
-                        what: "config resource",
-                        value: resource.into(),
-                    });
-                }
-                let topic = reader.compact_string()?;
-                let what = "topic id of length";
-                let topic = topic.parse().map_err(|_| CodecError::Unexpected {
-                    what,
-                    value: topic.len() as i64,
-                })?;
+                let owner = reader.compact_string()?;
                 let name = reader.compact_string()?.to_owned();
-                Self::TopicConfig {
-                    topic,
-                    name,
-                    value: reader.compact_nullable_string()?.map(str::to_owned),
+                let value = reader.compact_nullable_string()?.map(str::to_owned);
+                if resource == TOPIC_RESOURCE {
+                    let what = "topic id of length";
+                    let topic = owner.parse().map_err(|_| CodecError::Unexpected {
+                        what,
+                        value: owner.len() as i64,
+                    })?;
+                    Self::TopicConfig { topic, name, value }
+                } else {
+                    let owner = ConfigOwner::from_resource(resource, owner)?;
+                    Self::Config { owner, name, value }
                 }
             }
+            FEATURE => Self::Feature {
+                name: reader.compact_string()?.to_owned(),
+                level: reader.i16()?,
+            },
             REMOVE_TOPIC => Self::RemoveTopic {
                 id: TopicId::new(reader.uuid()?),
             },

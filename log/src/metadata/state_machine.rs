@@ -8,7 +8,7 @@ use imbl::OrdMap;
 use crate::types::{Offset, ProducerId, TopicId, TopicName, TopicPartition};
 
 use super::delta::MetadataDelta;
-use super::image::{MetadataImage, PartitionImage, TopicImage};
+use super::image::{MetadataImage, PartitionImage, TopicImage, collision_key};
 use super::record::{MetadataRecord, PartitionRecord};
 
 /// A record that does not fit the image.
@@ -74,6 +74,22 @@ impl MetadataImage {
                     delta.reconfigured.insert(*topic);
                 }
             }
+            MetadataRecord::Config { owner, name, value } => {
+                let mut configs = self.configs.get(owner).cloned().unwrap_or_default();
+                match value {
+                    Some(value) => configs.insert(name.clone(), value.clone()),
+                    None => configs.remove(name),
+                };
+                if configs.is_empty() {
+                    self.configs.remove(owner);
+                } else {
+                    self.configs.insert(owner.clone(), configs);
+                }
+                delta.configured.insert(owner.clone());
+            }
+            MetadataRecord::Feature { name, level } => {
+                self.features.insert(name.clone(), *level);
+            }
             MetadataRecord::RemoveTopic { id } => self.remove_topic(*id, delta)?,
             MetadataRecord::ProducerIds { next_producer_id, .. } => {
                 if *next_producer_id < self.next_producer_id {
@@ -103,6 +119,11 @@ impl MetadataImage {
             });
         }
         self.ids.insert(name.clone(), id);
+        if let Some(key) = collision_key(name) {
+            let mut names = self.collisions.get(&key).cloned().unwrap_or_default();
+            names.insert(name.clone());
+            self.collisions.insert(key, names);
+        }
         let topic = TopicImage {
             id,
             name: name.clone(),
@@ -139,6 +160,15 @@ impl MetadataImage {
     fn remove_topic(&mut self, id: TopicId, delta: &mut MetadataDelta) -> Result<(), ApplyError> {
         let topic = self.topics.remove(&id).ok_or(ApplyError::UnknownTopic { id })?;
         self.ids.remove(&topic.name);
+        if let Some(key) = collision_key(&topic.name) {
+            let mut names = self.collisions.get(&key).cloned().unwrap_or_default();
+            names.remove(&topic.name);
+            if names.is_empty() {
+                self.collisions.remove(&key);
+            } else {
+                self.collisions.insert(key, names);
+            }
+        }
         self.partition_count -= topic.partitions.len();
         delta.created.remove(&id);
         delta.reconfigured.remove(&id);

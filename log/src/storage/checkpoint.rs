@@ -88,9 +88,12 @@ pub fn read_epochs(disk: &dyn Disk, path: &Path) -> Result<Vec<EpochEntry>, Chec
 
 /// Replaces the leader epochs, durably.
 pub fn write_epochs(disk: &dyn Disk, path: &Path, epochs: &[EpochEntry]) -> Result<(), CheckpointError> {
-    write_entries(
-        disk,
-        path,
+    Ok(disk.replace_file(path, epochs_text(epochs).as_bytes())?)
+}
+
+/// What a file of leader epochs holds.
+pub(super) fn epochs_text(epochs: &[EpochEntry]) -> String {
+    text_of(
         epochs
             .iter()
             .map(|entry| format!("{} {}", entry.epoch, entry.start_offset)),
@@ -154,12 +157,16 @@ fn write_entries(
     path: &Path,
     lines: impl ExactSizeIterator<Item = String>,
 ) -> Result<(), CheckpointError> {
+    Ok(disk.replace_file(path, text_of(lines).as_bytes())?)
+}
+
+fn text_of(lines: impl ExactSizeIterator<Item = String>) -> String {
     let mut text = format!("{VERSION}\n{}\n", lines.len());
     for line in lines {
         // Writing to a string cannot fail.
         writeln!(text, "{line}").ok();
     }
-    Ok(disk.replace_file(path, text.as_bytes())?)
+    text
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A failing seed is printed; `MILLPOND_SEED=n cargo test -p millpond-log --lib crash_test` replays it, `MILLPOND_SEEDS=n` runs more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -96,6 +96,13 @@ impl Disk for MortalDisk {
     fn sync_dir(&self, path: &Path) -> DiskResult<()> {
         self.alive(DiskOp::Sync, path)?;
         self.disk.sync_dir(path)
+    }
+    fn sync_new(&self, parent: &Path, made: &[PathBuf]) -> DiskResult<()> {
+        self.alive(DiskOp::Sync, parent)?;
+        self.disk.sync_new(parent, made)
+    }
+    fn total_bytes(&self, path: &Path) -> DiskResult<u64> {
+        self.disk.total_bytes(path)
     }
     fn free_bytes(&self, path: &Path) -> DiskResult<u64> {
         self.disk.free_bytes(path)

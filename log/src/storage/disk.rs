@@ -208,6 +208,13 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &Path) -> DiskResult<()>;
 
+    /// Makes `made`, directories in `parent` that nobody else writes to yet, durable with everything in them, at the cost of about one sync however
+    /// many they are. May make other files durable too. Their own names are durable after [`Disk::sync_dir`] of `parent`.
+    fn sync_new(&self, parent: &Path, made: &[PathBuf]) -> DiskResult<()>;
+
+    /// Size of the file system that holds `path`, in bytes.
+    fn total_bytes(&self, path: &Path) -> DiskResult<u64>;
+
     /// Bytes this process may still write to the file system that holds `path`.
     fn free_bytes(&self, path: &Path) -> DiskResult<u64>;
 

@@ -266,6 +266,8 @@ fn replacing_a_file_leaves_no_temporary_one_and_reading_is_capped() {
 fn free_space_is_told_for_existing_paths() {
     on_both(|disk, dir| {
         assert!(disk.free_bytes(dir).unwrap() > 0);
+        assert!(disk.total_bytes(dir).unwrap() >= disk.free_bytes(dir).unwrap());
+        assert!(disk.total_bytes(&dir.join("missing")).unwrap_err().is_not_found());
         assert!(disk.free_bytes(&dir.join("missing")).unwrap_err().is_not_found());
     });
 }

@@ -507,6 +507,29 @@ impl Disk for SimDisk {
         synced.map_err(|source| DiskError::new(DiskOp::Sync, path, source))
     }
 
+    fn sync_new(&self, _parent: &Path, made: &[PathBuf]) -> DiskResult<()> {
+        for dir in made {
+            for entry in self.list(dir)? {
+                let path = dir.join(&entry.name);
+                if entry.is_dir {
+                    self.sync_new(dir, &[path])?;
+                } else {
+                    self.open(&path, OpenMode::Write)?.sync_all()?;
+                }
+            }
+            self.sync_dir(dir)?;
+        }
+        Ok(())
+    }
+
+    fn total_bytes(&self, path: &Path) -> DiskResult<u64> {
+        let state = self.state.lock();
+        match state.resolve(path) {
+            Ok(_) => Ok(state.capacity),
+            Err(source) => Err(DiskError::new(DiskOp::FreeSpace, path, source)),
+        }
+    }
+
     fn free_bytes(&self, path: &Path) -> DiskResult<u64> {
         let state = self.state.lock();
         match state.resolve(path) {

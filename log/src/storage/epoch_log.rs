@@ -42,6 +42,13 @@ impl EpochLog {
         }
     }
 
+    /// As the file of a new partition has it: epoch 0 from offset 0.
+    pub(super) fn started(partition_path: &Path) -> Self {
+        let mut epochs = Self::empty(partition_path);
+        epochs.cache.assign(LeaderEpoch::ZERO, Offset::ZERO);
+        epochs
+    }
+
     /// Notes the epoch of an append; writes the file if it is new.
     pub(super) fn on_append(
         &mut self,

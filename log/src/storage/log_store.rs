@@ -1,7 +1,7 @@
 //! All partitions of one node: opened, recovered, created, deleted.
 //!
-//! Always: a partition directory is complete (metadata, epochs, an empty segment) before it gets its name, and loses its name before anything in it is
-//! removed, so a crash leaves whole partitions or rubbish under other names. `housekeeper.rs` runs what nobody asks for.
+//! Always: a handle is given out only for a directory that is whole and durable. `partition_dirs.rs` makes and removes directories,
+//! `housekeeper.rs` runs what nobody asks for.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,22 +25,18 @@ use super::loader::{LoadRequest, Loaded, load};
 use super::log_dir::LogDir;
 use super::owner::{Command, Owner};
 use super::partition::{Partition, PartitionParts};
+use super::partition_dirs::{self, CREATING, DELETING, NewDirectory};
 use super::partition_handle::PartitionHandle;
 use super::partition_log::PartitionLog;
 use super::partition_metadata;
-use super::segment::Segment;
 use super::settings::{StorageConfig, TopicConfig};
 use super::storage_error::StorageError;
 use super::watermarks::Watermarks;
 use crate::clock::Clock;
 use crate::faults::{Faults, Sabotage};
 use crate::rng::Rng;
-use crate::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
+use crate::types::{Offset, TopicId, TopicPartition};
 
-/// Suffix of a directory under construction; removed at the next start.
-const CREATING: &str = "-create";
-/// Suffix of a directory under removal, as in Kafka; removed at the next start.
-const DELETING: &str = "-delete";
 /// Space counted for the files of a new partition.
 const PARTITION_BYTES: u64 = 4096;
 /// Partitions loaded at the same time.
@@ -61,6 +57,17 @@ pub struct LogStoreOptions {
     pub faults: Faults,
     /// Settings.
     pub config: StorageConfig,
+}
+
+/// A partition to create.
+#[derive(Clone, Debug)]
+pub struct NewPartition {
+    /// Which.
+    pub partition: TopicPartition,
+    /// Id of its topic.
+    pub topic_id: TopicId,
+    /// Its settings.
+    pub config: TopicConfig,
 }
 
 /// The partitions of one node. Dropping it without `shutdown` is a crash: its tasks end, nothing more is written.
@@ -263,57 +270,77 @@ impl LogStore {
         topic_id: TopicId,
         config: TopicConfig,
     ) -> Result<PartitionHandle, StorageError> {
+        let unknown = StorageError::UnknownPartition {
+            partition: partition.clone(),
+        };
+        let wanted = NewPartition {
+            partition: partition.clone(),
+            topic_id,
+            config,
+        };
+        self.create_partitions(vec![wanted]).await?;
+        self.partition(&partition).ok_or(unknown)
+    }
+
+    /// The same for many at once, at little more than the cost of one. After an error some may be there; calling it again is fine.
+    pub async fn create_partitions(&self, wanted: Vec<NewPartition>) -> Result<(), StorageError> {
         let _one_at_a_time = self.changing.lock().await;
-        if let Some(handle) = self.partition(&partition) {
-            if handle.topic_id() != topic_id {
+        let mut missing = Vec::new();
+        for new in wanted {
+            let Some(handle) = self.partition(&new.partition) else {
+                missing.push(new);
+                continue;
+            };
+            if handle.topic_id() != new.topic_id {
                 return Err(StorageError::TopicIdMismatch {
-                    partition,
-                    expected: topic_id.get(),
+                    partition: new.partition,
+                    expected: new.topic_id.get(),
                     found: handle.topic_id().get(),
                 });
             }
-            handle.update_config(config).await?;
-            return Ok(handle);
+            handle.update_config(new.config).await?;
+        }
+        if missing.is_empty() {
+            return Ok(());
         }
         self.dir.check_writable()?;
         // Whether a topic may be created was decided before, see `check_room`; a decision is carried out.
-        self.dir.check_headroom(PARTITION_BYTES, Need::Upkeep)?;
-        let (dir, id) = (Arc::clone(&self.dir), partition.clone());
-        let made = self
-            .dir
-            .disk
-            .blocking(move || make_directory(&dir, &id, topic_id))
-            .await;
-        let (path, segment, epochs) = made.inspect_err(|e| {
-            if let StorageError::Io { .. } = e {
-                tracing::error!(%partition, error = %e, "could not create the partition");
-            }
-        })?;
+        self.dir
+            .check_headroom(PARTITION_BYTES.saturating_mul(missing.len() as u64), Need::Upkeep)?;
+        let ids = missing
+            .iter()
+            .map(|new| (new.partition.clone(), new.topic_id))
+            .collect();
+        let made = partition_dirs::make(&self.dir, ids).await.inspect_err(
+            |error| tracing::error!(partitions = missing.len(), %error, "could not create partitions"),
+        )?;
+        for (new, made) in missing.into_iter().zip(made) {
+            self.take_over_new(new, made).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_over_new(&self, new: NewPartition, made: NewDirectory) -> Result<(), StorageError> {
+        let mut marks = Watermarks::recovered(Offset::ZERO, Offset::ZERO, [], new.config.durability);
+        marks.plant_off_by_one(self.dir.faults.sabotaged(Sabotage::LastStableOffsetOffByOne));
         let parts = PartitionParts {
             key: self.next_key.fetch_add(1, Ordering::Relaxed),
-            id: partition,
-            topic_id,
-            path,
-            watermarks: {
-                let mut marks = Watermarks::recovered(Offset::ZERO, Offset::ZERO, [], config.durability);
-                marks.plant_off_by_one(self.dir.faults.sabotaged(Sabotage::LastStableOffsetOffByOne));
-                marks
-            },
-            config,
-            segments: super::segment_set::SegmentSet::new(vec![Arc::new(segment)]),
+            id: new.partition,
+            topic_id: new.topic_id,
+            path: made.path,
+            watermarks: marks,
+            config: new.config,
+            segments: super::segment_set::SegmentSet::new(vec![Arc::new(made.segment)]),
             tombstone_horizon: Offset::ZERO,
             cleaned_to: Offset::ZERO,
             configured: true,
             synced_end: Offset::ZERO,
             damage: None,
         };
-        self.insert(
-            parts,
-            super::producer_state::ProducerState::default(),
-            Offset::ZERO,
-            epochs,
-        )
-        .await
+        let producers = super::producer_state::ProducerState::default();
+        self.insert(parts, producers, Offset::ZERO, made.epochs)
+            .await
+            .map(drop)
     }
 
     /// The handle of a partition, if it is here.
@@ -328,31 +355,37 @@ impl LogStore {
 
     /// Takes the partition away at once, then removes its files. Errs with `UnknownPartition` if it is not here.
     pub async fn delete_partition(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        self.delete_partitions(std::slice::from_ref(partition)).await
+    }
+
+    /// The same for many at once. Errs with `UnknownPartition`, and then takes none away, if one of them is not here.
+    pub async fn delete_partitions(&self, partitions: &[TopicPartition]) -> Result<(), StorageError> {
         let _one_at_a_time = self.changing.lock().await;
-        let Some(handle) = self.handles.write().remove(partition) else {
-            return Err(StorageError::UnknownPartition {
-                partition: partition.clone(),
-            });
-        };
-        let shared = Arc::clone(handle.shared());
-        handle
-            .ask(|reply| Command::Remove {
-                key: shared.key,
-                reply,
-            })
-            .await?;
-        self.dir.registry.write().remove(partition);
-        shared.set_gone();
+        let mut doomed = Vec::with_capacity(partitions.len());
+        {
+            let mut handles = self.handles.write();
+            if let Some(unknown) = partitions.iter().find(|p| !handles.contains_key(p)) {
+                return Err(StorageError::UnknownPartition {
+                    partition: unknown.clone(),
+                });
+            }
+            doomed.extend(partitions.iter().filter_map(|p| handles.remove(p)));
+        }
+        let mut gone = Vec::with_capacity(doomed.len());
+        for handle in doomed {
+            let shared = Arc::clone(handle.shared());
+            handle
+                .ask(|reply| Command::Remove {
+                    key: shared.key,
+                    reply,
+                })
+                .await?;
+            self.dir.registry.write().remove(&shared.id);
+            shared.set_gone();
+            gone.push(shared);
+        }
         let dir = Arc::clone(&self.dir);
-        let remove = move || -> DiskResult<()> {
-            dir.files.forget_dir(&shared.path);
-            let doomed = dir.path.join(format!("{}.{}{DELETING}", shared.id, shared.key));
-            dir.disk.rename(&shared.path, &doomed)?;
-            dir.disk.sync_dir(&dir.path)?;
-            checkpoints::forget_removed(&dir)?;
-            dir.files.forget_dir(&shared.path);
-            dir.disk.remove_dir_all(&doomed)
-        };
+        let remove = move || partition_dirs::remove(&dir, &gone);
         Ok(self.dir.disk.blocking(remove).await?)
     }
 
@@ -412,6 +445,17 @@ impl LogStore {
     /// What this store counts.
     pub(crate) fn metrics(&self) -> crate::metrics::StorageMetrics {
         self.dir.metrics.clone()
+    }
+
+    /// The data directory.
+    pub fn path(&self) -> &Path {
+        &self.dir.path
+    }
+
+    /// Size of the file system that holds the data directory, and what of it may still be written; both in bytes.
+    pub fn volume_bytes(&self) -> Result<(u64, u64), StorageError> {
+        let (disk, path) = (&self.dir.disk, &self.dir.path);
+        Ok((disk.total_bytes(path)?, disk.free_bytes(path)?))
     }
 
     /// The first write or sync error of the data directory, if there was one: nothing is written any more.
@@ -522,34 +566,4 @@ fn gather(dir: &LogDir) -> Result<Found, StorageError> {
         cleaned: checkpoints::read(dir, CLEANER_OFFSETS)?,
         horizons: checkpoints::read(dir, TOMBSTONE_HORIZONS)?,
     })
-}
-
-/// Builds the directory under another name and renames it, all durably.
-fn make_directory(
-    dir: &LogDir,
-    id: &TopicPartition,
-    topic_id: TopicId,
-) -> Result<(PathBuf, Segment, EpochLog), StorageError> {
-    let path = dir.path.join(id.to_string());
-    let building = dir.path.join(format!("{id}.{}{CREATING}", dir.next_number()));
-    dir.disk.create_dir_all(&building)?;
-    partition_metadata::write(&*dir.disk, &building, topic_id).map_err(|e| StorageError::Io {
-        reason: e.to_string(),
-    })?;
-    EpochLog::empty(&building).on_append(dir, LeaderEpoch::ZERO, Offset::ZERO)?;
-    Segment::create(dir, &building, Offset::ZERO)?;
-    dir.disk.sync_dir(&building)?;
-    dir.disk.rename(&building, &path)?;
-    dir.files.forget_dir(&building);
-    sync_parent(dir)?;
-    let epochs = EpochLog::load(&*dir.disk, &path)?.unwrap_or_else(|| EpochLog::empty(&path));
-    Ok((
-        path.clone(),
-        Segment::at(dir, &path, Offset::ZERO, super::segment::Numbers::default()),
-        epochs,
-    ))
-}
-
-fn sync_parent(dir: &LogDir) -> DiskResult<()> {
-    dir.disk.sync_dir(Path::new(&dir.path))
 }

@@ -19,7 +19,7 @@ use super::settings::{Durability, TopicConfig};
 use super::snapshots::write_snapshot;
 use super::storage_error::StorageError;
 use crate::record::ControlRecord;
-use crate::types::{Offset, ProducerEpoch, ProducerId};
+use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
 /// What an owner loop can be asked. `key` names the partition.
 #[derive(Debug)]
@@ -82,6 +82,12 @@ pub(super) enum Command {
         key: u64,
         group: CleanedGroup,
         reply: oneshot::Sender<Result<(), StorageError>>,
+    },
+    /// See `PartitionHandle::end_of_epoch`.
+    EndOfEpoch {
+        key: u64,
+        epoch: LeaderEpoch,
+        reply: oneshot::Sender<Option<(LeaderEpoch, Offset)>>,
     },
     /// Frees what idle partitions hold and forgets expired producers.
     Tidy { reply: oneshot::Sender<()> },
@@ -176,6 +182,11 @@ impl Owner {
             Command::DescribeProducers { key, reply } => {
                 if let Some(log) = self.slab.get(&key) {
                     reply.send(log.producers.describe()).ok();
+                }
+            }
+            Command::EndOfEpoch { key, epoch, reply } => {
+                if let Some(log) = self.slab.get(&key) {
+                    reply.send(log.end_of_epoch(epoch)).ok();
                 }
             }
             Command::Swap { key, group, reply } => {

@@ -20,7 +20,7 @@ use super::settings::TopicConfig;
 use super::storage_error::StorageError;
 use super::waiters::Mark;
 use crate::record::ControlRecord;
-use crate::types::{Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
+use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 
 /// An append in its partition's queue.
 #[derive(Debug)]
@@ -78,7 +78,8 @@ impl PartitionHandle {
             return Err(self.shared.unknown());
         }
         self.shared.check_open()?;
-        let append = PreparedAppend::new(&self.shared.id, &self.shared.config(), request)?;
+        let now = self.shared.dir.clock.now_ms();
+        let append = PreparedAppend::new(&self.shared.id, &self.shared.config(), request, now)?;
         let answer = self
             .send(|reply| Command::Append {
                 key: self.shared.key,
@@ -232,6 +233,20 @@ impl PartitionHandle {
     pub async fn describe_producers(&self) -> Result<Vec<ProducerDescription>, StorageError> {
         self.ask(|reply| Command::DescribeProducers {
             key: self.shared.key,
+            reply,
+        })
+        .await
+    }
+
+    /// The largest leader epoch at or below `epoch` that wrote records here, and the offset where it ended (exclusive); the current one ends where
+    /// the log does. `None` if `epoch` is newer than all known ones.
+    pub async fn end_of_epoch(
+        &self,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, StorageError> {
+        self.ask(|reply| Command::EndOfEpoch {
+            key: self.shared.key,
+            epoch,
             reply,
         })
         .await

@@ -46,8 +46,12 @@ pub fn read(disk: &dyn Disk, partition_dir: &Path) -> Result<Option<TopicId>, Pa
 
 /// Writes the file, durably.
 pub fn write(disk: &dyn Disk, partition_dir: &Path, id: TopicId) -> Result<(), PartitionMetadataError> {
-    let text = format!("version: 0\ntopic_id: {id}");
-    Ok(disk.replace_file(&partition_dir.join(PARTITION_METADATA_FILE), text.as_bytes())?)
+    Ok(disk.replace_file(&partition_dir.join(PARTITION_METADATA_FILE), text(id).as_bytes())?)
+}
+
+/// What the file holds.
+pub(super) fn text(id: TopicId) -> String {
+    format!("version: 0\ntopic_id: {id}")
 }
 
 fn parse(content: &[u8]) -> Result<TopicId, String> {

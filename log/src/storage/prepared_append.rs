@@ -10,10 +10,10 @@ use smallvec::SmallVec;
 use super::append::{AppendOrigin, AppendRequest, Verification};
 use super::batch_facts::facts_of_slice;
 use super::producer_state::BatchFacts;
-use super::settings::TopicConfig;
+use super::settings::{TimestampSource, TopicConfig};
 use super::storage_error::StorageError;
-use crate::record::{BatchSlice, batches_of};
-use crate::types::{Offset, TopicPartition};
+use crate::record::{BatchIter, BatchSlice, batches_of};
+use crate::types::{NO_TIMESTAMP, Offset, Timestamp, TopicPartition};
 
 /// The bytes of an append.
 #[derive(Debug)]
@@ -36,17 +36,19 @@ pub(super) struct PreparedAppend {
 }
 
 impl PreparedAppend {
-    /// Checks a request for `partition`. Bytes that are shared are copied once, the others are taken over.
+    /// Checks a request for `partition` at `now`. Bytes that are shared are copied once, the others are taken over.
     pub(super) fn new(
         partition: &TopicPartition,
         config: &TopicConfig,
         request: AppendRequest,
+        now: Timestamp,
     ) -> Result<Self, StorageError> {
         let mut facts = SmallVec::new();
         for batch in batches_of(&request.batches) {
             let checked = batch.map_err(|source| invalid(partition, source));
             let batch = checked.and_then(|batch| {
                 check(partition, config, &request, &batch)?;
+                check_timestamps(partition, config, &request, &batch, now)?;
                 facts_of_slice(&batch).map_err(|source| invalid(partition, source))
             })?;
             facts.push(batch);
@@ -97,6 +99,43 @@ fn check(
     }
     if request.verify == Verification::Checksum {
         batch.check_crc().map_err(|source| invalid(partition, source))?;
+    }
+    Ok(())
+}
+
+/// Only the producer's own timestamps are judged, and a record without one passes, as in Kafka.
+fn check_timestamps(
+    partition: &TopicPartition,
+    config: &TopicConfig,
+    request: &AppendRequest,
+    batch: &BatchSlice<'_>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    if request.origin != AppendOrigin::Client || config.timestamp_source == TimestampSource::LogAppendTime {
+        return Ok(());
+    }
+    let earliest = now.saturating_sub(config.timestamp_before_max_ms);
+    let latest = now.saturating_add(config.timestamp_after_max_ms);
+    let judge = |timestamp: Timestamp| {
+        if timestamp == NO_TIMESTAMP || (earliest..=latest).contains(&timestamp) {
+            return Ok(());
+        }
+        Err(StorageError::InvalidTimestamp {
+            partition: partition.clone(),
+            timestamp,
+            earliest,
+            latest,
+        })
+    };
+    judge(batch.header.max_timestamp())?;
+    if earliest >= 0 {
+        // The header knows only the latest; for the earliest the records must be read, which is done only where a limit is set.
+        for batch in BatchIter::new(Bytes::copy_from_slice(batch.bytes)) {
+            let records = batch.and_then(|batch| batch.decode());
+            for record in records.map_err(|source| invalid(partition, source))?.iter() {
+                judge(record.map_err(|source| invalid(partition, source))?.timestamp)?;
+            }
+        }
     }
     Ok(())
 }

@@ -65,6 +65,10 @@ pub struct TopicConfig {
     pub max_message_bytes: u32,
     /// `message.timestamp.type`.
     pub timestamp_source: TimestampSource,
+    /// `message.timestamp.before.max.ms`: how far a record's timestamp may lie before the broker's time.
+    pub timestamp_before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`: how far it may lie after it.
+    pub timestamp_after_max_ms: i64,
     /// `file.delete.delay.ms`: how long a `.deleted` file stays before it is removed.
     pub file_delete_delay_ms: i64,
 }
@@ -89,6 +93,8 @@ impl Default for TopicConfig {
             min_cleanable_dirty_ratio: 0.5,
             max_message_bytes: 1_048_588,
             timestamp_source: TimestampSource::CreateTime,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 3_600_000,
             file_delete_delay_ms: 60_000,
         }
     }

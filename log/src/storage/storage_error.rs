@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::disk::DiskError;
 use crate::record::BatchError;
-use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition};
+use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicPartition};
 
 /// Why storage refused or failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -45,6 +45,20 @@ pub enum StorageError {
         partition: TopicPartition,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A record's timestamp outside what the topic allows.
+    #[error(
+        "timestamp {timestamp} for {partition} is out of range {earliest}..={latest}; see message.timestamp.before.max.ms and message.timestamp.after.max.ms of the topic"
+    )]
+    InvalidTimestamp {
+        /// Where.
+        partition: TopicPartition,
+        /// The one that came.
+        timestamp: Timestamp,
+        /// The earliest allowed now.
+        earliest: Timestamp,
+        /// The latest allowed now.
+        latest: Timestamp,
     },
     /// A batch above `max.message.bytes`.
     #[error("batch of {size_bytes} bytes for {partition} is above the limit of {limit_bytes}")]

@@ -19,7 +19,7 @@ use super::roll::RollReason;
 use super::segment::Segment;
 use super::snapshots;
 use super::storage_error::StorageError;
-use crate::types::{Offset, ProducerId};
+use crate::types::{LeaderEpoch, Offset, ProducerId};
 
 impl PartitionLog {
     /// Closes the active segment if it holds anything.
@@ -29,6 +29,11 @@ impl PartitionLog {
             self.roll(reason).map_err(|e| self.failed(&e, false))?;
         }
         Ok(())
+    }
+
+    /// See `PartitionHandle::end_of_epoch`.
+    pub(super) fn end_of_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        self.epochs.cache().end_offset_for(epoch, self.next_offset())
     }
 
     /// Newest batch of every producer; its marker where a producer has no data.

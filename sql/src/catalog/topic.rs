@@ -28,9 +28,8 @@ impl CatalogTopic {
         let name = TopicName::new(CATALOG_TOPIC).map_err(|e| SqlError::runtime(opening, e))?;
         let configs = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
         let topic = NewTopic {
-            name: name.clone(),
-            partitions: 1,
             configs,
+            ..NewTopic::new(name.clone(), 1)
         };
         for answer in broker.create_topics(vec![topic]).await {
             match answer {

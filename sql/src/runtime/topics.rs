@@ -31,9 +31,8 @@ pub async fn ensure_topic(broker: &Broker, topic: &str, partitions: i32, compact
     let configs = BTreeMap::from([(setting.to_owned(), value.to_owned())]);
     for answer in broker
         .create_topics(vec![NewTopic {
-            name,
-            partitions,
             configs,
+            ..NewTopic::new(name, partitions)
         }])
         .await
     {

@@ -1,6 +1,5 @@
 //! Views that cannot be started and views whose job failed: they say why, they can be dropped, and nobody else notices.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millpond_log::broker::NewTopic;
@@ -192,11 +191,8 @@ async fn a_view_whose_job_cannot_be_started_is_not_created() {
     assert_nothing_is_left_of(&node, "by_origin").await;
 
     hosts.set(Gate::Open);
-    let in_the_way = NewTopic {
-        name: TopicName::new("sql-by_origin.1-groups-repartition").unwrap(),
-        partitions: 3,
-        configs: BTreeMap::new(),
-    };
+    let name = TopicName::new("sql-by_origin.1-groups-repartition").unwrap();
+    let in_the_way = NewTopic::new(name, 3);
     for answer in node.broker.create_topics(vec![in_the_way]).await {
         answer.unwrap();
     }

@@ -20,9 +20,8 @@ pub(crate) async fn ensure(log: &dyn LogClient, plan: &Plan) -> Result<(), Runti
         return Ok(());
     }
     let topics = missing.iter().map(|topic| NewTopic {
-        name: topic.name.clone(),
-        partitions: topic.partitions,
         configs: topic.configs.clone(),
+        ..NewTopic::new(topic.name.clone(), topic.partitions)
     });
     match log.create_topics(topics.collect()).await {
         Ok(()) => Ok(()),
