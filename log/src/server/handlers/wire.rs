@@ -27,3 +27,8 @@ pub(in crate::server) fn topic_partition(topic: &str, partition: i32) -> Result<
 pub(in crate::server) fn code_of<T>(outcome: &Result<T, BrokerError>) -> i16 {
     outcome.as_ref().map_or_else(|error| error.code().code(), |_| 0)
 }
+
+/// What an error says, for answers that have a place for it.
+pub(in crate::server) fn note(error: &BrokerError) -> Option<StrBytes> {
+    Some(text(error.message()))
+}
