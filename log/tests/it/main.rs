@@ -18,4 +18,5 @@ mod support;
 mod topics;
 mod transactions;
 mod wire;
+mod wire_consumer_groups;
 mod wire_transactions;
