@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures::future::select;
+use futures::FutureExt;
+use futures::future::{join, pending, select};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
@@ -187,32 +188,39 @@ impl GroupCoordinator {
     }
 }
 
-/// Runs timers and expiry until the coordinator is gone.
+/// Runs timers and expiry until the coordinator is gone. Side by side: expiry waits for the disk, and timers must not wait for it.
 pub(crate) async fn watch_groups(coordinator: Weak<GroupCoordinator>) {
-    let Some(strong) = coordinator.upgrade() else {
-        return;
-    };
-    let (clock, wake) = (strong.node.clock.clone(), strong.wake.clone());
-    let check_every = strong.node.config.groups.offsets_retention_check_interval;
-    drop(strong);
-    let mut next_check = clock.monotonic() + check_every;
+    join(watch_timers(coordinator.clone()), watch_expiry(coordinator)).await;
+}
+
+async fn watch_timers(coordinator: Weak<GroupCoordinator>) {
     loop {
         let Some(strong) = coordinator.upgrade() else {
             return;
         };
-        if clock.monotonic() >= next_check {
-            strong.expire_offsets().await;
-            next_check = clock.monotonic() + check_every;
-        }
-        let next_timer = strong.run_timers();
+        let (clock, wake) = (strong.node.clock.clone(), strong.wake.clone());
+        let next = strong.run_timers();
         drop(strong);
-        let next = next_timer.map_or(next_check, |timer| timer.min(next_check));
-        let pause = next.saturating_sub(clock.monotonic());
-        let sleep = match pause.is_zero() {
-            true => continue,
-            false => clock.sleep(pause),
+        let sleep = match next {
+            Some(next) => clock.sleep(next.saturating_sub(clock.monotonic())),
+            None => pending().boxed(),
         };
         select(sleep, Box::pin(wake.notified())).await;
+    }
+}
+
+async fn watch_expiry(coordinator: Weak<GroupCoordinator>) {
+    loop {
+        let Some(strong) = coordinator.upgrade() else {
+            return;
+        };
+        let check_every = strong.node.config.groups.offsets_retention_check_interval;
+        let pause = strong.node.clock.sleep(check_every);
+        drop(strong);
+        pause.await;
+        if let Some(strong) = coordinator.upgrade() {
+            strong.expire_offsets().await;
+        }
     }
 }
 
