@@ -424,3 +424,110 @@ fn wrong_usage_ends_with_2() {
         assert!(wrong.stderr.starts_with("error:"), "{args:?}: {}", wrong.stderr);
     }
 }
+
+#[test]
+fn a_transaction_is_seen_whole_or_not_at_all_and_a_hanging_one_can_be_aborted() {
+    let node = node_with_ten();
+    let producing = |id: &str| {
+        node.command(&["produce", "orders", &format!("--txn={id}"), "--format", "json"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary that cargo built starts")
+    };
+    let write = |child: &mut std::process::Child, text: &str| {
+        let mut stdin = child.stdin.take().expect("piped");
+        std::io::Write::write_all(&mut stdin, text.as_bytes()).expect("it reads");
+        stdin
+    };
+    let mut good = producing("good");
+    drop(write(&mut good, "t0\nt1\n"));
+    assert_eq!(
+        good.wait_with_output().expect("our own child").status.code(),
+        Some(0)
+    );
+    // Both records are delivered and the input stays open, so the transaction does too.
+    let mut hanging = producing("hanging");
+    let input = write(&mut hanging, "h0\nh1\n");
+    let mut delivered = BufReader::new(hanging.stdout.take().expect("piped"));
+    for _ in 0..2 {
+        delivered.read_line(&mut String::new()).expect("a delivery");
+    }
+    assert_eq!(
+        node.ok(&["consume", "orders", "-o", "10", "--format", "text"]),
+        "t0\nt1\n"
+    );
+    let seen = node.ok(&[
+        "consume",
+        "orders",
+        "-o",
+        "13",
+        "--read-uncommitted",
+        "--format",
+        "text",
+    ]);
+    assert_eq!(seen, "h0\nh1\n");
+    let open = node.json(&["txn", "list", "--hanging", "orders"]);
+    assert_eq!(open["transactions"][0]["start_offset"], 13, "{open}");
+    let ids = node.ok(&["txn", "list", "--format", "awk"]);
+    let states: Vec<(&str, &str)> = ids
+        .lines()
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            (cells[0], cells[2])
+        })
+        .collect();
+    assert_eq!(states, [("good", "CompleteCommit"), ("hanging", "Ongoing")]);
+    let described = node.json(&["txn", "describe", "hanging"]);
+    assert_eq!(
+        described["transactions"][0]["partitions"],
+        json!(["orders-0"]),
+        "{described}"
+    );
+
+    let abort = ["txn", "abort", "orders", "-p", "0", "--start-offset", "13"];
+    assert_eq!(node.run(&abort).code(), Some(2), "nobody can be asked");
+    assert_eq!(
+        node.run(&["txn", "abort", "orders", "-p", "0", "--start-offset", "12", "-y"])
+            .code(),
+        Some(1)
+    );
+    let aborted = node.json(&[&abort[..], &["-y"]].concat());
+    assert_eq!(aborted["transactions"][0]["status"], "aborted", "{aborted}");
+    assert_eq!(
+        node.json(&["txn", "list", "--hanging", "orders"])["transactions"],
+        json!([])
+    );
+    assert_eq!(
+        node.ok(&["consume", "orders", "-o", "10", "--format", "text"]),
+        "t0\nt1\n"
+    );
+    let marker = node.ok(&[
+        "consume",
+        "orders",
+        "-o",
+        "-1",
+        "--print-control",
+        "-f",
+        "%o %a{control-bit}",
+    ]);
+    assert_eq!(marker, "15 1");
+
+    // What is left of the partition are aborted records and markers: nothing that a group could read.
+    node.json(&["group", "seek", "g", "--to", "12", "--topics", "orders", "-y"]);
+    let group = node.json(&["group", "describe", "g"]);
+    assert_eq!(
+        (&group["groups"][0]["lag"], &group["groups"][0]["lag_seconds"]),
+        (&json!(4), &json!(0.0)),
+        "{group}"
+    );
+    drop(input);
+    let fenced = hanging.wait_with_output().expect("our own child");
+    assert_eq!(
+        fenced.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&fenced.stderr)
+    );
+}

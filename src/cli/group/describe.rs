@@ -22,7 +22,8 @@ use crate::cli::wire::{Client, OffsetAt, Spot, Topic, kafka_failure, oldest_time
   millpond group describe -r '.*' --section summary
   millpond group describe payments --format json | jq '.partitions[] | select(.lag > 0)'
 
-LAG_SECONDS is the age of the oldest record that the group has not read.")]
+LAG_SECONDS is the age of the oldest record that the group could have read and has not. LAG counts offsets, as Kafka
+does: markers of transactions count, so it may stay above 0 where LAG_SECONDS is 0.")]
 pub(super) struct DescribeArgs {
     #[command(flatten)]
     names: GroupNames,
@@ -209,8 +210,8 @@ async fn lags(
                 .zip(end)
                 .map(|(commit, end)| (end - commit.offset).max(0));
             let seconds = match (records, times.get(key)) {
-                (Some(0), _) if seconds => Some(0.0),
-                (_, Some(at)) => Some((now - at).max(0) as f64 / 1000.0),
+                (Some(0), _) | (_, Some(None)) if seconds => Some(0.0),
+                (_, Some(Some(at))) => Some((now - at).max(0) as f64 / 1000.0),
                 _ => None,
             };
             (

@@ -333,79 +333,59 @@ fn cut(
     Ok(())
 }
 
-/// Bytes asked of each partition when only its first record is of interest.
-const FIRST_RECORD_BYTES: i32 = 64 << 10;
+/// Bytes of an answer when only the first record of each partition is of interest.
+const FIRST_RECORD_BYTES: i32 = 640 << 10;
 
-/// The time of the first record at or after each offset: how old what is unread is. Partitions whose record cannot be read are missing.
+/// The time of the first record at or after each offset that a reader of committed records would see: how old what is unread is.
+/// `None` where there is no such record: markers and aborted records alone are nothing to read.
 pub(crate) async fn oldest_times(
     client: &mut Client,
     topics: &[Topic],
     offsets: &BTreeMap<(String, i32), i64>,
-) -> anyhow::Result<BTreeMap<(String, i32), i64>> {
-    let mut by_leader: BTreeMap<i32, Vec<&(String, i32)>> = BTreeMap::new();
-    for key in offsets.keys() {
-        let partitions = topics
-            .iter()
-            .filter(|topic| topic.name == key.0)
-            .flat_map(|topic| &topic.partitions);
-        let leader = partitions
-            .filter(|partition| partition.id == key.1)
-            .find_map(|partition| partition.leader);
-        if let Some(leader) = leader {
-            by_leader.entry(leader).or_default().push(key);
+) -> anyhow::Result<BTreeMap<(String, i32), Option<i64>>> {
+    let wanted = |topic: &str, partition: i32| offsets.contains_key(&(topic.to_owned(), partition));
+    let starts = client.offsets(topics, super::OffsetAt::Start, wanted).await?;
+    let ends = client.offsets(topics, super::OffsetAt::StableEnd, wanted).await?;
+    let mut parts = Vec::new();
+    for topic in topics {
+        for partition in &topic.partitions {
+            let key = (topic.name.clone(), partition.id);
+            let known = |spots: &BTreeMap<_, super::Spot>| spots.get(&key).and_then(|spot| spot.offset);
+            if let (Some(offset), Some(start), Some(end)) = (offsets.get(&key), known(&starts), known(&ends))
+            {
+                parts.push(Part {
+                    topic: key.0,
+                    partition: key.1,
+                    leader: partition.leader.unwrap_or(-1),
+                    next: (*offset).max(start),
+                    until: Some(end),
+                    log_start: None,
+                    last_stable: None,
+                    high_watermark: None,
+                });
+            }
         }
     }
-    let mut times = BTreeMap::new();
-    for (leader, mut keys) in by_leader {
-        // An answer is cut where it is full, so what did not fit is asked for again; the first partition always gets a whole batch.
-        while !keys.is_empty() {
-            let mut asked: BTreeMap<&str, Vec<FetchPartition>> = BTreeMap::new();
-            for key in &keys {
-                asked.entry(&key.0).or_default().push(
-                    FetchPartition::default()
-                        .with_partition(key.1)
-                        .with_current_leader_epoch(-1)
-                        .with_fetch_offset(offsets[*key])
-                        .with_partition_max_bytes(FIRST_RECORD_BYTES),
-                );
+    let mut times: BTreeMap<(String, i32), Option<i64>> = parts
+        .iter()
+        .map(|part| ((part.topic.clone(), part.partition), None))
+        .collect();
+    let mut fetcher = Fetcher::new(parts, Isolation::Committed, false);
+    fetcher.bytes_max = FIRST_RECORD_BYTES;
+    while !fetcher.is_done() {
+        for fetched in fetcher.poll(client).await? {
+            let part = &mut fetcher.parts[fetched.part];
+            let seen = |offset: i64| (fetched.from..fetched.until).contains(&offset);
+            let mut records = fetched.batch.iter().filter_map(Result::ok);
+            if let Some(record) = records.find(|record| seen(record.offset.get())) {
+                let time = times.entry((part.topic.clone(), part.partition)).or_default();
+                *time = Some(time.map_or(record.timestamp, |time| time.min(record.timestamp)));
+                // Its first record is all there is to know of a partition.
+                part.until = Some(part.next);
             }
-            let request = request_of(asked, Duration::ZERO, 50 << 20, Isolation::Uncommitted);
-            let answer = client
-                .ask_below(To::Node(leader), FETCH_VERSION_MAX, |_| request.clone(), |_| 0)
-                .await?;
-            let mut found = BTreeSet::new();
-            for topic in answer.responses {
-                for data in topic.partitions {
-                    let key = (topic.topic.0.to_string(), data.partition_index);
-                    let Some(offset) = offsets.get(&key) else { continue };
-                    if let Some(at) = first_time(data.records.unwrap_or_default(), *offset) {
-                        times.insert(key.clone(), at);
-                        found.insert(key);
-                    }
-                }
-            }
-            if found.is_empty() {
-                break;
-            }
-            keys.retain(|key| !found.contains(*key));
         }
     }
     Ok(times)
-}
-
-fn first_time(records: Bytes, offset: i64) -> Option<i64> {
-    for batch in BatchIter::new(records) {
-        let batch = batch.ok()?;
-        let decoded = batch.decode_within(DecodeLimits::default()).ok()?;
-        let record = decoded
-            .iter()
-            .filter_map(Result::ok)
-            .find(|record| record.offset.get() >= offset);
-        if let Some(record) = record {
-            return Some(record.timestamp).filter(|at| *at >= 0);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
