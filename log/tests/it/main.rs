@@ -19,4 +19,6 @@ mod topics;
 mod transactions;
 mod wire;
 mod wire_consumer_groups;
+mod wire_hostile;
+mod wire_server;
 mod wire_transactions;
