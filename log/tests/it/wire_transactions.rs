@@ -209,6 +209,8 @@ async fn identities_are_given_out_by_kafkas_rules() {
     }
     let nameless = init().with_transactional_id(Some(TransactionalId(text(""))));
     assert_eq!(wire.ask(4, nameless).await.error_code, INVALID_REQUEST);
+    let nobody = end(first, true).with_transactional_id(TransactionalId(text("")));
+    assert_eq!(wire.ask(5, nobody).await.error_code, INVALID_REQUEST);
     let half = init().with_producer_id(5.into());
     assert_eq!(wire.ask(4, half).await.error_code, INVALID_REQUEST);
     broker.shutdown().await.unwrap();

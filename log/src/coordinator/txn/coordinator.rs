@@ -247,7 +247,7 @@ impl TxnCoordinator {
         drop(entries);
         for id in ids {
             match self.handle(&id, TxnEvent::Expire { before }).await {
-                Ok(_) => tracing::info!(transactional_id = %id, "transactional id expired"),
+                Ok(_) => tracing::debug!(transactional_id = %id, "transactional id expired"),
                 Err(error) => {
                     tracing::warn!(transactional_id = %id, %error, "unused transactional id is not forgotten yet")
                 }

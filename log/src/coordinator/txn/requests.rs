@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::broker::{BrokerError, ErrorCode, ProducerIdentity, TxnResult, run_to_end};
 use crate::coordinator::group::OffsetsToCommit;
 use crate::metadata::limits;
-use crate::types::{GroupId, ProducerEpoch, ProducerId, TopicPartition, TransactionVersion, TransactionalId};
+use crate::types::{ProducerEpoch, ProducerId, TopicPartition, TransactionVersion, TransactionalId};
 
 use super::coordinator::TxnCoordinator;
 use super::error::TxnError;
@@ -38,6 +38,7 @@ impl TxnCoordinator {
         partitions: BTreeSet<TopicPartition>,
         version: TransactionVersion,
     ) -> Result<(), BrokerError> {
+        check_id(id)?;
         if self.all_admitted(id, producer, &partitions) {
             return Ok(());
         }
@@ -93,6 +94,7 @@ impl TxnCoordinator {
         commit: OffsetsToCommit,
         version: TransactionVersion,
     ) -> Result<(), BrokerError> {
+        check_id(id)?;
         self.groups
             .check_commit(&commit.group, &commit.committer, &commit.offsets)?;
         let partition = self.groups.partition_of(&commit.group).await?;
@@ -123,6 +125,7 @@ impl TxnCoordinator {
         result: TxnResult,
         version: TransactionVersion,
     ) -> Result<ProducerIdentity, BrokerError> {
+        check_id(id)?;
         let event = TxnEvent::End {
             producer_id: producer.producer_id,
             producer_epoch: producer.producer_epoch,
