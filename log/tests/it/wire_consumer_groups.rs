@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use kafka_protocol::messages::{
-    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, GroupId as WireGroupId,
-    TopicName as WireTopicName,
+    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+    GroupId as WireGroupId, TopicName as WireTopicName,
 };
 use millpond_log::broker::ErrorCode;
 
@@ -33,8 +33,13 @@ fn living(member: &str, epoch: i32) -> ConsumerGroupHeartbeatRequest {
 }
 
 fn numbers(answer: &ConsumerGroupHeartbeatResponse) -> BTreeSet<i32> {
-    let topics = answer.assignment.iter().flat_map(|assignment| &assignment.topic_partitions);
-    topics.flat_map(|topic| topic.partitions.iter().copied()).collect()
+    let topics = answer
+        .assignment
+        .iter()
+        .flat_map(|assignment| &assignment.topic_partitions);
+    topics
+        .flat_map(|topic| topic.partitions.iter().copied())
+        .collect()
 }
 
 #[tokio::test]
@@ -54,7 +59,11 @@ async fn members_share_a_topic_over_the_wire_at_each_version() {
     assert_eq!(numbers(&first), BTreeSet::from([0, 1, 2, 3]));
     let nameless = wire.ask(1, joining("")).await;
     assert_eq!(nameless.error_code, ErrorCode::InvalidRequest.code());
-    assert!(nameless.error_message.is_some_and(|message| message.contains("member id")));
+    assert!(
+        nameless
+            .error_message
+            .is_some_and(|message| message.contains("member id"))
+    );
 
     let second = wire.ask(1, joining("second")).await;
     assert_eq!((second.member_epoch, numbers(&second)), (2, BTreeSet::new()));
@@ -68,7 +77,11 @@ async fn members_share_a_topic_over_the_wire_at_each_version() {
     });
     let given_up = living(&id, 1).with_topic_partitions(Some(owned.collect()));
     let told = wire.ask(1, given_up).await;
-    assert_eq!((told.member_epoch, told.assignment), (2, None), "only what changed is told");
+    assert_eq!(
+        (told.member_epoch, told.assignment),
+        (2, None),
+        "only what changed is told"
+    );
     let second = wire.ask(1, living("second", 2)).await;
     assert_eq!(numbers(&second).len(), 2);
 
@@ -81,17 +94,26 @@ async fn members_share_a_topic_over_the_wire_at_each_version() {
     for version in [0, 1] {
         let asked = vec![WireGroupId(text("readers")), WireGroupId(text("nobody"))];
         let answer = wire
-            .ask(version, ConsumerGroupDescribeRequest::default().with_group_ids(asked))
+            .ask(
+                version,
+                ConsumerGroupDescribeRequest::default().with_group_ids(asked),
+            )
             .await;
         let group = &answer.groups[0];
-        assert_eq!((group.error_code, &*group.group_state, &*group.assignor_name), (0, "Stable", "uniform"));
+        assert_eq!(
+            (group.error_code, &*group.group_state, &*group.assignor_name),
+            (0, "Stable", "uniform")
+        );
         assert_eq!((group.group_epoch, group.assignment_epoch), (2, 2));
         assert_eq!(group.members.len(), 2);
         for member in &group.members {
             assert_eq!(member.member_type, if version == 0 { -1 } else { 1 });
             assert_eq!((&*member.client_id, &*member.client_host), ("test", "/127.0.0.1"));
             let assigned = &member.assignment.topic_partitions;
-            assert_eq!((&*assigned[0].topic_name.0, assigned[0].partitions.len()), ("orders", 2));
+            assert_eq!(
+                (&*assigned[0].topic_name.0, assigned[0].partitions.len()),
+                ("orders", 2)
+            );
             assert_eq!(member.assignment, member.target_assignment);
         }
         assert_eq!(answer.groups[1].error_code, ErrorCode::GroupIdNotFound.code());
