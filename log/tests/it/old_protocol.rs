@@ -327,6 +327,33 @@ async fn a_marker_by_hand_never_tears_a_transaction() {
 }
 
 #[tokio::test]
+async fn a_marker_of_a_newer_epoch_does_not_keep_a_transaction_from_being_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_at(dir.path()).await;
+    create(&broker, "out", 2).await;
+    let id = init(&broker).await;
+    let newer = ProducerIdentity {
+        producer_epoch: ProducerEpoch::new(100),
+        ..id
+    };
+    let by_hand = broker
+        .write_txn_marker(abort(newer, vec![partition("out", 0)]))
+        .await;
+    assert!(by_hand[0].is_ok(), "{by_hand:?}");
+    for number in 0..2 {
+        add(&broker, id, number).await;
+    }
+    let fenced = write(&broker, V0, id, 0, 0, "x").await.unwrap_err();
+    assert_eq!(fenced.code(), ErrorCode::InvalidProducerEpoch);
+    write(&broker, V0, id, 1, 0, "y").await.unwrap();
+    end(&broker, id, TxnResult::Abort).await;
+    let described = broker.describe_transaction(&job()).await.unwrap();
+    assert_eq!(described.state, "CompleteAbort");
+    assert!(is_settled(&broker, &partition("out", 0)) && is_settled(&broker, &partition("out", 1)));
+    broker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn transactions_are_listed_by_state_producer_pattern_and_duration() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_at(dir.path()).await;

@@ -65,6 +65,9 @@ impl TxnCoordinator {
             .map(|log| async move {
                 match self.mark(&log, identity, plan.result, COORDINATOR_EPOCH).await {
                     Err(StorageError::UnknownPartition { .. }) => Ok(()),
+                    Err(fenced @ StorageError::ProducerFenced { .. }) => {
+                        self.nothing_open(&log, plan.producer_id, fenced).await
+                    }
                     written => written.map_err(BrokerError::from),
                 }
             })
@@ -78,6 +81,25 @@ impl TxnCoordinator {
             failed = failed.or(marker.err());
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// A partition that knows a newer epoch (a marker by hand may have brought it) refuses the marker of a decision. That is no reason to try for
+    /// ever if nothing of the producer is open there: the newer marker closed it.
+    async fn nothing_open(
+        &self,
+        log: &PartitionHandle,
+        producer_id: ProducerId,
+        fenced: StorageError,
+    ) -> Result<(), BrokerError> {
+        let producers = log.describe_producers().await?;
+        let is_open = producers
+            .iter()
+            .any(|known| known.producer_id == producer_id && known.txn_start_offset.is_some());
+        if is_open {
+            return Err(fenced.into());
+        }
+        tracing::warn!(partition = %log.topic_partition(), %producer_id, "a newer marker was found in place of one that is due");
+        Ok(())
     }
 
     async fn mark(

@@ -29,6 +29,8 @@ pub use transition::{TxnCommand, TxnEvent, TxnReply, TxnRules, admits, handle};
 pub use verification::missing;
 
 #[cfg(test)]
+mod timeout_test;
+#[cfg(test)]
 mod txn_model_test;
 #[cfg(test)]
 mod txn_race_test;

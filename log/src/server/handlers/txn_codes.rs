@@ -33,7 +33,7 @@ pub(super) fn of_coordinator(api: ApiKey, version: i16, code: ErrorCode) -> Erro
         ErrorCode::ProducerFenced if version < fenced_from => ErrorCode::InvalidProducerEpoch,
         ErrorCode::TransactionAbortable if version < abortable_from => ErrorCode::InvalidTxnState,
         // The coordinator's log cannot be written; the clients look for the coordinator again and come back.
-        ErrorCode::KafkaStorageError => ErrorCode::CoordinatorNotAvailable,
+        ErrorCode::KafkaStorageError | ErrorCode::NotLeaderOrFollower => ErrorCode::CoordinatorNotAvailable,
         code => code,
     }
 }
