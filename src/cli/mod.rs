@@ -11,6 +11,7 @@ mod config;
 mod confirm;
 mod consume;
 mod document;
+mod early;
 mod failed;
 mod failure;
 mod group;
@@ -87,6 +88,7 @@ enum Command {
     Profile(profile::ProfileArgs),
     Cheat(help::CheatArgs),
     Completions(help::CompletionsArgs),
+    Man(help::ManArgs),
     Help(help::HelpArgs),
 }
 
@@ -140,11 +142,21 @@ impl Command {
 
 /// Runs the command line of this process and returns its exit code.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
-    start_logging();
-    let style = cli.command.error_style();
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let outcome = run(cli.command, &mut out).and_then(|()| out.flush().map_err(Into::into));
+    let (style, outcome) = match Cli::try_parse() {
+        Ok(cli) => {
+            start_logging();
+            (cli.command.error_style(), run(cli.command, &mut out))
+        }
+        Err(refused) => {
+            let words: Vec<String> = std::env::args().skip(1).collect();
+            match early::Question::find(&refused, &words) {
+                Some(question) => (ErrorStyle::Text, question.answer(&mut out)),
+                None => refused.exit(),
+            }
+        }
+    };
+    let outcome = outcome.and_then(|()| out.flush().map_err(Into::into));
     failure::exit_code(outcome, style, &mut std::io::stderr().lock())
 }
 
@@ -177,6 +189,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
         Command::Profile(args) => profile::run(args, out),
         Command::Cheat(args) => help::cheat(args, out),
         Command::Completions(args) => help::completions(args, Cli::command(), out),
+        Command::Man(args) => help::man(args, Cli::command()),
         Command::Help(args) => help::run(args, Cli::command(), out),
     }
 }

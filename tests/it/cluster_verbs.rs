@@ -61,11 +61,26 @@ fn help_knows_commands_and_topics_and_names_the_near_miss() {
         (&["help"], "Topics: millpond help offsets"),
         (&["cheat", "lag"], "millpond group describe"),
         (&["completions", "bash"], "complete -F"),
+        // What is needed to run a verb is not needed to ask what it prints, or what can be set.
+        (
+            &["topic", "create", "--format", "help"],
+            ".topics[].replication_factor",
+        ),
+        (&["group", "seek", "--format=help"], ".partitions[].new_offset"),
+        (&["config", "set", "--format", "help"], ".changes[].new_value"),
+        (&["consume", "--format", "help"], ".[].timestamp"),
+        (&["topic", "create", "-X", "list"], "linger.ms"),
     ] {
         let help = finished(&mut millpond(words));
         assert_eq!(help.code(), Some(0), "{words:?}: {}", help.stderr);
         assert!(help.stdout.contains(wanted), "{words:?}: {}", help.stdout);
     }
+    let pages = tempfile::tempdir().expect("a temporary folder");
+    let man = finished(millpond(["man"]).arg(pages.path()));
+    assert_eq!((man.code(), man.stderr.as_str()), (Some(0), ""));
+    let page =
+        std::fs::read_to_string(pages.path().join("millpond-topic-create.1")).expect("a page a command");
+    assert!(page.contains("if\\-not\\-exists"), "{page}");
     let slip = finished(&mut millpond(["help", "ofsets"]));
     assert_eq!(
         (slip.code(), slip.stderr.as_str()),
@@ -75,7 +90,8 @@ fn help_knows_commands_and_topics_and_names_the_near_miss() {
 
 /// A node with a topic of one partition and ten records: keys k0 … k9, values v0 … v9.
 fn node_with_ten() -> Node {
-    let node = Node::start(&["-X", "num.partitions=1"]);
+    // A group of one member need not wait for others to come.
+    let node = Node::start(&["-X", "num.partitions=1", "-X", "group.initial.rebalance.delay.ms=0"]);
     let lines: String = (0..10).map(|n| format!("k{n} v{n}\n")).collect();
     node.feed(
         &lines,

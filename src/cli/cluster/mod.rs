@@ -9,6 +9,7 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 
 use super::Flags;
+use super::document::Shape;
 
 /// Show brokers, health and disks of a cluster
 #[derive(Debug, Args)]
@@ -39,6 +40,15 @@ impl ClusterCommandArgs {
             ClusterCommand::LogDirs(args) => Flags::new(&args.cluster, &args.output, &logdirs::SHAPE),
         }
     }
+}
+
+/// What the verbs print.
+pub(super) fn shapes() -> Vec<(&'static str, &'static Shape)> {
+    vec![
+        ("info", &info::SHAPE),
+        ("health", &health::SHAPE),
+        ("logdirs", &logdirs::SHAPE),
+    ]
 }
 
 /// Runs the command.

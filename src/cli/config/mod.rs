@@ -5,7 +5,7 @@
 
 mod verbs;
 
-pub(crate) use self::verbs::{ConfigArgs, run};
+pub(crate) use self::verbs::{ConfigArgs, run, shapes};
 
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};

@@ -150,6 +150,11 @@ impl ConfigArgs {
     }
 }
 
+/// What the verbs print.
+pub(crate) fn shapes() -> Vec<(&'static str, &'static Shape)> {
+    vec![("describe", &DESCRIBE), ("set", &SET), ("unset", &UNSET)]
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: ConfigArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     match args.command {

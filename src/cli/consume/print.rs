@@ -149,8 +149,10 @@ fn write_json(record: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         headers,
         binary,
     };
-    serde_json::to_writer(&mut *out, &record).map_err(io::Error::from)?;
-    out.write_all(b"\n")
+    // Written in one piece: a serialiser writes every quote and comma by itself.
+    let mut line = serde_json::to_vec(&record).map_err(io::Error::from)?;
+    line.push(b'\n');
+    out.write_all(&line)
 }
 
 /// Text as it is, other bytes as base64 and their field named.

@@ -18,6 +18,7 @@ use clap::{Args, Subcommand};
 use regex::Regex;
 
 use super::Flags;
+use super::document::Shape;
 use super::failure::Failure;
 use super::near::did_you_mean;
 use super::topic::names::whole;
@@ -55,6 +56,16 @@ impl GroupArgs {
             GroupCommand::Delete(args) => Flags::new(&args.cluster, &args.output, &delete::SHAPE),
         }
     }
+}
+
+/// What the verbs print.
+pub(super) fn shapes() -> Vec<(&'static str, &'static Shape)> {
+    vec![
+        ("list", &list::SHAPE),
+        ("describe", &describe::SHAPE),
+        ("seek", &seek::SHAPE),
+        ("delete", &delete::SHAPE),
+    ]
 }
 
 /// Runs the command.

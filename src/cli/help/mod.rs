@@ -1,9 +1,11 @@
-//! `millpond help`, `cheat` and `completions`: what the command line knows about itself.
+//! `millpond help`, `cheat`, `completions` and `man`: what the command line knows about itself.
 //!
 //! What is always true: `help` takes a command or one of the topics below; the texts stand in files of their own, as they are printed.
 
 use std::io::Write;
+use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use clap_complete::Shell;
 
@@ -48,6 +50,15 @@ pub(crate) struct CompletionsArgs {
     /// bash, zsh, fish, elvish or powershell
     #[arg(value_enum)]
     shell: Shell,
+}
+
+/// Write man pages, one a command, into a folder
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  millpond man ~/.local/share/man/man1 && man millpond-topic-create")]
+pub(crate) struct ManArgs {
+    /// The folder; made if missing
+    dir: PathBuf,
 }
 
 /// Runs `help`.
@@ -99,6 +110,14 @@ pub(crate) fn cheat(args: CheatArgs, out: &mut dyn Write) -> anyhow::Result<()> 
     }
     writeln!(out, "{}", recipes.join("\n\n").trim_end())?;
     Ok(())
+}
+
+/// Runs `man`.
+pub(crate) fn man(args: ManArgs, command: clap::Command) -> anyhow::Result<()> {
+    let dir = &args.dir;
+    std::fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(command, dir))
+        .with_context(|| format!("cannot write man pages into {}", dir.display()))
 }
 
 /// Runs `completions`.

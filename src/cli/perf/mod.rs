@@ -49,6 +49,11 @@ impl PerfArgs {
     }
 }
 
+/// What the verbs print.
+pub(super) fn shapes() -> Vec<(&'static str, &'static Shape)> {
+    vec![("produce", &PRODUCE), ("consume", &CONSUME), ("e2e", &E2E)]
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: PerfArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     match args.command {

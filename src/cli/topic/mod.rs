@@ -18,6 +18,7 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 
 use super::Flags;
+use super::document::Shape;
 
 /// List, describe, create, alter, trim and delete topics
 #[derive(Debug, Args)]
@@ -63,6 +64,20 @@ impl TopicArgs {
             TopicCommand::Offsets(args) => Flags::new(&args.cluster, &args.output, &offsets::SHAPE),
         }
     }
+}
+
+/// What the verbs print.
+pub(super) fn shapes() -> Vec<(&'static str, &'static Shape)> {
+    vec![
+        ("list", &list::SHAPE),
+        ("describe", &describe::SHAPE),
+        ("create", &create::SHAPE),
+        ("alter", &alter::SHAPE),
+        ("add-partitions", &add_partitions::SHAPE),
+        ("delete", &delete::SHAPE),
+        ("trim", &trim::SHAPE),
+        ("offsets", &offsets::SHAPE),
+    ]
 }
 
 /// Runs the command.

@@ -12,6 +12,7 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 
 use super::Flags;
+use super::document::Shape;
 
 /// List, describe and abort transactions
 #[derive(Debug, Args)]
@@ -45,6 +46,15 @@ impl TxnArgs {
             TxnCommand::Abort(args) => Flags::new(&args.cluster, &args.output, &abort::SHAPE),
         }
     }
+}
+
+/// What the verbs print.
+pub(super) fn shapes() -> Vec<(&'static str, &'static Shape)> {
+    vec![
+        ("list", &list::SHAPE),
+        ("describe", &describe::SHAPE),
+        ("abort", &abort::SHAPE),
+    ]
 }
 
 /// Runs the command.
