@@ -88,6 +88,11 @@ impl ServedApi {
             key => legacy::floor(key).unwrap_or(self.min),
         }
     }
+
+    /// The highest version clients are told of.
+    pub fn advertised_max(&self) -> i16 {
+        legacy::ceiling(self.key).unwrap_or(self.max)
+    }
 }
 
 /// What there is for a key and version of a request.
@@ -110,3 +115,7 @@ pub fn lookup(key: i16, version: i16) -> Lookup {
         None => Lookup::UnknownKey,
     }
 }
+
+#[cfg(test)]
+#[path = "api_test.rs"]
+mod api_test;

@@ -1,4 +1,4 @@
-//! Old versions that Kafka 4 no longer takes and the codec crate does not know, put into the lowest version it knows, and the answers back.
+//! Versions that the codec crate does not know (old ones that Kafka 4 no longer takes, and a new one), put into the lowest version it knows, and the answers back.
 //!
 //! They cost nothing but this file, and clients of 2026 still send them (Burrow, Beats, Terraform's provider). Always true: the rest of the server sees only
 //! the newer version; a request is taken apart with every length checked, and nothing is guessed: what the old version lacks gets the meaning it had then.
@@ -13,6 +13,7 @@ use super::wire_reader::{Malformed, WireReader};
 pub fn stands_for(api: ApiKey, version: i16) -> Option<i16> {
     match (api, version) {
         (ApiKey::ListOffsets, 0) => Some(1),
+        (ApiKey::ListOffsets, 11) => Some(10),
         (ApiKey::CreateTopics, 0 | 1) => Some(2),
         (ApiKey::DeleteTopics, 0) => Some(1),
         (ApiKey::DescribeConfigs, 0) => Some(1),
@@ -24,6 +25,12 @@ pub fn stands_for(api: ApiKey, version: i16) -> Option<i16> {
 /// The lowest version served with the help of this file; none for APIs it does not know.
 pub fn floor(api: ApiKey) -> Option<i16> {
     stands_for(api, 0).map(|_| 0)
+}
+
+/// The highest version served with the help of this file: one the codec does not know yet, with the body of the one before.
+pub fn ceiling(api: ApiKey) -> Option<i16> {
+    // KIP-1023 only gives a meaning to timestamp -6.
+    (api == ApiKey::ListOffsets).then_some(11)
 }
 
 /// The body of an old request as `stands_for` has it.

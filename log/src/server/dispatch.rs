@@ -56,12 +56,15 @@ async fn dispatch_old(mut request: Request, version: i16) -> Result<PendingReply
     match serve(request).await? {
         PendingReply::Ready(reply) => {
             let mut frame = reply.into_frame();
-            // None of these versions has tagged fields, so the header is the correlation id alone.
-            let correlation_id = frame.split_to(4);
+            let header = frame.split_to(if api.response_header_version(version) >= 1 {
+                5
+            } else {
+                4
+            });
             let body = legacy::downgraded(api, version, frame).map_err(unreadable)?;
-            let mut head = BytesMut::with_capacity(8 + body.len());
+            let mut head = BytesMut::with_capacity(9 + body.len());
             head.extend_from_slice(&[0; 4]);
-            head.extend_from_slice(&correlation_id);
+            head.extend_from_slice(&header);
             head.extend_from_slice(&body);
             Ok(PendingReply::Ready(Reply::framed(head, [])))
         }

@@ -75,5 +75,5 @@ fn advertised(api: &ServedApi) -> ApiVersion {
     ApiVersion::default()
         .with_api_key(api.key as i16)
         .with_min_version(api.advertised_min())
-        .with_max_version(api.max)
+        .with_max_version(api.advertised_max())
 }

@@ -1,4 +1,4 @@
-//! ListOffsets (key 2), versions 1 to 10.
+//! ListOffsets (key 2), versions 0 to 11.
 //!
 //! Special timestamps: -1 latest, -2 earliest, -3 the record with the highest timestamp (KIP-734, version 7), -4 earliest local (8, KIP-405: the same as earliest where
 //! nothing is tiered), -5 latest tiered (9, KIP-1005: none). Version 10 carries a timeout, which only remote lookups need.
@@ -25,6 +25,8 @@ fn spec(context: &RequestContext, timestamp: i64) -> Result<OffsetSpec, BrokerEr
         -3 => since(7).map(|()| OffsetSpec::MaxTimestamp),
         -4 => since(8).map(|()| OffsetSpec::Earliest),
         -5 => since(9).map(|()| OffsetSpec::LatestTiered),
+        // Nothing is ever uploaded to another tier.
+        -6 if context.old_version == Some(11) => Ok(OffsetSpec::LatestTiered),
         0.. => Ok(OffsetSpec::Timestamp(timestamp)),
         _ => Err(unsupported(timestamp, context.version)),
     }
