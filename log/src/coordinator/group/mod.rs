@@ -29,3 +29,7 @@ pub use rules::{Committer, GroupRecord, GroupRules, GroupType, OffsetExpiry};
 
 #[cfg(test)]
 mod offsets_test;
+#[cfg(test)]
+mod replay_test;
+#[cfg(test)]
+mod timers_test;

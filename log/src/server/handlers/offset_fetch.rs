@@ -175,12 +175,11 @@ async fn fetch(context: &RequestContext, asker: Asker, asked: Asked) -> Result<A
     });
     let partitions = asked.as_ref().zip(names.as_ref()).map(|(topics, names)| {
         let all = topics.iter().zip(names).flat_map(|((_, partitions), name)| {
-            let of_topic = name.iter().flat_map(|name| {
+            name.iter().flat_map(|name| {
                 partitions
                     .iter()
                     .map(|partition| TopicPartition::new(name.clone(), *partition))
-            });
-            of_topic
+            })
         });
         all.collect()
     });
