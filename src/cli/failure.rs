@@ -86,6 +86,12 @@ impl Failure {
         self
     }
 
+    /// Whether an error says that a broker cannot be reached.
+    pub(crate) fn is_connect(error: &anyhow::Error) -> bool {
+        let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+        failure.is_some_and(|failure| failure.exit == Exit::Connect)
+    }
+
     /// Message and hint in one line, for a warning.
     pub(crate) fn with_hint(&self) -> String {
         match &self.hint {

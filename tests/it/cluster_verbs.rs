@@ -91,7 +91,12 @@ fn help_knows_commands_and_topics_and_names_the_near_miss() {
 /// A node with a topic of one partition and ten records: keys k0 … k9, values v0 … v9.
 fn node_with_ten() -> Node {
     // A group of one member need not wait for others to come.
-    let node = Node::start(&["-X", "num.partitions=1", "-X", "group.initial.rebalance.delay.ms=0"]);
+    let node = Node::start(&[
+        "-X",
+        "num.partitions=1",
+        "-X",
+        "group.initial.rebalance.delay.ms=0",
+    ]);
     let lines: String = (0..10).map(|n| format!("k{n} v{n}\n")).collect();
     node.feed(
         &lines,

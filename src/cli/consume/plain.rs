@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use millpond::log::record::TimestampType;
 
@@ -40,8 +41,22 @@ pub(super) async fn run(
     let parts = parts(&mut client, args, &topics, span, isolation).await?;
     let mut fetcher = Fetcher::new(parts, isolation, args.print_control);
     let mut progress = Progress::start(!std::io::stdout().is_terminal(), started);
+    let mut lost = false;
     while !fetcher.is_done() && !printer.is_full() {
-        let fetched = fetcher.poll(&mut client).await?;
+        let fetched = match fetcher.poll(&mut client).await {
+            Ok(fetched) => fetched,
+            // Who follows waits for the cluster too.
+            Err(error) if args.follow && Failure::is_connect(&error) => {
+                if !lost {
+                    warn(&format!("{error}; trying again"));
+                }
+                lost = true;
+                client.clock().sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        lost = false;
         for batch in &fetched {
             print(batch, &fetcher.parts[batch.part], printer, out)?;
             if printer.is_full() {
