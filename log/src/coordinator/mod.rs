@@ -1,8 +1,8 @@
-//! Coordinators: transactions and committed offsets.
+//! Coordinators: transactions, and groups with their committed offsets.
 //!
 //! Each is a pure core (event and `now` in, records and commands out) plus a shell that appends the records to an internal topic in
 //! Kafka's own record formats, waits until they are durable, and only then takes the new state on and answers. Loading is replay through
-//! the same core. Deliberately absent: consumer group membership.
+//! the same core.
 
 pub mod group;
 pub(crate) mod log_io;

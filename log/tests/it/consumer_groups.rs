@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use millpond_log::broker::{
-    Broker, BrokerError, Committer, ConsumerGroupHeartbeat, ConsumerGroupHeartbeatAnswer, ConsumerGroupState,
-    ErrorCode, GroupOffsetCommit, GroupType, JoinGroup, OffsetAndMetadata, PartitionSet, TopicIdPartition,
+    AlterConfigs, Broker, BrokerError, Committer, ConfigChange, ConfigResource, ConsumerGroupHeartbeat,
+    ConsumerGroupHeartbeatAnswer, ConsumerGroupState, ErrorCode, GroupOffsetCommit, GroupType, JoinGroup,
+    OffsetAndMetadata, PartitionSet, TopicIdPartition,
 };
 use millpond_log::storage::disk_sim::CrashMode;
 use millpond_log::types::{GroupId, MemberId, Offset};
 
-use crate::support::{Machine, create, partition, simulate, topic};
+use crate::support::{Machine, create, partition, simulate};
 
 fn group() -> GroupId {
     GroupId::new("readers")
@@ -369,6 +370,60 @@ fn many_members_at_once_never_share_a_partition() {
             }
         }
         assert!(members.iter().all(|member| member.owned.len() == 2));
-        assert_eq!(topic("orders").as_str(), "orders");
+    });
+}
+
+#[test]
+fn a_groups_own_settings_hold_for_its_members() {
+    simulate(async {
+        let broker = Machine::new(8).start().await;
+        create(&broker, "orders", 1).await;
+        let changes = vec![
+            ConfigChange::set("consumer.session.timeout.ms", "60000"),
+            ConfigChange::set("consumer.heartbeat.interval.ms", "7000"),
+        ];
+        let resource = ConfigResource::Group("readers".to_owned());
+        let altered = broker
+            .alter_configs(vec![AlterConfigs::new(resource, changes)])
+            .await;
+        assert!(altered[0].is_ok(), "{altered:?}");
+        let told = broker
+            .consumer_group_heartbeat(group(), joining("a", &["orders"]))
+            .await
+            .expect("joins");
+        assert_eq!(told.heartbeat_interval_ms, 7_000);
+        broker.clock().sleep(Duration::from_secs(59)).await;
+        assert_eq!(state(&broker).await, ConsumerGroupState::Stable);
+        broker.clock().sleep(Duration::from_secs(2)).await;
+        assert_eq!(state(&broker).await, ConsumerGroupState::Empty);
+    });
+}
+
+#[test]
+fn a_change_that_cannot_be_written_is_taken_back() {
+    simulate(async {
+        const RESERVE: u64 = 256 << 10;
+        let mut machine = Machine::new(9);
+        machine.config.storage.reserved_disk_bytes = RESERVE;
+        machine.config.storage.journal_bytes = 0;
+        let broker = machine.start().await;
+        create(&broker, "orders", 2).await;
+        let mut a = Member::join(&broker, "a", &["orders"]).await;
+        let described = broker.consumer_group_describe(vec![group()]).await;
+        machine.disk.set_capacity(machine.disk.used_bytes() + RESERVE / 2);
+        // Free space is asked for at most once a second while there seems to be plenty.
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let refused = broker
+            .consumer_group_heartbeat(group(), joining("b", &["orders"]))
+            .await
+            .expect_err("disk is full");
+        assert!(refused.is_retriable(), "{refused:?}");
+        let after = broker.consumer_group_describe(vec![group()]).await;
+        assert_eq!(after[0].as_ref().unwrap(), described[0].as_ref().unwrap());
+        a.heartbeat(&broker).await.expect("needs no write");
+        machine.disk.set_capacity(u64::MAX);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let b = Member::join(&broker, "b", &["orders"]).await;
+        assert_eq!(b.epoch, 2);
     });
 }

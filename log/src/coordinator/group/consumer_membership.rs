@@ -9,11 +9,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::broker::{BrokerError, ErrorCode, run_to_end};
-use crate::metadata::limits;
+use crate::config::GroupSettings;
+use crate::metadata::{ConfigOwner, MetadataImage, limits};
 use crate::types::{GroupId, MemberId};
 
 use super::consumer::{
-    Change, ConsumerGroup, Context, HeartbeatRequest, HeartbeatResponse, Timer, TimerCommand, TimerKind,
+    Change, ConsumerGroup, ConsumerGroupConfig, Context, HeartbeatRequest, HeartbeatResponse, Timer,
+    TimerCommand, TimerKind,
 };
 use super::coordinator::GroupCoordinator;
 use super::error::GroupError;
@@ -126,9 +128,10 @@ impl GroupCoordinator {
                         }
                         let now = self.now();
                         let image = self.node.image();
+                        let config = self.consumer_config_of(&image, group);
                         let context = Context {
                             topics: &image,
-                            config: &self.node.config.groups.consumer,
+                            config: &config,
                             now: now.wall_ms,
                         };
                         let before = state.groups.get(group).cloned();
@@ -182,6 +185,21 @@ impl GroupCoordinator {
             }
         })
         .await
+    }
+
+    /// The settings that hold for a group: the broker's, and what the group was set to itself.
+    pub(super) fn consumer_config_of(&self, image: &MetadataImage, group: &GroupId) -> ConsumerGroupConfig {
+        let mut config = self.node.current_config().groups.consumer.clone();
+        let overrides = image.owned_configs(&ConfigOwner::Group(group.as_str().to_owned()));
+        // What is stored was checked when it was set; what this build does not know any more has no effect.
+        let own = GroupSettings::from_overrides(&overrides).unwrap_or_default();
+        if let Some(timeout) = own.consumer_session_timeout_ms {
+            config.session_timeout_ms = timeout;
+        }
+        if let Some(interval) = own.consumer_heartbeat_interval_ms {
+            config.heartbeat_interval_ms = interval;
+        }
+        config
     }
 
     /// Returns when no change of the group is being written; another may begin at once.
@@ -271,9 +289,10 @@ impl GroupCoordinator {
     /// Starts what a group needs that was just loaded.
     pub(super) fn on_consumer_loaded(&self, state: &mut ShardState, group: &ConsumerGroup) {
         let image = self.node.image();
+        let config = self.consumer_config_of(&image, group.id());
         let context = Context {
             topics: &image,
-            config: &self.node.config.groups.consumer,
+            config: &config,
             now: self.now().wall_ms,
         };
         self.run_consumer_timers(state, group.id(), group.timers_after_load(context));

@@ -344,7 +344,7 @@ impl Model {
         for _ in 0..20 {
             self.wait(5_000);
             for at in 0..self.clients.len() {
-                if self.clients[at].epoch > 0 || self.clients[at].life % 2 == 0 {
+                if self.clients[at].epoch > 0 || self.clients[at].life.is_multiple_of(2) {
                     let assignment = self.clients[at].assignment.clone();
                     self.clients[at].owned.retain(|owned| assignment.contains(owned));
                     self.speak(at, false);

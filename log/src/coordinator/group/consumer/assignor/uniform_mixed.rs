@@ -12,11 +12,25 @@ use super::uniform::kept;
 use crate::coordinator::group::consumer::partitions::{PartitionSet, TopicIdPartition};
 use crate::types::{MemberId, TopicId};
 
+/// A member with what it holds.
+struct Load<'a> {
+    id: &'a MemberId,
+    held: BTreeMap<TopicId, Vec<TopicIdPartition>>,
+    /// How many partitions that are.
+    count: usize,
+}
+
 struct Loading<'a> {
-    /// Members with what they hold.
-    members: Vec<(&'a MemberId, BTreeMap<TopicId, Vec<TopicIdPartition>>, usize)>,
+    members: Vec<Load<'a>>,
     /// Who wants a topic.
     subscribers: BTreeMap<TopicId, Vec<usize>>,
+}
+
+impl Load<'_> {
+    fn take(&mut self, partition: TopicIdPartition) {
+        self.held.entry(partition.topic).or_default().push(partition);
+        self.count += 1;
+    }
 }
 
 pub(super) fn assign_mixed(spec: &GroupSpec) -> BTreeMap<MemberId, PartitionSet> {
@@ -33,18 +47,18 @@ pub(super) fn assign_mixed(spec: &GroupSpec) -> BTreeMap<MemberId, PartitionSet>
     let mut members = Vec::with_capacity(spec.members.len());
     for (id, keeps) in kept(spec) {
         let mut held: BTreeMap<TopicId, Vec<TopicIdPartition>> = BTreeMap::new();
-        let load = keeps.len();
+        let count = keeps.len();
         for partition in keeps {
             free.remove(&partition);
             held.entry(partition.topic).or_default().push(partition);
         }
-        members.push((id, held, load));
+        members.push(Load { id, held, count });
     }
     let mut loading = Loading { members, subscribers };
     loading.give_out(free);
     loading.even_out();
     let done = loading.members.into_iter();
-    done.map(|(id, held, _)| (id.clone(), held.into_values().flatten().collect()))
+    done.map(|member| (member.id.clone(), member.held.into_values().flatten().collect()))
         .collect()
 }
 
@@ -60,11 +74,10 @@ impl Loading<'_> {
         });
         for partition in free {
             let subscribers = self.subscribers.get(&partition.topic);
-            let least = subscribers.and_then(|all| all.iter().min_by_key(|at| (self.members[**at].2, **at)));
+            let least =
+                subscribers.and_then(|all| all.iter().min_by_key(|at| (self.members[**at].count, **at)));
             if let Some(at) = least.copied() {
-                let (_, held, load) = &mut self.members[at];
-                held.entry(partition.topic).or_default().push(partition);
-                *load += 1;
+                self.members[at].take(partition);
             }
         }
     }
@@ -74,7 +87,7 @@ impl Loading<'_> {
         while moved {
             moved = false;
             let mut order: Vec<usize> = (0..self.members.len()).collect();
-            order.sort_by_key(|at| (Reverse(self.members[*at].2), *at));
+            order.sort_by_key(|at| (Reverse(self.members[*at].count), *at));
             for from in order {
                 while let Some(chain) = self.chain_from(from) {
                     self.shift(from, &chain);
@@ -86,13 +99,13 @@ impl Loading<'_> {
 
     /// The shortest chain of (topic to give, member that takes it) to a member with at least two less; of several the one with the least.
     fn chain_from(&self, from: usize) -> Option<Vec<(TopicId, usize)>> {
-        let enough = self.members[from].2.checked_sub(2)?;
+        let enough = self.members[from].count.checked_sub(2)?;
         let mut came_by: Vec<Option<(usize, TopicId)>> = vec![None; self.members.len()];
         let mut seen_topics = std::collections::BTreeSet::new();
         let mut queue = VecDeque::from([from]);
         let mut best: Option<usize> = None;
         while let Some(at) = queue.pop_front() {
-            for (topic, held) in &self.members[at].1 {
+            for (topic, held) in &self.members[at].held {
                 if held.is_empty() || !seen_topics.insert(*topic) {
                     continue;
                 }
@@ -101,8 +114,8 @@ impl Loading<'_> {
                         continue;
                     }
                     came_by[next] = Some((at, *topic));
-                    let load = self.members[next].2;
-                    if load <= enough && best.is_none_or(|best| load < self.members[best].2) {
+                    let load = self.members[next].count;
+                    if load <= enough && best.is_none_or(|best| load < self.members[best].count) {
                         best = Some(next);
                     }
                     queue.push_back(next);
@@ -123,10 +136,10 @@ impl Loading<'_> {
     fn shift(&mut self, from: usize, chain: &[(TopicId, usize)]) {
         let mut giver = from;
         for (topic, taker) in chain {
-            if let Some(partition) = self.members[giver].1.get_mut(topic).and_then(Vec::pop) {
-                self.members[giver].2 -= 1;
-                self.members[*taker].1.entry(*topic).or_default().push(partition);
-                self.members[*taker].2 += 1;
+            let given = self.members[giver].held.get_mut(topic).and_then(Vec::pop);
+            if let Some(partition) = given {
+                self.members[giver].count -= 1;
+                self.members[*taker].take(partition);
             }
             giver = *taker;
         }
