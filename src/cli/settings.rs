@@ -144,7 +144,7 @@ pub(crate) const PASSED_ON: [(&str, &str); 27] = [
     ),
     (
         "partitioner",
-        "produce: consistent_random, murmur2_random, random …",
+        "produce: murmur2_random (default, as Java), consistent_random, random …",
     ),
     (
         "queue.buffering.max.messages",

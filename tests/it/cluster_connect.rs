@@ -123,3 +123,45 @@ fn an_advertised_address_that_cannot_be_reached_is_told_as_such() {
         done.stderr
     );
 }
+
+#[test]
+fn a_profile_takes_secrets_from_where_they_lie_and_warns_about_what_it_does_not_know() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let profiles = "[profiles.p]\nbrokers = { env = \"WHERE\" }\n\"linger.mss\" = 5\n\"acks\" = \"all\"\n";
+    std::fs::write(home.path().join("profiles.toml"), profiles).expect("a temporary file");
+    let show = |variables: &[(&str, &str)]| {
+        let mut command = millpond(["profile", "show", "-C", "p", "--format", "awk"]);
+        command
+            .env_remove("MILLPOND_BROKERS")
+            .env("MILLPOND_CONFIG_DIR", home.path());
+        finished(command.envs(variables.iter().copied()))
+    };
+    let shown = show(&[("WHERE", "k1:9092")]);
+    assert_eq!(
+        (shown.code(), shown.stdout.as_str()),
+        (Some(0), "acks\tall\t-\nbootstrap.servers\tk1:9092\t-\n"),
+        "{}",
+        shown.stderr
+    );
+    assert!(
+        shown.stderr.starts_with("warning: profile p in ")
+            && shown.stderr.contains("did you mean linger.ms?"),
+        "{}",
+        shown.stderr
+    );
+    let overruled = show(&[("WHERE", "k1:9092"), ("MILLPOND_ACKS", "1")]);
+    assert!(
+        overruled.stdout.starts_with("acks\t1\t-\n"),
+        "{}",
+        overruled.stdout
+    );
+    let missing = show(&[]);
+    assert_eq!(missing.code(), Some(1));
+    assert!(
+        missing.stderr.contains("variable WHERE is not set"),
+        "{}",
+        missing.stderr
+    );
+    let wrong = show(&[("WHERE", "k1:9092"), ("MILLPOND_ACKS", "many")]);
+    assert_eq!(wrong.code(), Some(2), "{}", wrong.stderr);
+}

@@ -174,6 +174,10 @@ pub(crate) async fn run(args: ProduceArgs, out: &mut dyn Write) -> anyhow::Resul
         }
     }
     let mut config = client.settings().client_config();
+    if client.settings().find("partitioner").is_none() {
+        // Where Java's producers put a key; librdkafka's own default is another place.
+        config.set("partitioner", "murmur2_random");
+    }
     if let Some(codec) = &args.compression {
         config.set("compression.type", codec);
     }
