@@ -38,6 +38,7 @@ pub struct BrokerError {
     message: String,
     outcome_unknown: bool,
     kind: Option<ErrorKind>,
+    bad_records: Arc<[i32]>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -49,6 +50,7 @@ impl BrokerError {
             message: message.into(),
             outcome_unknown: false,
             kind: None,
+            bad_records: Arc::default(),
             source: None,
         }
     }
@@ -69,6 +71,17 @@ impl BrokerError {
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = Some(kind);
         self
+    }
+
+    /// Names the records of a refused batch that are to blame, by their place in it (KIP-467).
+    pub(crate) fn with_bad_records(mut self, bad_records: Vec<i32>) -> Self {
+        self.bad_records = bad_records.into();
+        self
+    }
+
+    /// The records that are to blame for a refused batch, by their place in it, from 0; empty if the whole batch is.
+    pub fn bad_records(&self) -> &[i32] {
+        &self.bad_records
     }
 
     /// Kafka's code.

@@ -264,11 +264,15 @@ fn check_keys(partition: &TopicPartition, batches: &BatchBytes) -> Result<(), Br
         }
         // The copy keeps the original changeable in place; records with keys are small beside what compaction will do to them.
         let batch = RecordBatch::parse(Bytes::copy_from_slice(batch.bytes))?;
-        for record in batch.decode()?.iter() {
+        let mut without_key = Vec::new();
+        for (place, record) in (0..).zip(batch.decode()?.iter()) {
             if record?.key.is_none() {
-                let message = format!("compacted topic: record without a key for {partition}");
-                return Err(BrokerError::new(ErrorCode::InvalidRecord, message));
+                without_key.push(place);
             }
+        }
+        if !without_key.is_empty() {
+            let message = format!("compacted topic: record without a key for {partition}");
+            return Err(BrokerError::new(ErrorCode::InvalidRecord, message).with_bad_records(without_key));
         }
     }
     Ok(())

@@ -7,7 +7,9 @@
 
 use futures::FutureExt;
 use kafka_protocol::messages::ProduceResponse;
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 
 use super::txn_codes;
 use super::wire::{text, topic_partition};
@@ -179,9 +181,21 @@ fn answer(
                 .with_log_append_time_ms(-1)
                 .with_log_start_offset(-1);
             match version {
-                8.. => answer.with_error_message(Some(text(error.message()))),
+                8.. => answer
+                    .with_error_message(Some(text(error.message())))
+                    .with_record_errors(bad_records(&error)),
                 _ => answer,
             }
         }
     }
+}
+
+/// KIP-467: the client refuses only these records for good, and may send the others again.
+fn bad_records(error: &BrokerError) -> Vec<BatchIndexAndErrorMessage> {
+    let to_blame = error.bad_records().iter().map(|place| {
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(*place)
+            .with_batch_index_error_message(Some(text(error.message())))
+    });
+    to_blame.collect()
 }
