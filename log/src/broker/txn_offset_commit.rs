@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{Broker, BrokerError, Committer, OffsetAndMetadata, ProducerIdentity};
-use crate::coordinator::group::OffsetsToCommit;
+use crate::coordinator::group::{FOR_EVER, OffsetsToCommit};
 use crate::types::{GroupId, ProducerEpoch, ProducerId, TopicPartition, TransactionVersion, TransactionalId};
 
 /// Offsets to commit with a transaction.
@@ -41,7 +41,7 @@ impl Broker {
 
     /// The same by the protocol of the client and as the member it says it is (KIP-447); one answer per offset, in order. Below TV2 the group's
     /// partition must have been added by `add_offsets_to_txn`, or it errs with `TransactionAbortable`. A partition that does not exist or whose
-    /// metadata is too long is refused alone, or with `all_or_none` refuses all.
+    /// metadata is too long is refused alone, or with `all_or_none` refuses all; such offsets do not expire either.
     ///
     /// Errs for all with what `txn_offset_commit` does and with `UnknownMemberId`, `IllegalGeneration`, `FencedInstanceId`, `GroupIdNotFound`.
     pub fn txn_offset_commit_by(
@@ -69,7 +69,8 @@ impl Broker {
                 group,
                 committer,
                 producer: Some((producer_id, producer_epoch)),
-                retention_ms: None,
+                // A job in this process commits so; it has no members that would keep its offsets from expiring.
+                retention_ms: all_or_none.then_some(FOR_EVER),
                 offsets: accepted.map(|(offset, _)| offset).collect(),
             };
             let producer = ProducerIdentity {

@@ -1,19 +1,19 @@
-//! Classic groups through the `Broker` handle: membership, crashes, deletion, expiry. On a paused clock, so that timeouts cost nothing.
+//! Classic groups through the `Broker` handle: membership, crashes, deletion. On a paused clock, so that timeouts cost nothing.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use millpond_log::broker::{
     Broker, Committer, CoordinatorKind, ErrorCode, GroupOffsetCommit, GroupProtocol, JoinGroup, JoinRefused,
-    JoinedGroup, LeavingMember, OffsetAndMetadata, SyncGroup, SyncedGroup, TxnOffsetCommit, TxnResult,
+    JoinedGroup, LeavingMember, OffsetAndMetadata, SyncGroup, SyncedGroup,
 };
 use millpond_log::clock::Clock;
 use millpond_log::storage::disk_sim::CrashMode;
-use millpond_log::types::{GroupId, GroupInstanceId, MemberId, Offset, TransactionalId};
+use millpond_log::types::{GroupId, GroupInstanceId, MemberId, Offset};
 
 use crate::support::{Machine, create, partition, simulate};
 
-fn readers() -> GroupId {
+pub(crate) fn readers() -> GroupId {
     GroupId::new("readers")
 }
 
@@ -25,7 +25,7 @@ fn subscription(topic: &str) -> Bytes {
     bytes.into()
 }
 
-fn join(member: &str, instance: Option<&str>) -> JoinGroup {
+pub(crate) fn join(member: &str, instance: Option<&str>) -> JoinGroup {
     JoinGroup {
         member_id: MemberId::new(member),
         instance_id: instance.map(GroupInstanceId::new),
@@ -55,7 +55,7 @@ async fn joined(broker: &Broker, member: &str, instance: Option<&str>) -> Result
     }
 }
 
-fn sync(member: &MemberId, generation: i32, assignments: &[(&MemberId, &str)]) -> SyncGroup {
+pub(crate) fn sync(member: &MemberId, generation: i32, assignments: &[(&MemberId, &str)]) -> SyncGroup {
     let assignments = assignments.iter();
     SyncGroup {
         member_id: member.clone(),
@@ -78,7 +78,7 @@ async fn alone(broker: &Broker, instance: Option<&str>) -> JoinedGroup {
     me
 }
 
-fn by(member: &JoinedGroup) -> Committer {
+pub(crate) fn by(member: &JoinedGroup) -> Committer {
     Committer {
         member_id: member.member_id.clone(),
         generation_or_epoch: member.generation,
@@ -86,7 +86,7 @@ fn by(member: &JoinedGroup) -> Committer {
     }
 }
 
-async fn commit(broker: &Broker, committer: Committer, offset: i64) -> Result<(), ErrorCode> {
+pub(crate) async fn commit(broker: &Broker, committer: Committer, offset: i64) -> Result<(), ErrorCode> {
     let commit = GroupOffsetCommit {
         group: readers(),
         committer,
@@ -106,7 +106,7 @@ async fn commit(broker: &Broker, committer: Committer, offset: i64) -> Result<()
         .collect()
 }
 
-async fn committed(broker: &Broker) -> Vec<i64> {
+pub(crate) async fn committed(broker: &Broker) -> Vec<i64> {
     let offsets = broker.offset_fetch(&readers(), None).await.expect("stable");
     offsets
         .into_iter()
@@ -114,7 +114,7 @@ async fn committed(broker: &Broker) -> Vec<i64> {
         .collect()
 }
 
-async fn state(broker: &Broker) -> &'static str {
+pub(crate) async fn state(broker: &Broker) -> &'static str {
     match broker.describe_groups(vec![readers()]).await.remove(0) {
         Ok(described) => described.state,
         Err(error) => {
@@ -124,7 +124,7 @@ async fn state(broker: &Broker) -> &'static str {
     }
 }
 
-fn leaving(member: &MemberId) -> Vec<LeavingMember> {
+pub(crate) fn leaving(member: &MemberId) -> Vec<LeavingMember> {
     vec![LeavingMember {
         member_id: member.clone(),
         instance_id: None,
@@ -345,110 +345,6 @@ fn a_group_can_be_deleted_once_its_members_are_gone() {
 }
 
 #[test]
-fn offsets_expire_a_week_after_the_group_became_empty_and_not_before() {
-    simulate(async {
-        let mut machine = Machine::new(57);
-        machine.config.set("offsets.retention.minutes", "10080").unwrap();
-        machine
-            .config
-            .set("offsets.retention.check.interval.ms", "3600000")
-            .unwrap();
-        // Two weeks pass: nobody looks for transactions every second meanwhile.
-        machine
-            .config
-            .set(
-                "transaction.abort.timed.out.transaction.cleanup.interval.ms",
-                "3600000",
-            )
-            .unwrap();
-        machine
-            .config
-            .set("group.max.session.timeout.ms", "2000000000")
-            .unwrap();
-        let broker = machine.start().await;
-        create(&broker, "orders", 1).await;
-        let request = JoinGroup {
-            session_timeout_ms: 2_000_000_000,
-            requires_known_member_id: false,
-            ..join("", None)
-        };
-        let me = broker.join_group(readers(), request).await.unwrap();
-        let request = sync(&me.member_id, me.generation, &[]);
-        broker.sync_group(readers(), request).await.unwrap();
-        commit(&broker, by(&me), 7).await.unwrap();
-        let week = Duration::from_secs(7 * 24 * 3600);
-        // The group consumes the topic: the commit's age does not count (KIP-211).
-        machine.clock.sleep(week * 2).await;
-        assert_eq!(committed(&broker).await, [7]);
-        broker
-            .leave_group(&readers(), leaving(&me.member_id))
-            .await
-            .unwrap();
-        machine.clock.sleep(week - Duration::from_secs(7200)).await;
-        assert_eq!(committed(&broker).await, [7]);
-
-        // The moment since when it is empty survives a restart (KAFKA-8069); a clock set back expires nothing.
-        broker.shutdown().await.unwrap();
-        let broker = machine.start().await;
-        machine.clock.jump_wall(-86_400_000);
-        machine.clock.sleep(Duration::from_secs(4 * 3600)).await;
-        assert_eq!(committed(&broker).await, [7]);
-        machine.clock.jump_wall(86_400_000);
-        machine.clock.sleep(Duration::from_secs(4 * 3600)).await;
-        assert_eq!(committed(&broker).await, [0i64; 0]);
-        assert_eq!(state(&broker).await, "gone");
-        assert!(broker.list_groups(&[], &[]).await.is_empty());
-        broker.shutdown().await.unwrap();
-        let broker = machine.start().await;
-        assert_eq!(state(&broker).await, "gone");
-        broker.shutdown().await.unwrap();
-    });
-}
-
-#[test]
-fn offsets_of_an_open_transaction_keep_their_group() {
-    simulate(async {
-        let mut machine = Machine::new(58);
-        machine.config.set("offsets.retention.minutes", "1").unwrap();
-        machine
-            .config
-            .set("offsets.retention.check.interval.ms", "1000")
-            .unwrap();
-        let broker = machine.start().await;
-        create(&broker, "orders", 1).await;
-        let id = TransactionalId::new("copier");
-        let producer = broker
-            .init_producer_id(Some(id.clone()), Duration::from_secs(800), None)
-            .await
-            .unwrap();
-        commit(&broker, Committer::outsider(), 1).await.unwrap();
-        let txn = TxnOffsetCommit {
-            transactional_id: id.clone(),
-            group: readers(),
-            producer_id: producer.producer_id,
-            producer_epoch: producer.producer_epoch,
-            offsets: vec![(partition("orders", 0), OffsetAndMetadata::new(Offset::new(2)))],
-        };
-        broker.txn_offset_commit(txn).await.unwrap();
-        machine.clock.sleep(Duration::from_secs(300)).await;
-        assert_eq!(
-            state(&broker).await,
-            "Empty",
-            "KAFKA-13636: nothing expires meanwhile"
-        );
-        let (id, epoch) = (producer.producer_id, producer.producer_epoch);
-        broker
-            .end_txn(&TransactionalId::new("copier"), id, epoch, TxnResult::Commit)
-            .await
-            .unwrap();
-        // The commit's own time counts, and it is over.
-        machine.clock.sleep(Duration::from_secs(2)).await;
-        assert_eq!(state(&broker).await, "gone");
-        broker.shutdown().await.unwrap();
-    });
-}
-
-#[test]
 fn a_join_that_waits_is_answered_when_the_broker_stops() {
     simulate(async {
         let mut machine = Machine::new(59);
@@ -494,7 +390,6 @@ fn groups_are_listed_by_state_and_kind() {
         assert_eq!(names(vec![]).await, [archive.clone(), readers.clone()]);
         assert_eq!(names(vec!["stable".to_owned()]).await, [readers]);
         assert_eq!(names(vec!["EMPTY".to_owned()]).await, [archive]);
-        assert_eq!(names(vec!["Dead".to_owned()]).await, []);
         broker.shutdown().await.unwrap();
     });
 }

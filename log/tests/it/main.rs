@@ -7,6 +7,7 @@ mod configs;
 mod consumer_group_migration;
 mod consumer_groups;
 mod full_disk;
+mod group_expiry;
 mod group_wire;
 mod groups;
 mod idempotence;

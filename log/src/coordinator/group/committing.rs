@@ -25,6 +25,9 @@ type Offsets = Vec<(TopicPartition, OffsetAndMetadata)>;
 /// Offsets with what they became: an offset, or none, or why it cannot be told.
 pub(crate) type FetchedOffsets = Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, BrokerError>)>;
 
+/// As the retention of a commit: it does not expire.
+pub(crate) const FOR_EVER: i64 = i64::MAX;
+
 /// Offsets to commit.
 #[derive(Clone, Debug)]
 pub(crate) struct OffsetsToCommit {
@@ -50,7 +53,8 @@ pub(crate) struct OffsetsToFetch {
 }
 
 impl GroupCoordinator {
-    /// Commits offsets on behalf of nobody in the group: all or none.
+    /// Commits offsets on behalf of nobody in the group: all or none. They do not expire: a job embedded in this process has no members
+    /// that would keep them, and stands on them however long its input was silent.
     pub(crate) async fn commit(
         self: &Arc<Self>,
         group: &GroupId,
@@ -66,7 +70,7 @@ impl GroupCoordinator {
             group,
             committer,
             producer,
-            retention_ms: None,
+            retention_ms: Some(FOR_EVER),
             offsets,
         };
         self.commit_as(commit).await
@@ -323,7 +327,7 @@ fn committed_at(offset: OffsetAndMetadata, now: Timestamp, retention_ms: Option<
     CommittedOffset {
         offset,
         committed_at: now,
-        expires_at: retention_ms.map(|retention| now.saturating_add(retention)),
+        expires_at: retention_ms.map(|retention| now.max(0).saturating_add(retention)),
     }
 }
 

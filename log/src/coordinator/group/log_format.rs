@@ -1,7 +1,7 @@
 //! Records of `__consumer_offsets`, in Kafka's format: OffsetCommitKey v0 and v1, OffsetCommitValue v0 to v4.
 //!
-//! Written as key v1 and value v3, or v1 if the committer named an expiry, as Kafka does; a null value removes the offset. Keys of later
-//! versions belong to groups: `groups.rs` takes them on.
+//! Written as key v1 and value v3, or v1 if the committer named an expiry, as Kafka does; a null value removes the offset. An offset that never expires
+//! is a value v4 with a tagged field of ours, which Kafka skips. Keys of later versions belong to groups: `groups.rs` takes them on.
 
 use bytes::Bytes;
 
@@ -9,13 +9,15 @@ use crate::broker::OffsetAndMetadata;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::types::{GroupId, LeaderEpoch, NO_TIMESTAMP, Offset, PartitionId, TopicName, TopicPartition};
 
-use super::offsets::CommittedOffset;
+use super::offsets::{CommittedOffset, NEVER};
 
 const KEY_VERSION: i16 = 1;
 /// The only version that says when the offset expires; it has no leader epoch.
 const EXPIRING_VALUE_VERSION: i16 = 1;
 const VALUE_VERSION: i16 = 3;
 const FIRST_FLEXIBLE_VALUE_VERSION: i16 = 4;
+/// Ours, far from Kafka's.
+const NEVER_EXPIRES_TAG: u32 = 10_000;
 
 /// The key of a committed offset.
 pub fn encode_key(group: &GroupId, partition: &TopicPartition) -> Bytes {
@@ -51,6 +53,13 @@ pub fn encode_value(committed: &CommittedOffset) -> Bytes {
     let offset = &committed.offset;
     let mut writer = Writer::new();
     match committed.expires_at {
+        Some(NEVER) => writer
+            .i16(FIRST_FLEXIBLE_VALUE_VERSION)
+            .i64(offset.offset.get())
+            .i32(offset.leader_epoch.unwrap_or(LeaderEpoch::NONE).get())
+            .compact_string(&offset.metadata)
+            .i64(committed.committed_at)
+            .tagged(&[(NEVER_EXPIRES_TAG, Bytes::new())]),
         Some(expires_at) => writer
             .i16(EXPIRING_VALUE_VERSION)
             .i64(offset.offset.get())
@@ -91,11 +100,18 @@ pub fn decode_value(value: &[u8]) -> Result<CommittedOffset, CodecError> {
     }
     .to_owned();
     let committed_at = reader.i64()?;
-    let expires_at = if version == EXPIRING_VALUE_VERSION {
-        Some(reader.i64()?).filter(|at| *at != NO_TIMESTAMP)
-    } else {
-        None
-    };
+    let mut expires_at = None;
+    if version == EXPIRING_VALUE_VERSION {
+        expires_at = Some(reader.i64()?).filter(|at| *at != NO_TIMESTAMP);
+    }
+    if flexible {
+        reader.tagged(|tag, _| {
+            if tag == NEVER_EXPIRES_TAG {
+                expires_at = Some(NEVER);
+            }
+            Ok(())
+        })?;
+    }
     let leader_epoch = Some(leader_epoch).filter(|epoch| epoch.get() >= 0);
     Ok(CommittedOffset {
         offset: OffsetAndMetadata {

@@ -19,12 +19,12 @@ mod rules;
 mod shard;
 mod timers;
 
-pub(crate) use committing::{OffsetsToCommit, OffsetsToFetch};
+pub(crate) use committing::{FOR_EVER, OffsetsToCommit, OffsetsToFetch};
 pub(crate) use coordinator::{GroupCoordinator, watch_groups};
 pub use error::GroupError;
 pub use groups::{Group, Groups};
 pub use log_format::{decode_key, decode_value, encode_key, encode_value};
-pub use offsets::{CommittedOffset, OffsetsState, Unstable};
+pub use offsets::{CommittedOffset, NEVER, OffsetsState, Unstable};
 pub use rules::{Committer, GroupRecord, GroupRules, GroupType, OffsetExpiry};
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::broker::OffsetAndMetadata;
 use crate::types::{GroupId, Offset, ProducerId, Timestamp, TopicName, TopicPartition};
 
+/// As the time of expiry: the offset does not expire.
+pub const NEVER: Timestamp = Timestamp::MAX;
+
 /// What is stored of a committed offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedOffset {
@@ -16,7 +19,7 @@ pub struct CommittedOffset {
     pub offset: OffsetAndMetadata,
     /// When it was committed.
     pub committed_at: Timestamp,
-    /// When it expires, if its committer said so (OffsetCommit 2 to 4); otherwise the group's rules decide.
+    /// When it expires, if its committer said so (OffsetCommit 2 to 4), or `NEVER`; otherwise the group's rules decide.
     pub expires_at: Option<Timestamp>,
 }
 

@@ -10,7 +10,9 @@ use crate::types::{
 };
 
 use super::coordinator::replay_batch;
-use super::{CommittedOffset, Groups, OffsetsState, decode_key, decode_value, encode_key, encode_value};
+use super::{
+    CommittedOffset, Groups, NEVER, OffsetsState, decode_key, decode_value, encode_key, encode_value,
+};
 
 fn group() -> GroupId {
     GroupId::new("readers")
@@ -152,6 +154,21 @@ fn an_offset_that_says_when_it_expires_is_stored_as_kafka_does_it() {
     assert_eq!(
         &value[..],
         b"\x00\x01\0\0\0\0\0\0\x01\x02\x00\x00\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x07"
+    );
+    assert_eq!(decode_value(&value), Ok(offset));
+}
+
+#[test]
+fn an_offset_that_never_expires_says_so_in_a_field_that_kafka_skips() {
+    let offset = CommittedOffset {
+        expires_at: Some(NEVER),
+        ..at(258)
+    };
+    let value = encode_value(&offset);
+    // OffsetCommitValue v4, tag 10,000.
+    assert_eq!(
+        &value[..],
+        b"\x00\x04\0\0\0\0\0\0\x01\x02\xff\xff\xff\xff\x01\0\0\0\0\0\0\0\0\x01\x90\x4e\x00"
     );
     assert_eq!(decode_value(&value), Ok(offset));
 }

@@ -12,7 +12,7 @@ use crate::types::{GroupId, Offset, Timestamp, TopicPartition};
 use super::coordinator::GroupCoordinator;
 use super::error::GroupError;
 use super::log_format;
-use super::offsets::CommittedOffset;
+use super::offsets::{CommittedOffset, NEVER};
 use super::rules::{GroupRecord, OffsetExpiry};
 use super::shard::{Shard, ShardState, check_group};
 
@@ -259,6 +259,7 @@ fn expired_offsets(
             OffsetExpiry::SinceCommit { .. } => committed.committed_at,
         };
         let is_over = match committed.expires_at {
+            Some(NEVER) => false,
             Some(expires_at) => now >= expires_at,
             // A clock that was set back makes this negative: nothing expires.
             None => now.saturating_sub(since) >= retention_ms,
