@@ -170,12 +170,7 @@ fn decide_topic(
             format!("topic {name} already exists"),
         );
     }
-    if let Some(other) = image.colliding_topic(name) {
-        let message = format!(
-            "topic {name} collides with existing topic {other}: metrics cannot tell . and _ apart; choose another name"
-        );
-        return refused(ErrorCode::InvalidTopicException, message);
-    }
+    check_collision(image, name)?;
     let partitions = partitions_of(&topic, config)?;
     config.topic_defaults.with_overrides(&topic.configs)?;
     check_config_sizes(&topic.configs)?;
@@ -186,6 +181,19 @@ fn decide_topic(
     };
     let records = new_topic_records(image, id, &spec)?;
     Ok((records, u64::from(partitions.unsigned_abs())))
+}
+
+/// Kafka refuses names that metrics could not tell apart.
+pub(super) fn check_collision(image: &MetadataImage, name: &TopicName) -> Result<(), BrokerError> {
+    match image.colliding_topic(name) {
+        None => Ok(()),
+        Some(other) => {
+            let message = format!(
+                "topic {name} collides with existing topic {other}: metrics cannot tell . and _ apart; choose another name"
+            );
+            Err(BrokerError::new(ErrorCode::InvalidTopicException, message))
+        }
+    }
 }
 
 /// How many partitions the topic gets, if there can be as many copies of them as asked for.

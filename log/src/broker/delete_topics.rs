@@ -33,7 +33,7 @@ impl From<TopicId> for TopicRef {
 
 impl Broker {
     /// Deletes topics with all their records; one answer per topic, in order. A topic made again under the same name has a new id.
-    /// Errs per topic with `UnknownTopicOrPartition` or `UnknownTopicId`, or `InvalidRequest` for an internal topic and one named twice.
+    /// Errs per topic with `UnknownTopicOrPartition` or `UnknownTopicId`, `TopicDeletionDisabled`, or `InvalidRequest` for an internal topic and one named twice.
     /// Cancel-safe.
     pub fn delete_topics(
         &self,
@@ -42,6 +42,10 @@ impl Broker {
         let topics: Vec<TopicRef> = topics.into_iter().map(Into::into).collect();
         async move {
             let count = topics.len();
+            if !self.config().delete_topic_enable {
+                let message = "topics may not be deleted: delete.topic.enable is false on the broker";
+                return vec![Err(BrokerError::new(ErrorCode::TopicDeletionDisabled, message)); count];
+            }
             let deleted = self
                 .node()
                 .change_metadata_each(move |image| Ok(decide(image, &topics)));

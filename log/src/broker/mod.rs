@@ -95,7 +95,7 @@ pub use list_offsets::{ListedOffset, OffsetSpec};
 pub use list_transactions::{TransactionFilter, TransactionListing, TransactionalIdPattern};
 pub use offset_commit::{Committer, GroupOffsetCommit, OffsetAndMetadata};
 pub use offset_fetch::{FetchedOffset, GroupOffsetFetch};
-pub use offset_for_leader_epoch::EpochQuery;
+pub use offset_for_leader_epoch::{EpochEnd, EpochQuery};
 pub use options::BrokerOptions;
 pub use produce::{Acks, ProduceAck, ProducePartition, ProduceRequest, Producing};
 pub use sync_group::{SyncGroup, SyncedGroup};

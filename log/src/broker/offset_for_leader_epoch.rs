@@ -18,14 +18,14 @@ pub struct EpochQuery {
     pub leader_epoch: LeaderEpoch,
 }
 
+/// A term and where it ended (exclusive); none if the asked one is newer than all.
+pub type EpochEnd = Result<Option<(LeaderEpoch, Offset)>, BrokerError>;
+
 impl Broker {
     /// Tells for each query, in order, the largest term at or below the asked one that wrote records, and where it ended (exclusive); the current one
     /// ends where the log does, which is never below what a consumer could read. None if the asked term is newer than all. Errs per
     /// partition with `FencedLeaderEpoch`, `UnknownLeaderEpoch`, `UnknownTopicOrPartition`. Cancel-safe.
-    pub fn offsets_for_leader_epochs(
-        &self,
-        queries: Vec<EpochQuery>,
-    ) -> BoxFuture<'_, Vec<Result<Option<(LeaderEpoch, Offset)>, BrokerError>>> {
+    pub fn offsets_for_leader_epochs(&self, queries: Vec<EpochQuery>) -> BoxFuture<'_, Vec<EpochEnd>> {
         async move {
             let answers = queries.into_iter().map(|query| async move {
                 let log = self.node().partition(&query.partition)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::create_topics::check_collision;
 use super::node::{TopicSpec, is_internal, unknown_topic};
 use super::{Broker, BrokerError, ErrorCode};
 use crate::metadata::{METADATA_TOPIC, PartitionImage, TopicImage};
@@ -63,6 +64,7 @@ impl Broker {
             // They are made by what needs them.
             return Err(unknown_topic(name));
         }
+        check_collision(&self.node().image(), name)?;
         let partitions = self.config().num_partitions;
         self.node()
             .store()?

@@ -20,6 +20,8 @@ pub struct BrokerConfig {
     pub topic_defaults: TopicSettings,
     /// `auto.create.topics.enable`: whether asking for the metadata of a topic that does not exist creates it. Default true.
     pub auto_create_topics_enable: bool,
+    /// `delete.topic.enable`: whether topics may be deleted. Default true.
+    pub delete_topic_enable: bool,
     /// `num.partitions`: partitions of a topic created with `-1`. Default 4 (Kafka: 1).
     pub num_partitions: i32,
     /// `offsets.topic.num.partitions`: partitions of `__consumer_offsets`, fixed when it is created. Default 4.
@@ -52,6 +54,7 @@ impl Default for BrokerConfig {
         Self {
             topic_defaults: TopicSettings::default(),
             auto_create_topics_enable: true,
+            delete_topic_enable: true,
             num_partitions: 4,
             offsets_topic_num_partitions: 4,
             transaction_state_log_num_partitions: 4,
@@ -85,6 +88,9 @@ impl BrokerConfig {
         match key {
             "auto.create.topics.enable" => {
                 self.auto_create_topics_enable = one_of(key, value, &[("true", true), ("false", false)])?
+            }
+            "delete.topic.enable" => {
+                self.delete_topic_enable = one_of(key, value, &[("true", true), ("false", false)])?
             }
             "num.partitions" => self.num_partitions = number(key, value, 1..=10_000)?,
             "offsets.topic.num.partitions" => {
@@ -149,6 +155,7 @@ impl BrokerConfig {
     pub fn get(&self, key: &str) -> Option<String> {
         Some(match key {
             "auto.create.topics.enable" => self.auto_create_topics_enable.to_string(),
+            "delete.topic.enable" => self.delete_topic_enable.to_string(),
             "num.partitions" => self.num_partitions.to_string(),
             "offsets.topic.num.partitions" => self.offsets_topic_num_partitions.to_string(),
             "transaction.state.log.num.partitions" => self.transaction_state_log_num_partitions.to_string(),

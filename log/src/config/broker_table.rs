@@ -118,7 +118,7 @@ pub const BROKER_DEFINITIONS: &[BrokerDefinition] = &[
         Check::Boolean,
     ),
     kept("default.replication.factor", Int, false, "1", Check::Number(1, 1)),
-    kept("delete.topic.enable", Boolean, false, "true", Check::Boolean),
+    live("delete.topic.enable", Boolean, "Whether topics may be deleted."),
     live("fetch.max.bytes", Int, "Most bytes one fetch answers."),
     kept("follower.replication.throttled.rate", Long, true, LONG_MAX, COUNT),
     live(
@@ -190,7 +190,12 @@ pub const BROKER_DEFINITIONS: &[BrokerDefinition] = &[
         "Bytes of keys one compaction pass may remember.",
     ),
     topic("log.cleaner.delete.retention.ms", Long, "delete.retention.ms"),
-    kept("log.cleaner.enable", Boolean, false, "true", Check::Boolean),
+    fixed(
+        "log.cleaner.enable",
+        Boolean,
+        "true",
+        "Compacted topics are compacted.",
+    ),
     kept(
         "log.cleaner.io.buffer.load.factor",
         Double,
@@ -199,13 +204,6 @@ pub const BROKER_DEFINITIONS: &[BrokerDefinition] = &[
         Check::Fraction,
     ),
     kept("log.cleaner.io.buffer.size", Int, true, "524288", COUNT),
-    kept(
-        "log.cleaner.io.max.bytes.per.second",
-        Double,
-        true,
-        "1.7976931348623157E308",
-        Check::Fraction,
-    ),
     topic("log.cleaner.max.compaction.lag.ms", Long, "max.compaction.lag.ms"),
     topic(
         "log.cleaner.min.cleanable.ratio",
@@ -267,14 +265,6 @@ pub const BROKER_DEFINITIONS: &[BrokerDefinition] = &[
     topic("log.roll.ms", Long, "segment.ms"),
     topic("log.segment.bytes", Int, "segment.bytes"),
     topic("log.segment.delete.delay.ms", Long, "file.delete.delay.ms"),
-    kept("max.connection.creation.rate", Int, true, "2147483647", COUNT),
-    kept(
-        "max.incremental.fetch.session.cache.slots",
-        Int,
-        false,
-        "1000",
-        COUNT,
-    ),
     topic("message.max.bytes", Int, "max.message.bytes"),
     kept("metric.reporters", List, true, "", Check::Text),
     topic("min.insync.replicas", Int, "min.insync.replicas"),

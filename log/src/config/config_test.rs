@@ -36,6 +36,7 @@ fn every_broker_setting_reads_back_as_text_that_can_be_set_again_unless_it_is_fi
     let expected = [
         "authorizer.class.name",
         "broker.id",
+        "log.cleaner.enable",
         "log.dir",
         "log.dirs",
         "node.id",

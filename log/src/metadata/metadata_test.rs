@@ -193,7 +193,7 @@ fn settings_besides_topics_are_kept_per_owner_and_gone_with_the_last_one() {
     let group = ConfigOwner::Group("billing".to_owned());
     let set = owned(&group, "consumer.session.timeout.ms", Some("46000"));
     let (image, delta) = apply(&MetadataImage::default(), std::slice::from_ref(&set));
-    assert_eq!(delta.configured.into_iter().collect::<Vec<_>>(), [group.clone()]);
+    assert!(delta.configured.contains(&group));
     assert_eq!(
         image
             .configs_of(&group)

@@ -144,8 +144,11 @@ fn load_clean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result<O
     if active_base > end || !request.journal.is_empty() {
         return Ok(None);
     }
-    let Some(producers) = snapshots::load(&*dir.disk, &request.path, end, dir.clock.now_ms())? else {
-        return Ok(None);
+    let producers = match snapshots::load(&*dir.disk, &request.path, end, dir.clock.now_ms())? {
+        Some(producers) => producers,
+        // Nothing was ever written, or the walk below finds it.
+        None if end == Offset::ZERO => ProducerState::default(),
+        None => return Ok(None),
     };
     let Some(epochs) = EpochLog::load(&*dir.disk, &request.path)? else {
         return Ok(None);

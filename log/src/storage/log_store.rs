@@ -12,12 +12,13 @@ use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::checkpoints::{self, CLEANER_OFFSETS, LOG_STARTS, Offsets, RECOVERY_POINTS, TOMBSTONE_HORIZONS};
+use super::checkpoints;
 use super::cleaner::{CleanStats, clean};
-use super::disk::{DirLock, Disk, DiskExt, DiskResult, LockError, parent_of};
+use super::disk::{DirLock, Disk, DiskExt, DiskResult, LockError};
 use super::epoch_log::EpochLog;
 use super::flush_queue::FlushQueue;
 use super::flusher::Flusher;
+use super::found::{create_durably, gather};
 use super::headroom::Need;
 use super::housekeeper::Housekeeper;
 use super::journal;
@@ -25,10 +26,9 @@ use super::loader::{LoadRequest, Loaded, load};
 use super::log_dir::LogDir;
 use super::owner::{Command, Owner};
 use super::partition::{Partition, PartitionParts};
-use super::partition_dirs::{self, CREATING, DELETING, NewDirectory};
+use super::partition_dirs::{self, NewDirectory};
 use super::partition_handle::PartitionHandle;
 use super::partition_log::PartitionLog;
-use super::partition_metadata;
 use super::settings::{StorageConfig, TopicConfig};
 use super::storage_error::StorageError;
 use super::watermarks::Watermarks;
@@ -384,9 +384,7 @@ impl LogStore {
             shared.set_gone();
             gone.push(shared);
         }
-        let dir = Arc::clone(&self.dir);
-        let remove = move || partition_dirs::remove(&dir, &gone);
-        Ok(self.dir.disk.blocking(remove).await?)
+        partition_dirs::remove(&self.dir, gone).await
     }
 
     /// Gives a partition new settings; they hold from the next append on. Partitions found at open have defaults, and are neither deleted from
@@ -493,77 +491,4 @@ impl LogStore {
             None => Ok(()),
         }
     }
-}
-
-/// Creates a directory and what is missing above it; each new name is durable in its parent.
-fn create_durably(disk: &dyn Disk, path: &Path) -> DiskResult<()> {
-    let missing: Vec<&Path> = path
-        .ancestors()
-        .take_while(|p| !disk.exists(p).unwrap_or(true))
-        .collect();
-    disk.create_dir_all(path)?;
-    for created in missing {
-        disk.sync_dir(parent_of(created))?;
-    }
-    Ok(())
-}
-
-/// What the data directory holds.
-struct Found {
-    requests: Vec<LoadRequest>,
-    cleaned: Offsets,
-    horizons: Offsets,
-}
-
-fn gather(dir: &LogDir) -> Result<Found, StorageError> {
-    let points = checkpoints::read(dir, RECOVERY_POINTS)?;
-    let starts = checkpoints::read(dir, LOG_STARTS)?;
-    let pieces = journal::read_pieces(&dir.path, &*dir.disk)?;
-    let mut requests = Vec::new();
-    for entry in dir.disk.list(&dir.path)? {
-        if !entry.is_dir {
-            continue;
-        }
-        let path = dir.path.join(&entry.name);
-        if entry.name.ends_with(CREATING) || entry.name.ends_with(DELETING) {
-            dir.disk.remove_dir_all(&path)?;
-            continue;
-        }
-        let Some(id) = TopicPartition::from_dir_name(&entry.name) else {
-            continue;
-        };
-        let metadata = partition_metadata::read(&*dir.disk, &path).map_err(|e| StorageError::Io {
-            reason: e.to_string(),
-        })?;
-        let Some(topic_id) = metadata else {
-            return Err(StorageError::Io {
-                reason: format!(
-                    "{} holds no {}",
-                    path.display(),
-                    partition_metadata::PARTITION_METADATA_FILE
-                ),
-            });
-        };
-        let recovery_point = points.get(&id).copied().unwrap_or(Offset::ZERO);
-        let journal = pieces
-            .iter()
-            .filter(|p| {
-                p.directory == entry.name && p.topic_id == topic_id.get() && p.next_offset > recovery_point
-            })
-            .cloned()
-            .collect();
-        requests.push(LoadRequest {
-            log_start: starts.get(&id).copied(),
-            id,
-            topic_id,
-            path,
-            recovery_point,
-            journal,
-        });
-    }
-    Ok(Found {
-        requests,
-        cleaned: checkpoints::read(dir, CLEANER_OFFSETS)?,
-        horizons: checkpoints::read(dir, TOMBSTONE_HORIZONS)?,
-    })
 }

@@ -37,6 +37,7 @@ mod epoch_log;
 pub mod flush_plan;
 mod flush_queue;
 mod flusher;
+mod found;
 mod headroom;
 mod housekeeper;
 mod index_rebuild;
@@ -96,6 +97,8 @@ mod index_rebuild_test;
 mod journal_format_test;
 #[cfg(test)]
 mod log_store_test;
+#[cfg(test)]
+mod partition_dirs_test;
 #[cfg(test)]
 mod producer_state_test;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::prepared_append::PreparedAppend;
 use super::producer_state::ProducerDescription;
 use super::roll::RollReason;
 use super::settings::{Durability, TopicConfig};
-use super::snapshots::write_snapshot;
+use super::snapshots::{self, write_snapshot};
 use super::storage_error::StorageError;
 use crate::record::ControlRecord;
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
@@ -217,9 +217,25 @@ impl Owner {
         }
     }
 
+    /// True if the next start finds all it needs without anything being written now: nothing was appended since the last snapshot, and that is
+    /// on the medium; or nothing ever was. Thousands of idle partitions would otherwise cost thousands of syncs.
+    fn is_at_rest(&self, log: &PartitionLog) -> bool {
+        let end = log.next_offset();
+        log.shared.synced_end() == end && (end == Offset::ZERO || self.has_snapshot(log, end))
+    }
+
+    fn has_snapshot(&self, log: &PartitionLog, at: Offset) -> bool {
+        let path = snapshots::path_of(&log.shared.path, at);
+        // A disk that cannot tell is no reason to leave something out.
+        matches!(self.dir.disk.exists(&path), Ok(true))
+    }
+
     fn stop(&mut self) {
         for log in std::mem::take(&mut self.slab).into_values() {
             if log.shared.damage().is_some() {
+                continue;
+            }
+            if self.is_at_rest(&log) {
                 continue;
             }
             let active = log.shared.active();

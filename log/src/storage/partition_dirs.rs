@@ -99,21 +99,36 @@ fn write(dir: &LogDir, path: &Path, text: &str, sync: bool) -> DiskResult<()> {
     if sync { file.sync_all() } else { Ok(()) }
 }
 
-/// Takes the names of these partitions away, durably, then removes their files. Blocking.
-pub(super) fn remove(dir: &LogDir, gone: &[Arc<Partition>]) -> DiskResult<()> {
-    let doomed = |partition: &Partition| {
-        dir.path
-            .join(format!("{}.{}{DELETING}", partition.id, partition.key))
+/// Takes the names of these partitions away, durably, then removes their files.
+pub(super) async fn remove(dir: &Arc<LogDir>, gone: Vec<Arc<Partition>>) -> Result<(), StorageError> {
+    let unnamed = Arc::clone(dir);
+    let unname = move || -> DiskResult<Vec<PathBuf>> {
+        let mut doomed = Vec::with_capacity(gone.len());
+        for partition in &gone {
+            let name = format!("{}.{}{DELETING}", partition.id, partition.key);
+            let path = unnamed.path.join(name);
+            unnamed.files.forget_dir(&partition.path);
+            unnamed.disk.rename(&partition.path, &path)?;
+            doomed.push(path);
+        }
+        unnamed.disk.sync_dir(&unnamed.path)?;
+        checkpoints::forget_removed(&unnamed)?;
+        for partition in &gone {
+            unnamed.files.forget_dir(&partition.path);
+        }
+        Ok(doomed)
     };
-    for partition in gone {
-        dir.files.forget_dir(&partition.path);
-        dir.disk.rename(&partition.path, &doomed(partition))?;
-    }
-    dir.disk.sync_dir(&dir.path)?;
-    checkpoints::forget_removed(dir)?;
-    for partition in gone {
-        dir.files.forget_dir(&partition.path);
-        dir.disk.remove_dir_all(&doomed(partition))?;
+    let doomed = dir.disk.blocking(unname).await?;
+    // Giving blocks back is slow on some file systems, and then mostly waiting.
+    let lane = doomed.len().div_ceil(LANES).max(1);
+    let lanes = doomed.chunks(lane).map(|doomed| {
+        let (dir, doomed) = (Arc::clone(dir), doomed.to_vec());
+        dir.disk
+            .clone()
+            .blocking(move || doomed.iter().try_for_each(|path| dir.disk.remove_dir_all(path)))
+    });
+    for removed in futures::future::join_all(lanes).await {
+        removed?;
     }
     Ok(())
 }

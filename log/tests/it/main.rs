@@ -3,6 +3,7 @@
 //! One module a subject; `support.rs` has what they share. Simulations run on a paused clock and print their seed.
 
 mod admin_wire;
+mod administration;
 mod configs;
 mod consumer_group_migration;
 mod consumer_groups;

@@ -53,7 +53,12 @@ pub(in crate::server) async fn handle(
         match outcome {
             Ok(()) => answer,
             Err(error) => {
-                let answer = answer.with_error_code(error.code().code());
+                let code = match (error.code(), context.version) {
+                    // The code came with version 3 (KIP-322).
+                    (ErrorCode::TopicDeletionDisabled, ..3) => ErrorCode::InvalidRequest,
+                    (code, _) => code,
+                };
+                let answer = answer.with_error_code(code.code());
                 match context.version {
                     5.. => answer.with_error_message(note(&error)),
                     _ => answer,
