@@ -364,6 +364,7 @@ async fn trap_19_a_compacted_topic_wants_keys_and_a_large_batch_is_told_so() {
     )
     .await;
     let mut without_key = millpond_log::record::BatchBuilder::new(Default::default());
+    without_key.append(1, Some(b"k"), Some(b"v"), &[]).expect("fits");
     without_key.append(1, None, Some(b"v"), &[]).expect("fits");
     let mut wire = at.connect().await;
     let refused = wire
@@ -378,6 +379,12 @@ async fn trap_19_a_compacted_topic_wants_keys_and_a_large_batch_is_told_so() {
             .expect("a message")
             .contains("key")
     );
+    let to_blame: Vec<_> = refused
+        .record_errors
+        .iter()
+        .map(|record| record.batch_index)
+        .collect();
+    assert_eq!(to_blame, [1], "KIP-467: the record without a key");
     let large = "x".repeat(300);
     let refused = wire
         .ask(8, produce("small", 0, batch(&[&large], None, false), -1))
