@@ -10,7 +10,7 @@ use super::model::{self, Commit, Described};
 use super::{GroupNames, committed};
 use crate::cli::document::{Column, Document, Kind, OutputArgs, Shape, TableShape};
 use crate::cli::failed::Failed;
-use crate::cli::settings::ClusterArgs;
+use crate::cli::settings::{ClusterArgs, warn};
 use crate::cli::watch::{Look, WatchArgs, show};
 use crate::cli::wire::{Client, OffsetAt, Spot, Topic, kafka_failure, oldest_times};
 
@@ -136,6 +136,10 @@ async fn look(client: &mut Client, args: &DescribeArgs) -> anyhow::Result<Look> 
     let mut document = Document::new(&SHAPE);
     for group in &groups {
         let what = format!("group {}", group.name);
+        if !group.is_of_consumers() {
+            warn(&format!("{what} is a {} group, left out", group.kind));
+            continue;
+        }
         let described = match model::described(client, group).await? {
             Ok(described) => described,
             Err(code) => {

@@ -27,6 +27,13 @@ pub(crate) struct Listed {
     pub(crate) coordinator: i32,
 }
 
+impl Listed {
+    /// Whether it has members and offsets as consumers do; share and streams groups have others.
+    pub(crate) fn is_of_consumers(&self) -> bool {
+        matches!(self.kind.as_str(), "classic" | "consumer")
+    }
+}
+
 /// A group with its members.
 #[derive(Clone, Debug)]
 pub(super) struct Described {

@@ -102,6 +102,13 @@ pub(super) async fn run(args: SeekArgs, out: &mut dyn Write) -> anyhow::Result<(
     let target = target(&mut client, &args.to).await?;
     let all = listed(&mut client).await?;
     match all.iter().find(|group| group.name == *name) {
+        Some(group) if !group.is_of_consumers() => {
+            return Err(Failure::failed(format!(
+                "group {name} is a {} group, whose offsets are not set here",
+                group.kind
+            ))
+            .into());
+        }
         Some(group) if !matches!(group.state.as_str(), "Empty" | "Dead" | "") => {
             return Err(Failure::failed(format!(
                 "group {name} is {}, so its members would overwrite the offsets",

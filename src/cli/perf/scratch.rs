@@ -5,7 +5,7 @@ use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest, TopicName};
 
 use crate::cli::topic::names::the_topic;
-use crate::cli::wire::{Client, To, Topic, kafka_failure, text};
+use crate::cli::wire::{Client, To, kafka_failure, text};
 
 /// A topic for a run.
 #[derive(Debug)]
@@ -52,30 +52,14 @@ impl Scratch {
             return Err(kafka_failure(&what, failed.error_code, failed.error_message.as_deref()).into());
         }
         let scratch = Scratch { name, made: true };
-        scratch.wait_for_leaders(client).await?;
-        Ok(scratch)
-    }
-
-    /// A topic that was made a moment ago has no leaders yet.
-    async fn wait_for_leaders(&self, client: &mut Client) -> anyhow::Result<()> {
-        let deadline = client.clock().monotonic() + client.settings().request_timeout();
-        loop {
-            let topics = client.topics(Some(std::slice::from_ref(&self.name))).await?;
-            let ready = |topic: &Topic| {
-                topic.error == 0
-                    && topic
-                        .partitions
-                        .iter()
-                        .all(|partition| partition.leader.is_some())
-            };
-            if topics.iter().all(ready) {
-                return Ok(());
-            }
-            if client.clock().monotonic() > deadline {
-                return Err(kafka_failure(&format!("topic {}", self.name), 5, None).into());
-            }
-            client.clock().sleep(std::time::Duration::from_millis(50)).await;
+        let limit = client.settings().request_timeout();
+        if !client
+            .wait_for_topics(std::slice::from_ref(&scratch.name), limit)
+            .await?
+        {
+            return Err(kafka_failure(&format!("topic {}", scratch.name), 5, None).into());
         }
+        Ok(scratch)
     }
 
     /// Deletes the topic if it was made for the run.

@@ -1,6 +1,7 @@
 //! `millpond topic create`.
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::Args;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -10,10 +11,12 @@ use serde_json::{Value, json};
 use crate::cli::document::{Column, Document, Kind, OutputArgs, Shape, TableShape};
 use crate::cli::failed::Failed;
 use crate::cli::failure::Failure;
-use crate::cli::settings::ClusterArgs;
+use crate::cli::settings::{ClusterArgs, warn};
 use crate::cli::wire::{Client, To, kafka_failure, text};
 
 const TOPIC_ALREADY_EXISTS: i16 = 36;
+/// Longest wait until what was created can be used by the next command.
+const VISIBLE_AFTER: Duration = Duration::from_secs(5);
 
 /// Create topics
 #[derive(Debug, Args)]
@@ -130,6 +133,14 @@ pub(super) async fn run(args: CreateArgs, out: &mut dyn Write) -> anyhow::Result
         .await?;
     let mut document = Document::new(&SHAPE);
     let mut failed = Failed::default();
+    let created = answer
+        .topics
+        .iter()
+        .filter(|topic| topic.error_code == 0 && !args.dry_run);
+    let created: Vec<String> = created.map(|topic| topic.name.0.to_string()).collect();
+    if !client.wait_for_topics(&created, VISIBLE_AFTER).await? {
+        warn("created, but not every broker knows it yet");
+    }
     for topic in answer.topics {
         let name = topic.name.0.to_string();
         let exists = topic.error_code == TOPIC_ALREADY_EXISTS && args.if_not_exists;

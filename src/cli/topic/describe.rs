@@ -214,6 +214,9 @@ async fn groups(
     failed: &mut Failed,
 ) -> anyhow::Result<()> {
     for group in crate::cli::group::listed(client).await? {
+        if !group.is_of_consumers() {
+            continue;
+        }
         let offsets = match committed(client, &group.name).await? {
             Ok(offsets) => offsets,
             Err(code) => {

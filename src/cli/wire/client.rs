@@ -202,6 +202,32 @@ impl Client {
         }
     }
 
+    /// Waits until topics that were created a moment ago are known and have leaders, `limit` at most; says whether they do.
+    pub(crate) async fn wait_for_topics(
+        &mut self,
+        names: &[String],
+        limit: Duration,
+    ) -> anyhow::Result<bool> {
+        let deadline = self.clock.monotonic() + limit;
+        loop {
+            let topics = self.topics(Some(names)).await?;
+            let ready = |topic: &Topic| {
+                topic.error == 0
+                    && topic
+                        .partitions
+                        .iter()
+                        .all(|partition| partition.leader.is_some())
+            };
+            if topics.iter().all(ready) {
+                return Ok(true);
+            }
+            if self.clock.monotonic() > deadline {
+                return Ok(false);
+            }
+            self.clock.sleep(BACKOFF / 2).await;
+        }
+    }
+
     /// Names of all topics, for hints.
     pub(crate) async fn topic_names(&mut self) -> anyhow::Result<Vec<String>> {
         let topics = self.topics(None).await?;
