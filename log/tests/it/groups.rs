@@ -102,8 +102,7 @@ pub(crate) async fn commit(broker: &Broker, committer: Committer, offset: i64) -
         .map_err(|error| error.code())?;
     answered
         .into_iter()
-        .map(|answer| answer.map_err(|error| error.code()))
-        .collect()
+        .try_for_each(|answer| answer.map_err(|error| error.code()))
 }
 
 pub(crate) async fn committed(broker: &Broker) -> Vec<i64> {
