@@ -274,6 +274,38 @@ async fn trap_7_an_offset_inside_a_batch_gets_the_whole_batch_however_small_the_
 }
 
 #[tokio::test]
+async fn trap_7_only_the_first_partition_with_data_may_exceed_the_limit_of_the_answer() {
+    let at = Fixture::new().await;
+    create(&at.broker, "orders", 3).await;
+    let mut wire = at.connect().await;
+    let sent = batch(&["a value of some length"], None, false);
+    for partition in 0..3 {
+        wire.ask(7, produce("orders", partition, sent.clone(), -1)).await;
+    }
+    for (max_bytes, partitions_with_data) in [
+        (1, 1),
+        (sent.len(), 1),
+        (2 * sent.len() - 1, 1),
+        (2 * sent.len(), 2),
+    ] {
+        let mut request = fetch("orders", 0, 0);
+        let one = request.topics[0].partitions[0].clone();
+        request.topics[0].partitions = (0..3)
+            .map(|partition| one.clone().with_partition(partition))
+            .collect();
+        request.max_bytes = max_bytes as i32;
+        let answer = wire.ask(11, request).await;
+        let filled = answer.responses[0].partitions.iter().filter(|partition| {
+            partition
+                .records
+                .as_deref()
+                .is_some_and(|records| !records.is_empty())
+        });
+        assert_eq!(filled.count(), partitions_with_data, "max_bytes {max_bytes}");
+    }
+}
+
+#[tokio::test]
 async fn trap_9_fetch_sessions_answer_only_what_changed_and_refuse_what_is_out_of_order() {
     let at = Fixture::new().await;
     create(&at.broker, "orders", 1).await;
