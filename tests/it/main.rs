@@ -2,12 +2,13 @@
 //!
 //! What is always true: every test has a data directory of its own and starts the binary that cargo built beside it;
 //! nothing here calls the library. Where to look next: `crash.rs` (SIGKILL anywhere changes nothing), `bad_input.rs`
-//! (one clear sentence, nothing lost), `command_line.rs` (formats, exit codes), `cluster_verbs.rs` `cluster_admin.rs` and `cluster_connect.rs` (the verbs for clusters, over the wire), `tidy.rs` (rules about the source).
+//! (one clear sentence, nothing lost), `command_line.rs` (formats, exit codes), `cluster_verbs.rs` `cluster_admin.rs`, `cluster_flow.rs` and `cluster_connect.rs` (the verbs for clusters, over the wire), `tidy.rs` (rules about the source).
 
 #[cfg(feature = "sql")]
 mod bad_input;
 mod cluster_admin;
 mod cluster_connect;
+mod cluster_flow;
 mod cluster_verbs;
 #[cfg(feature = "sql")]
 mod command_line;

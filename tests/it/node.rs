@@ -84,6 +84,31 @@ impl Node {
     }
 }
 
+/// A node with a topic of one partition and ten records: keys k0 … k9, values v0 … v9.
+pub(crate) fn node_with_ten() -> Node {
+    // A group of one member need not wait for others to come.
+    let node = Node::start(&[
+        "-X",
+        "num.partitions=1",
+        "-X",
+        "group.initial.rebalance.delay.ms=0",
+    ]);
+    let lines: String = (0..10).map(|n| format!("k{n} v{n}\n")).collect();
+    node.feed(
+        &lines,
+        &[
+            "produce",
+            "orders",
+            "--create",
+            "-f",
+            "%k %v\\n",
+            "-H",
+            "source=test",
+        ],
+    );
+    node
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
