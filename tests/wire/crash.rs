@@ -223,7 +223,7 @@ async fn transact(load: Arc<Load>, process: u32) {
                 });
             let begun = producer.begin_transaction().is_ok();
             let delivered = begun && deliver(&producer, &mut sends).await;
-            let ended = tokio::task::block_in_place(|| end(&producer, delivered && round % 5 != 0));
+            let ended = tokio::task::block_in_place(|| end(&producer, delivered && !round.is_multiple_of(5)));
             let kind = match ended {
                 Ended::Committed => Kind::Ok,
                 Ended::Aborted => Kind::Fail,
