@@ -2,7 +2,7 @@
 //!
 //! Whole batches from the asked offset on, never above the high watermark (read_committed: the last stable offset). The first batch may
 //! start below the asked offset, and is returned even if it alone exceeds the limits (KIP-74). A fetch that finds too little parks until a
-//! watermark of one of its partitions moves; nobody polls.
+//! watermark of one of its partitions moves; nobody polls. What is no longer in memory is read by a thread that may wait for the disk.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Broker {
             let deadline = self.clock().sleep(request.max_wait);
             let mut out_of_time = pin!(deadline);
             loop {
-                let read = self.read_all(&request);
+                let read = self.read_all(&request).await;
                 if request.min_bytes == 0
                     || request.max_wait.is_zero()
                     || read.bytes >= request.min_bytes
@@ -81,14 +81,14 @@ impl Broker {
                 let moved = pin!(select_all(read.waits));
                 if let Either::Left(_) = select(out_of_time.as_mut(), moved).await {
                     // What came meanwhile is answered too, however little.
-                    return self.read_all(&request).response;
+                    return self.read_all(&request).await.response;
                 }
             }
         }
         .boxed()
     }
 
-    fn read_all(&self, request: &FetchRequest) -> Round {
+    async fn read_all(&self, request: &FetchRequest) -> Round {
         let mut left = request.max_bytes.min(self.config().fetch_max_bytes);
         let mut round = Round {
             response: FetchResponse {
@@ -100,7 +100,7 @@ impl Broker {
             waits: vec![Box::pin(std::future::pending())],
         };
         for asked in &request.partitions {
-            let result = self.read_one(asked, left, request.isolation, &mut round);
+            let result = self.read_one(asked, left, request.isolation, &mut round).await;
             if let Ok(data) = &result {
                 let bytes: usize = data.batches.iter().map(Bytes::len).sum();
                 round.bytes += bytes;
@@ -112,7 +112,7 @@ impl Broker {
         round
     }
 
-    fn read_one(
+    async fn read_one(
         &self,
         asked: &FetchPartition,
         left: usize,
@@ -128,7 +128,9 @@ impl Broker {
         };
         let (offsets, batches, aborted) = match max_bytes {
             Some(max_bytes) => {
-                let mut read = log.read(asked.fetch_offset, max_bytes, isolation)?;
+                let mut read = log
+                    .read_unblocked(asked.fetch_offset, max_bytes, isolation)
+                    .await?;
                 if round.bytes > 0 && read.size_bytes() > left {
                     // One batch that is larger than what is left: another answer will have it, or librdkafka would refuse this one.
                     read.batches.clear();

@@ -176,6 +176,24 @@ impl PartitionHandle {
         self.shared.read(from, max_bytes, isolation)
     }
 
+    /// The same for callers that must not block: what lies in memory is read at once, the rest by a thread that may wait for the disk.
+    pub async fn read_unblocked(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        isolation: Isolation,
+    ) -> Result<ReadResult, StorageError> {
+        if let Some(read) = self.shared.read_in_memory(from, max_bytes, isolation)? {
+            return Ok(read);
+        }
+        let shared = Arc::clone(&self.shared);
+        self.shared
+            .dir
+            .disk
+            .blocking(move || shared.read(from, max_bytes, isolation))
+            .await
+    }
+
     /// The offsets now, as one consistent snapshot.
     pub fn offsets(&self) -> LogOffsets {
         self.shared.offsets()

@@ -20,26 +20,26 @@ use crate::types::{Offset, Timestamp};
 /// Times a read starts again because its segment was replaced meanwhile.
 const RETRIES: usize = 8;
 
+/// What a read is bounded by.
+enum Bounds {
+    /// There is nothing to read yet.
+    Nothing(ReadResult),
+    /// The snapshot of the ends, and the offset to stay below.
+    Below(LogOffsets, Offset),
+}
+
 impl Partition {
+    /// Reads from memory or files; may block for the time of a disk read.
     pub(super) fn read(
         &self,
         from: Offset,
         max_bytes: usize,
         isolation: Isolation,
     ) -> Result<ReadResult, StorageError> {
-        self.check_present()?;
-        let offsets = self.offsets();
-        if from < offsets.log_start_offset || from > offsets.log_end_offset {
-            return Err(self.out_of_range(from, &offsets));
-        }
-        let limit = offsets.read_limit(isolation);
-        if from >= limit {
-            return Ok(ReadResult {
-                batches: Vec::new(),
-                aborted: Vec::new(),
-                offsets,
-            });
-        }
+        let (offsets, limit) = match self.bounds(from, isolation)? {
+            Bounds::Nothing(nothing) => return Ok(nothing),
+            Bounds::Below(offsets, limit) => (offsets, limit),
+        };
         // The list first: a compaction in between may drop data and its entry, never the other way round.
         let aborted = match isolation {
             Isolation::ReadUncommitted => Vec::new(),
@@ -49,13 +49,63 @@ impl Partition {
             Some(batches) if !batches.is_empty() => (batches, true),
             _ => (self.retry(|| self.read_files(from, limit, max_bytes))?, false),
         };
+        Ok(self.result(batches, aborted, offsets, from_memory))
+    }
+
+    /// The same as far as it needs no file: none if one must be read.
+    pub(super) fn read_in_memory(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        isolation: Isolation,
+    ) -> Result<Option<ReadResult>, StorageError> {
+        let (offsets, limit) = match self.bounds(from, isolation)? {
+            Bounds::Nothing(nothing) => return Ok(Some(nothing)),
+            Bounds::Below(offsets, limit) => (offsets, limit),
+        };
+        // The list first, as above; its entries are few.
+        let aborted = match isolation {
+            Isolation::ReadUncommitted => Vec::new(),
+            Isolation::ReadCommitted => self.retry(|| self.aborted_within(from, limit))?,
+        };
+        let batches = match self.tail.read(from, limit, max_bytes) {
+            Some(batches) if !batches.is_empty() => batches,
+            _ => return Ok(None),
+        };
+        Ok(Some(self.result(batches, aborted, offsets, true)))
+    }
+
+    fn bounds(&self, from: Offset, isolation: Isolation) -> Result<Bounds, StorageError> {
+        self.check_present()?;
+        let offsets = self.offsets();
+        if from < offsets.log_start_offset || from > offsets.log_end_offset {
+            return Err(self.out_of_range(from, &offsets));
+        }
+        let limit = offsets.read_limit(isolation);
+        if from < limit {
+            return Ok(Bounds::Below(offsets, limit));
+        }
+        Ok(Bounds::Nothing(ReadResult {
+            batches: Vec::new(),
+            aborted: Vec::new(),
+            offsets,
+        }))
+    }
+
+    fn result(
+        &self,
+        batches: Vec<Bytes>,
+        aborted: Vec<AbortedTxn>,
+        offsets: LogOffsets,
+        from_memory: bool,
+    ) -> ReadResult {
         let bytes = batches.iter().map(Bytes::len).sum();
         self.dir.metrics.on_read(bytes, from_memory);
-        Ok(ReadResult {
+        ReadResult {
             batches,
             aborted,
             offsets,
-        })
+        }
     }
 
     fn check_present(&self) -> Result<(), StorageError> {
