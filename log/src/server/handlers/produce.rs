@@ -71,14 +71,17 @@ fn acks_of(acks: i16) -> Result<Acks, BrokerError> {
 /// What is known of each partition once its batches are in the queue: refused, or the place of its answer.
 type Place = Result<usize, BrokerError>;
 
+/// Something about each partition of a request, by topic (its name, or its id from version 13 on) and number.
+type ByPartition<T> = Vec<(String, uuid::Uuid, Vec<(i32, T)>)>;
+
 /// The frame of an answer.
 struct Answers {
-    topics: Vec<(String, uuid::Uuid, Vec<(i32, Place)>)>,
+    topics: ByPartition<Place>,
 }
 
 /// Every partition's outcome.
 struct Outcome {
-    topics: Vec<(String, uuid::Uuid, Vec<(i32, Result<ProduceAck, BrokerError>)>)>,
+    topics: ByPartition<Result<ProduceAck, BrokerError>>,
 }
 
 async fn begin(context: &RequestContext, request: ProduceRequest) -> (Answers, Producing) {
