@@ -24,3 +24,4 @@ mod wire_consumer_groups;
 mod wire_hostile;
 mod wire_server;
 mod wire_transactions;
+mod wire_traps;
