@@ -6,6 +6,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
+use crate::protocol::wire_reader::Malformed;
+
 /// Why bytes are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
@@ -28,6 +30,9 @@ pub enum CodecError {
         /// What it was.
         value: i64,
     },
+    /// A message of a client has another shape than its version promises, or would take too much memory.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
 }
 
 /// Writes Kafka's primitives.

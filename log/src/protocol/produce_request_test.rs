@@ -76,6 +76,20 @@ fn a_request_cut_anywhere_is_refused() {
 }
 
 #[test]
+fn null_in_place_of_topics_is_refused() {
+    // Null transactional id, acks -1, timeout 1, null topics, no tags.
+    let body = BytesMut::from(&b"\0\xff\xff\0\0\0\x01\0\0"[..]);
+    let refused = decode(body, 13).unwrap_err();
+    assert_eq!(
+        refused,
+        Malformed::Length {
+            what: "topics",
+            length: -1
+        }
+    );
+}
+
+#[test]
 fn a_count_that_cannot_fit_takes_no_memory() {
     let mut bytes = BytesMut::from(&b"\xff\xff\xff\xff\0\0\0\x01"[..]);
     bytes.extend_from_slice(&i32::MAX.to_be_bytes());

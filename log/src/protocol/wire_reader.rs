@@ -153,9 +153,11 @@ impl WireReader {
         Ok(Some(self.rest.split_to(length)))
     }
 
-    /// How many elements follow, each of at least `element_bytes`: a count that cannot fit is refused. Null counts as none.
+    /// How many elements follow, each of at least `element_bytes`: a count that cannot fit is refused, and null is, as the codec crate and
+    /// Kafka do.
     pub fn count(&mut self, what: &'static str, element_bytes: usize) -> Result<usize, Malformed> {
-        Ok(self.nullable_count(what, element_bytes)?.unwrap_or(0))
+        self.nullable_count(what, element_bytes)?
+            .ok_or(Malformed::Length { what, length: -1 })
     }
 
     /// The same where null means something else than none.

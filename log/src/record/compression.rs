@@ -40,13 +40,28 @@ pub struct UnknownCompression(pub String);
 pub struct DecodeLimits {
     /// Most bytes the records of one batch may take once unpacked.
     pub unpacked_bytes_max: usize,
+    /// Most bytes they may take for each packed byte, beyond [`RATIO_FREE_BYTES`].
+    pub ratio_max: usize,
+}
+
+/// What a batch may unpack to whatever its packed size: rows that are all alike pack a thousandfold and more.
+pub const RATIO_FREE_BYTES: usize = 16 << 20;
+
+impl DecodeLimits {
+    /// Most bytes that a payload of so many bytes may unpack to.
+    pub fn most_for(&self, packed_bytes: usize) -> usize {
+        let by_ratio = RATIO_FREE_BYTES.saturating_add(packed_bytes.saturating_mul(self.ratio_max));
+        by_ratio.min(self.unpacked_bytes_max)
+    }
 }
 
 impl Default for DecodeLimits {
-    /// 128 MiB: above Kafka's largest sensible `message.max.bytes`, far below what a bomb would like.
+    /// 128 MiB: above Kafka's largest sensible `message.max.bytes`, far below what a bomb would like. 1,032 bytes for one is the most that deflate,
+    /// LZ4 and snappy can do, so that ratio refuses nobody but bombs of zstd.
     fn default() -> Self {
         DecodeLimits {
             unpacked_bytes_max: 128 << 20,
+            ratio_max: 1_032,
         }
     }
 }
@@ -188,7 +203,7 @@ impl Compression {
         payload: &[u8],
         limits: DecodeLimits,
     ) -> Result<Vec<u8>, BatchError> {
-        let limit = limits.unpacked_bytes_max;
+        let limit = limits.most_for(payload.len());
         // Text packs about fourfold; the vector grows by itself where that guess is low.
         let mut unpacked = Vec::with_capacity(payload.len().saturating_mul(4).min(limit));
         reader
@@ -206,8 +221,9 @@ impl Compression {
 
     fn decompress_snappy(self, payload: &[u8], limits: DecodeLimits) -> Result<Vec<u8>, BatchError> {
         let mut unpacked = Vec::new();
+        let limit = limits.most_for(payload.len());
         if !payload.starts_with(&XERIAL_HEADER[..XERIAL_MAGIC_LENGTH]) {
-            self.unpack_snappy_block(payload, &mut unpacked, limits)?;
+            self.unpack_snappy_block(payload, &mut unpacked, limit)?;
             return Ok(unpacked);
         }
         let mut rest = payload
@@ -226,28 +242,22 @@ impl Compression {
             let (block, tail) = tail
                 .split_at_checked(length)
                 .ok_or_else(|| self.corrupt("block is cut short"))?;
-            self.unpack_snappy_block(block, &mut unpacked, limits)?;
+            self.unpack_snappy_block(block, &mut unpacked, limit)?;
             rest = tail;
         }
         Ok(unpacked)
     }
 
-    fn unpack_snappy_block(
-        self,
-        block: &[u8],
-        out: &mut Vec<u8>,
-        limits: DecodeLimits,
-    ) -> Result<(), BatchError> {
-        let limit = limits.unpacked_bytes_max;
+    fn unpack_snappy_block(self, block: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), BatchError> {
         let size = snap::raw::decompress_len(block).map_err(|e| self.corrupt(e))?;
+        if size / SNAPPY_MAX_RATIO > block.len() {
+            return Err(self.corrupt("block claims more than it can hold"));
+        }
         if size > limit - out.len() {
             return Err(BatchError::TooLargeUnpacked {
                 codec: self.name(),
                 limit,
             });
-        }
-        if size / SNAPPY_MAX_RATIO > block.len() {
-            return Err(self.corrupt("block claims more than it can hold"));
         }
         let at = out.len();
         out.resize(at + size, 0);

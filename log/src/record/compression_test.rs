@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::compression::{Compression, DecodeLimits};
+use super::compression::{Compression, DecodeLimits, RATIO_FREE_BYTES};
 use super::error::BatchError;
 
 const TEXT: &[u8; 54] = b"millpond millpond millpond millpond millpond millpond\n";
@@ -124,6 +124,7 @@ fn bombs_stop_at_the_cap_and_exactly_the_cap_is_fine() {
                 bomb.clone(),
                 DecodeLimits {
                     unpacked_bytes_max: limit,
+                    ..DecodeLimits::default()
                 },
             )
             .unwrap_err();
@@ -138,9 +139,35 @@ fn bombs_stop_at_the_cap_and_exactly_the_cap_is_fine() {
             bomb,
             DecodeLimits {
                 unpacked_bytes_max: zeros.len(),
+                ..DecodeLimits::default()
             },
         );
         assert_eq!(fits.unwrap().len(), zeros.len(), "{codec}");
+    }
+}
+
+#[test]
+fn what_unpacks_to_more_than_its_packed_size_allows_is_refused_and_alike_rows_are_not() {
+    // zstd packs a block of 128 KiB of zeros into a few bytes: only it goes beyond the ratio.
+    let zeros = |size| pack(Compression::Zstd, &vec![0; size]);
+    let fits = zeros(RATIO_FREE_BYTES);
+    assert!(fits.len() < 4096, "{}", fits.len());
+    assert_eq!(unpack(Compression::Zstd, fits).unwrap().len(), RATIO_FREE_BYTES);
+    let bomb = zeros(48 << 20);
+    let limit = DecodeLimits::default().most_for(bomb.len());
+    assert!(limit < 32 << 20, "{limit}");
+    let codec = "zstd";
+    assert_eq!(
+        unpack(Compression::Zstd, bomb).unwrap_err(),
+        BatchError::TooLargeUnpacked { codec, limit }
+    );
+    for codec in [Compression::Gzip, Compression::Lz4, Compression::Snappy] {
+        let size = 48 << 20;
+        assert_eq!(
+            unpack(codec, pack(codec, &vec![0; size])).unwrap().len(),
+            size,
+            "{codec}"
+        );
     }
 }
 

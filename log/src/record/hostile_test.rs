@@ -31,6 +31,7 @@ fn read_all(bytes: Bytes) {
         batch.last_sequence();
         let Ok(decoded) = batch.decode_within(DecodeLimits {
             unpacked_bytes_max: UNPACKED_MAX,
+            ..DecodeLimits::default()
         }) else {
             continue;
         };

@@ -26,7 +26,7 @@ pub mod varint;
 pub use batch::{BatchIter, RecordBatch};
 pub use batch_run::{BatchBytes, BatchSlice, batches_of};
 pub use builder::{BatchBuilder, BatchOptions};
-pub use compression::{Compression, DecodeLimits, UnknownCompression};
+pub use compression::{Compression, DecodeLimits, RATIO_FREE_BYTES, UnknownCompression};
 pub use control_record::ControlRecord;
 pub use decode::{DecodedBatch, HeaderRef, HeadersIter, HeadersRef, RecordIter, RecordRef};
 pub use error::BatchError;

@@ -11,6 +11,8 @@ mod consumer_membership;
 mod coordinator;
 mod error;
 mod groups;
+#[doc(hidden)]
+pub mod hostile;
 mod log_format;
 mod membership;
 mod offsets;

@@ -142,6 +142,65 @@ fn unknown_tagged_fields_pass_and_too_many_do_not() {
 }
 
 #[test]
+fn the_time_of_commit_of_version_1_is_walked_over() {
+    // Group "g", generation, member "m", one topic "t" of one partition: index, offset, time, metadata "x".
+    let mut body = b"\0\x01g\0\0\0\x01\0\x01m\0\0\0\x01\0\x01t\0\0\0\x01".to_vec();
+    body.extend([0; 12]);
+    body.extend(1_700_000_000_000_i64.to_be_bytes());
+    body.extend(b"\0\x01x");
+    assert_eq!(check_request(ApiKey::OffsetCommit, 1, &body), Ok(()));
+    assert!(check_request(ApiKey::OffsetCommit, 1, &body[..body.len() - 1]).is_err());
+}
+
+#[test]
+fn a_struct_is_there_or_not_and_nothing_between() {
+    // DescribeTopicPartitions 0: no topics, a limit, the byte of the cursor, no tags: a cursor that guard and decoder see differently would
+    // hide what follows it from the guard.
+    let body = |cursor: &[u8]| [&[1, 0, 0, 0, 5][..], cursor, &[0]].concat();
+    for there in [&[0xff][..], &[1, 2, b't', 0, 0, 0, 0, 0]] {
+        assert_eq!(
+            check_request(ApiKey::DescribeTopicPartitions, 0, &body(there)),
+            Ok(())
+        );
+    }
+    for other in [0, 2, 0x7f, 0x80, 0xfe] {
+        let body = body(&[other, 2, b't', 0, 0, 0, 0, 0]);
+        assert!(
+            check_request(ApiKey::DescribeTopicPartitions, 0, &body).is_err(),
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn a_tag_beyond_the_codecs_numbers_is_refused() {
+    // ApiVersions 3: two empty strings, then one empty field with the tag 2^31 - 1, or one more.
+    assert_eq!(
+        check_request(ApiKey::ApiVersions, 3, &[1, 1, 1, 0xff, 0xff, 0xff, 0xff, 7, 0]),
+        Ok(())
+    );
+    assert!(check_request(ApiKey::ApiVersions, 3, &[1, 1, 1, 0x80, 0x80, 0x80, 0x80, 8, 0]).is_err());
+}
+
+#[test]
+fn one_unknown_tagged_field_in_each_of_many_structs_is_refused() {
+    // Topics with an id, a null name and one empty tagged field: 20 bytes each, but a map of its own in memory.
+    let topics = |count: &[u8], topics: usize| {
+        let topic = [&[7; 16][..], &[0, 1, 50, 0]].concat();
+        let all = std::iter::repeat_n(topic, topics).flatten();
+        count
+            .iter()
+            .copied()
+            .chain(all)
+            .chain([1, 0, 0])
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(check_request(ApiKey::Metadata, 13, &topics(&[101], 100)), Ok(()));
+    let many = topics(&[0xd1, 0x0f], 2_000);
+    assert!(check_request(ApiKey::Metadata, 13, &many).is_err());
+}
+
+#[test]
 fn a_tagged_field_may_not_lie_about_its_size() {
     // Fetch 12 with cluster id (tag 0) of a size that would hide its length.
     let mut bytes = BytesMut::new();

@@ -4,8 +4,10 @@
 //! what is left, and adds up what the decoded elements would take. Always true: a message that passes decodes in at most
 //! `FREE_BYTES + PER_BYTE × length` of memory; one that does not is refused before any is taken (CVE-2026-111108 and -111115 are what happens
 //! otherwise: a count within the bytes left is not enough when an element is larger in memory than on the wire).
-//! Where to look next: `shapes.rs` for the messages, `../../server/dispatch.rs` for the caller.
+//! Where to look next: `shapes.rs` for the messages, `../../server/dispatch.rs` for the caller, `/fuzz/properties` for who measures it.
 
+#[doc(hidden)]
+pub mod sample;
 mod shape;
 mod shapes;
 
@@ -19,8 +21,12 @@ pub const FREE_BYTES: usize = 64 * 1024;
 /// Memory a message may take for each of its bytes.
 pub const PER_BYTE: usize = 8;
 
-/// What one unknown tagged field takes when it is decoded: an entry of a map.
-const TAG_MEMORY: usize = 64;
+/// What decoding takes beside the elements: shared ownership of the bytes, the text of an error.
+const OVERHEAD_BYTES: usize = 4 * 1024;
+/// What the unknown tagged fields of one struct take when they are decoded: a map, whose first node has room for several.
+const TAGS_MEMORY: usize = 512;
+/// What each of them takes beside that, in nodes that are half full.
+const TAG_MEMORY: usize = 96;
 /// What a decoded string or piece of bytes takes, beside the bytes themselves, which are shared.
 const TEXT_MEMORY: usize = 32;
 
@@ -51,7 +57,7 @@ fn walk(fields: &'static [Field], version: i16, flexible: bool, body: &[u8]) -> 
         rest: body,
         version,
         flexible,
-        memory_left: FREE_BYTES.saturating_add(body.len().saturating_mul(PER_BYTE)),
+        memory_left: (FREE_BYTES - OVERHEAD_BYTES).saturating_add(body.len().saturating_mul(PER_BYTE)),
     };
     walk.fields(fields)
 }
@@ -134,9 +140,14 @@ impl Walk<'_> {
     fn tagged_fields(&mut self, fields: &'static [Field]) -> Result<(), Malformed> {
         const WHAT: &str = "tagged fields";
         let count = self.uvarint(WHAT)?;
-        self.charge(WHAT, count, TAG_MEMORY)?;
+        let mut unknown = false;
         for _ in 0..count {
             let tag = self.uvarint(WHAT)?;
+            if tag > i32::MAX as usize {
+                // The codec crate would hold it for a negative one, and could not write it again.
+                let length = tag as i64;
+                return Err(Malformed::Length { what: WHAT, length });
+            }
             let size = self.uvarint(WHAT)?;
             let outside = self.rest.get(size..).ok_or(Malformed::Short {
                 what: WHAT,
@@ -154,6 +165,11 @@ impl Walk<'_> {
                 if length != size as i64 {
                     return Err(Malformed::Length { what: WHAT, length });
                 }
+            } else {
+                if !std::mem::replace(&mut unknown, true) {
+                    self.charge(WHAT, 1, TAGS_MEMORY)?;
+                }
+                self.charge(WHAT, 1, TAG_MEMORY)?;
             }
             self.rest = outside;
         }
@@ -165,10 +181,13 @@ impl Walk<'_> {
             Kind::Fixed(bytes) => self.skip("a number", *bytes),
             Kind::Text => {
                 let length = self.length("a string", true)?;
+                // Some readers copy it.
+                self.charge("a string", length, 1)?;
                 self.skip("a string", length)
             }
             Kind::Bytes => {
                 let length = self.length("bytes", false)?;
+                self.charge("bytes", length, 1)?;
                 self.skip("bytes", length)
             }
             Kind::FixedArray(bytes) => {
@@ -179,9 +198,14 @@ impl Walk<'_> {
             Kind::TextArray => self.array("an array of strings", TEXT_MEMORY, |walk| walk.kind(&Kind::Text)),
             Kind::Array(memory, fields) => self.array("an array", *memory, |walk| walk.fields(fields)),
             Kind::Struct(fields) => self.fields(fields),
+            // Kafka takes any number for there or not there by its sign, the codec crate only 1 for there; every client writes 1 or -1.
             Kind::NullableStruct(fields) => match i8::from_be_bytes(self.take("a struct")?) {
-                0.. => self.fields(fields),
-                _ => Ok(()),
+                1 => self.fields(fields),
+                -1 => Ok(()),
+                other => Err(Malformed::Length {
+                    what: "a struct",
+                    length: other.into(),
+                }),
             },
         }
     }

@@ -15,7 +15,7 @@ pub(super) const REQUESTS: &[Shape] = &[
     shape(ApiKey::Fetch, 12, &[tagged(0, 12, MAX, Text), field(0, 14, Fixed(4)), tagged(1, 15, MAX, Struct(&[field(15, MAX, Fixed(4)), field(15, MAX, Fixed(8))])), field(0, MAX, Fixed(4)), field(0, MAX, Fixed(4)), field(3, MAX, Fixed(4)), field(4, MAX, Fixed(1)), field(7, MAX, Fixed(4)), field(7, MAX, Fixed(4)), field(0, MAX, Array(104, &[field(0, 12, Text), field(13, MAX, Fixed(16)), field(0, MAX, Array(96, &[field(0, MAX, Fixed(4)), field(9, MAX, Fixed(4)), field(0, MAX, Fixed(8)), field(12, MAX, Fixed(4)), field(5, MAX, Fixed(8)), field(0, MAX, Fixed(4)), tagged(0, 17, MAX, Fixed(16)), tagged(1, 18, MAX, Fixed(8))]))])), field(7, MAX, Array(104, &[field(7, 12, Text), field(13, MAX, Fixed(16)), field(7, MAX, FixedArray(4))])), field(11, MAX, Text)]),
     shape(ApiKey::ListOffsets, 6, &[field(0, MAX, Fixed(4)), field(2, MAX, Fixed(1)), field(0, MAX, Array(88, &[field(0, MAX, Text), field(0, MAX, Array(48, &[field(0, MAX, Fixed(4)), field(4, MAX, Fixed(4)), field(0, MAX, Fixed(8))]))])), field(10, MAX, Fixed(4))]),
     shape(ApiKey::Metadata, 9, &[field(0, MAX, Array(80, &[field(10, MAX, Fixed(16)), field(0, MAX, Text)])), field(4, MAX, Fixed(1)), field(8, 10, Fixed(1)), field(8, MAX, Fixed(1))]),
-    shape(ApiKey::OffsetCommit, 8, &[field(0, MAX, Text), field(1, MAX, Fixed(4)), field(1, MAX, Text), field(7, MAX, Text), field(2, 4, Fixed(8)), field(0, MAX, Array(104, &[field(0, 9, Text), field(10, MAX, Fixed(16)), field(0, MAX, Array(88, &[field(0, MAX, Fixed(4)), field(0, MAX, Fixed(8)), field(6, MAX, Fixed(4)), field(0, MAX, Text)]))]))]),
+    shape(ApiKey::OffsetCommit, 8, &[field(0, MAX, Text), field(1, MAX, Fixed(4)), field(1, MAX, Text), field(7, MAX, Text), field(2, 4, Fixed(8)), field(0, MAX, Array(104, &[field(0, 9, Text), field(10, MAX, Fixed(16)), field(0, MAX, Array(88, &[field(0, MAX, Fixed(4)), field(0, MAX, Fixed(8)), field(1, 1, Fixed(8)), field(6, MAX, Fixed(4)), field(0, MAX, Text)]))]))]),
     shape(ApiKey::OffsetFetch, 6, &[field(0, 7, Text), field(0, 7, Array(88, &[field(0, 7, Text), field(0, 7, FixedArray(4))])), field(8, MAX, Array(136, &[field(8, MAX, Text), field(9, MAX, Text), field(9, MAX, Fixed(4)), field(8, MAX, Array(104, &[field(8, 9, Text), field(10, MAX, Fixed(16)), field(8, MAX, FixedArray(4))]))])), field(7, MAX, Fixed(1))]),
     shape(ApiKey::FindCoordinator, 3, &[field(0, 3, Text), field(1, MAX, Fixed(1)), field(4, MAX, TextArray)]),
     shape(ApiKey::JoinGroup, 6, &[field(0, MAX, Text), field(0, MAX, Fixed(4)), field(1, MAX, Fixed(4)), field(0, MAX, Text), field(5, MAX, Text), field(0, MAX, Text), field(0, MAX, Array(104, &[field(0, MAX, Text), field(0, MAX, Bytes)])), field(8, MAX, Text)]),
@@ -72,10 +72,10 @@ pub(super) const REQUESTS: &[Shape] = &[
     shape(ApiKey::RemoveRaftVoter, 0, &[field(0, MAX, Text), field(0, MAX, Fixed(4)), field(0, MAX, Fixed(16))]),
 ];
 
-/// What a consumer says of itself when it joins a classic group.
+/// What a consumer says of itself when it joins a classic group. It is read into ordered sets and maps, whose nodes may be half full.
 #[rustfmt::skip]
-pub(super) const CONSUMER_SUBSCRIPTION: &[Field] = &[field(0, MAX, TextArray), field(0, MAX, Bytes), field(1, MAX, Array(88, &[field(1, MAX, Text), field(1, MAX, FixedArray(4))])), field(2, MAX, Fixed(4)), field(3, MAX, Text)];
+pub(super) const CONSUMER_SUBSCRIPTION: &[Field] = &[field(0, MAX, Array(72, &[field(0, MAX, Text)])), field(0, MAX, Bytes), field(1, MAX, Array(176, &[field(1, MAX, Text), field(1, MAX, FixedArray(4))])), field(2, MAX, Fixed(4)), field(3, MAX, Text)];
 
 /// What the leader of a classic group gives to a member.
 #[rustfmt::skip]
-pub(super) const CONSUMER_ASSIGNMENT: &[Field] = &[field(0, MAX, Array(88, &[field(0, MAX, Text), field(0, MAX, FixedArray(4))])), field(0, MAX, Bytes)];
+pub(super) const CONSUMER_ASSIGNMENT: &[Field] = &[field(0, MAX, Array(176, &[field(0, MAX, Text), field(0, MAX, FixedArray(4))])), field(0, MAX, Bytes)];

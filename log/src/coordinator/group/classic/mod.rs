@@ -22,7 +22,7 @@ mod log_format;
 mod member;
 mod rebalance;
 mod rules;
-mod subscription;
+pub(super) mod subscription;
 mod sync;
 
 pub use command::{

@@ -1,6 +1,7 @@
 //! What consumers of the classic protocol tell and are told: `ConsumerProtocolSubscription` and `ConsumerProtocolAssignment`, versions 0 to 3.
 //!
-//! Each version only appends fields, so a later one is read as version 3. Lengths are checked against what is left: these bytes come from clients.
+//! Each version only appends fields, so a later one is read as version 3. These bytes come from clients: lengths are
+//! checked against what is left, and the whole against the memory it may take.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +10,14 @@ use bytes::Bytes;
 use super::partitions::{PartitionSet, TopicIdPartition, by_topic};
 use super::topics::Topics;
 use crate::codec::{CodecError, Reader, Writer};
+use crate::protocol::guard;
 
 /// The newest version we write.
 const NEWEST: i16 = 3;
 
 /// What a consumer tells its group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Subscription {
+pub(in crate::coordinator::group) struct Subscription {
     pub(super) version: i16,
     pub(super) topics: BTreeSet<String>,
     /// Partitions it keeps, by topic name (version 1, cooperative assignors).
@@ -24,9 +26,10 @@ pub(super) struct Subscription {
     pub(super) rack_id: Option<String>,
 }
 
-pub(super) fn read_subscription(bytes: &[u8]) -> Result<Subscription, CodecError> {
+pub(in crate::coordinator::group) fn read_subscription(bytes: &[u8]) -> Result<Subscription, CodecError> {
     let mut reader = Reader::new(bytes);
     let version = read_version(&mut reader)?;
+    guard::check_consumer_subscription(version, &bytes[2..])?;
     let mut subscription = Subscription {
         version: version.min(NEWEST),
         ..Subscription::default()
@@ -48,12 +51,15 @@ pub(super) fn read_subscription(bytes: &[u8]) -> Result<Subscription, CodecError
 }
 
 /// The partitions of an assignment, by topic name. No bytes at all are an empty assignment: a member that was given none yet.
-pub(super) fn read_assignment(bytes: &[u8]) -> Result<BTreeMap<String, Vec<i32>>, CodecError> {
+pub(in crate::coordinator::group) fn read_assignment(
+    bytes: &[u8],
+) -> Result<BTreeMap<String, Vec<i32>>, CodecError> {
     if bytes.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut reader = Reader::new(bytes);
-    read_version(&mut reader)?;
+    let version = read_version(&mut reader)?;
+    guard::check_consumer_assignment(version, &bytes[2..])?;
     read_partitions(&mut reader)
 }
 
@@ -104,7 +110,9 @@ fn read_partitions(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Vec<i32>>
     let mut topics: BTreeMap<String, Vec<i32>> = BTreeMap::new();
     for _ in 0..reader.array_len(6)? {
         let numbers = topics.entry(reader.string()?.to_owned()).or_default();
-        for _ in 0..reader.array_len(4)? {
+        let count = reader.array_len(4)?;
+        numbers.reserve(count);
+        for _ in 0..count {
             numbers.push(reader.i32()?);
         }
     }

@@ -12,7 +12,7 @@
 mod assignor;
 mod change;
 mod classic;
-mod classic_format;
+pub(super) mod classic_format;
 mod config;
 mod describe;
 mod group;
