@@ -2,7 +2,7 @@
 # optimised and built once (Cargo.toml), whichever command comes first.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt-check clippy doc broker-alone deny fix bench conformance tools
+.PHONY: help demo test check fmt-check clippy doc broker-alone deny fuzz-short fuzz fix bench conformance tools
 
 ARGS ?=
 
@@ -20,7 +20,7 @@ demo: tools ## load a month of real flights, run a DSL job and SQL over them exa
 test: tools ## all tests: unit, simulation, crashes of real processes, documentation examples
 	cargo test --workspace
 
-check: tools fmt-check clippy doc broker-alone deny ## everything but the tests; only looks, changes nothing
+check: tools fmt-check clippy doc broker-alone deny fuzz-short ## everything but the tests; only looks, changes nothing
 
 fmt-check:
 	cargo fmt --all --check
@@ -43,6 +43,21 @@ deny:
 	else cargo deny --all-features check bans licenses sources || exit 1; \
 		if cargo deny fetch db 2>/dev/null; then cargo deny --all-features check advisories; \
 		else echo "skipped: the advisory database cannot be fetched from here"; fi; fi
+
+# Every seed and some thousands of drawn inputs, the same each time, on the compiler at hand.
+fuzz-short:
+	cargo run --quiet -p millpond-fuzz
+
+# cargo install cargo-fuzz --locked; rustup toolchain install nightly. Without them the runner above draws more inputs instead.
+FUZZ_TARGETS := frame requests memory batch unpack
+FUZZ_SECONDS ?= 120
+fuzz: tools ## fuzz what strangers send, FUZZ_SECONDS=120 for each target: with cargo-fuzz and nightly where they are, else without
+	@if cargo fuzz --version >/dev/null 2>&1 && cargo +nightly --version >/dev/null 2>&1; then \
+		cp Cargo.lock fuzz/Cargo.lock && for target in $(FUZZ_TARGETS); do \
+			mkdir -p fuzz/corpus/$$target && cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+				-max_total_time=$(FUZZ_SECONDS) -max_len=1048576 -rss_limit_mb=512 -timeout=5 || exit 1; \
+		done; \
+	else echo "cargo-fuzz or a nightly compiler is missing: drawing inputs instead"; cargo run --quiet -p millpond-fuzz -- --runs 200000 --seed $$(date +%s); fi
 
 fix: ## mend what can be mended by machine: format and clippy's suggestions
 	cargo fmt --all

@@ -1,0 +1,4 @@
+//! libFuzzer's door to `properties/src/requests.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| millpond_fuzz::run("requests", input));
