@@ -74,6 +74,9 @@ impl Broker {
                 let directory = store.path().display().to_string();
                 fix(&mut entries, "log.dirs", &directory);
                 fix(&mut entries, "log.dir", &directory);
+                let listeners = self.node().listeners.read().clone();
+                fix(&mut entries, "listeners", &listeners.listening);
+                fix(&mut entries, "advertised.listeners", &listeners.advertised);
                 for name in ["broker.id", "node.id"] {
                     fix(&mut entries, name, &self.node_id().to_string());
                 }

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
-use super::node::{BROKER_ID, Node, unknown_partition};
+use super::node::{BROKER_ID, Listeners, Node, unknown_partition};
 use super::{BrokerError, BrokerOptions, ErrorCode};
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
@@ -186,6 +186,14 @@ impl Broker {
     /// The id of this node in the cluster.
     pub fn node_id(&self) -> i32 {
         BROKER_ID
+    }
+
+    /// A server listens for this node: told to those who ask for the broker's settings, in Kafka's form.
+    pub(crate) fn on_listening(&self, listening: String, advertised: String) {
+        *self.inner.node.listeners.write() = Listeners {
+            listening,
+            advertised,
+        };
     }
 
     /// The id of the cluster, as Kafka prints it: 22 characters.

@@ -48,6 +48,13 @@ pub(crate) struct TopicSpec {
     pub(crate) configs: BTreeMap<String, String>,
 }
 
+/// Addresses in Kafka's form, `PLAINTEXT://host:port`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listeners {
+    pub(crate) listening: String,
+    pub(crate) advertised: String,
+}
+
 #[derive(Debug)]
 pub(crate) struct Node {
     store: RwLock<Option<Arc<LogStore>>>,
@@ -58,6 +65,8 @@ pub(crate) struct Node {
     pub(crate) config: BrokerConfig,
     /// What is in force: with what it was told since.
     current: RwLock<Arc<BrokerConfig>>,
+    /// Where servers listen for this node and what they tell clients; empty while none does.
+    pub(crate) listeners: RwLock<Listeners>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) faults: Faults,
@@ -82,6 +91,7 @@ impl Node {
             reconciling,
             config,
             current,
+            listeners: RwLock::default(),
             clock,
             rng,
             faults,

@@ -90,6 +90,12 @@ use ConfigKind::{Boolean, Double, Int, List, Long, String};
 
 /// Every broker setting, by name.
 pub const BROKER_DEFINITIONS: &[BrokerDefinition] = &[
+    fixed(
+        "advertised.listeners",
+        List,
+        "",
+        "What clients are told to connect to.",
+    ),
     fixed("authorizer.class.name", String, "", "There is no authorizer."),
     live(
         "auto.create.topics.enable",
@@ -179,6 +185,7 @@ pub const BROKER_DEFINITIONS: &[BrokerDefinition] = &[
         "Shortest session a member of a classic group may ask for.",
     ),
     kept("leader.replication.throttled.rate", Long, true, LONG_MAX, COUNT),
+    fixed("listeners", List, "", "Where the node listens for clients."),
     live(
         "log.cleaner.backoff.ms",
         Long,
@@ -318,6 +325,13 @@ pub const BROKER_DEFINITIONS: &[BrokerDefinition] = &[
         Boolean,
         "false",
         "There is no remote storage.",
+    ),
+    kept(
+        "replica.alter.log.dirs.io.max.bytes.per.second",
+        Long,
+        true,
+        LONG_MAX,
+        COUNT,
     ),
     kept("replica.fetch.max.bytes", Int, false, "1048576", COUNT),
     kept("replica.lag.time.max.ms", Long, false, "30000", COUNT),

@@ -44,6 +44,12 @@ impl Server {
         let refused = |cause| ServerError { address, cause };
         let socket = TcpListener::bind(address).await.map_err(refused)?;
         let local = socket.local_addr().map_err(refused)?;
+        let listening = format!("PLAINTEXT://{local}");
+        let advertised = match &options.advertised {
+            Some((host, port)) => format!("PLAINTEXT://{host}:{port}"),
+            None => listening.clone(),
+        };
+        broker.on_listening(listening, advertised);
         let connections = Arc::new(Connections::new(&options.limits));
         let shared = Arc::new(Shared::new(broker, options));
         let (stop, stopped) = watch::channel(false);

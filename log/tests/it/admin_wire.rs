@@ -103,6 +103,18 @@ fn resource(kind: i8, name: &str) -> DescribeConfigsResource {
 }
 
 #[tokio::test]
+async fn a_broker_tells_where_it_listens_and_what_it_advertises() {
+    let (_dir, _broker, server, mut client) = serve().await;
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource(4, "1")]);
+    let answer = client.call(4, request).await;
+    let here = format!("PLAINTEXT://{}", server.local_addr());
+    for name in ["listeners", "advertised.listeners"] {
+        let row = answer.results[0].configs.iter().find(|row| *row.name == *name);
+        assert_eq!(row.expect("told").value.as_deref(), Some(&here[..]), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn trap_22_a_described_setting_has_default_source_and_synonyms_and_all_are_there() {
     let (_dir, _broker, _server, mut client) = serve().await;
     let config = CreatableTopicConfig::default()

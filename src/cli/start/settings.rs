@@ -6,7 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use anyhow::Context;
-use millpond::log::config::BrokerConfig;
+use millpond::log::config::{BROKER_DEFINITIONS, BrokerConfig, nearest};
 use millpond::log::server::ServerOptions;
 
 use super::StartArgs;
@@ -15,15 +15,21 @@ use crate::cli::failure::Failure;
 const DEFAULT_DATA: &str = "./millpond-data";
 const DEFAULT_KAFKA: &str = "127.0.0.1:9092";
 
-/// Variables whose names are flags of the command, not settings of the broker.
+/// Variables that are flags of this command or of the client commands, or switches of tests: no settings of the broker.
 const FLAG_VARIABLES: &[&str] = &[
     "MILLPOND_ADVERTISED",
+    "MILLPOND_BROKERS",
+    "MILLPOND_CLIENT_ID",
     "MILLPOND_CONFIG",
+    "MILLPOND_CONFIG_DIR",
     "MILLPOND_DATA",
+    "MILLPOND_FORMAT",
     "MILLPOND_HTTP",
     "MILLPOND_KAFKA",
     "MILLPOND_KILL_POINT",
     "MILLPOND_LOG",
+    "MILLPOND_PROFILE",
+    "MILLPOND_SABOTAGE",
 ];
 
 /// Everything a node is started with.
@@ -144,6 +150,13 @@ fn read_variables(
             .trim_start_matches("MILLPOND_")
             .to_ascii_lowercase()
             .replace('_', ".");
+        let is_known = broker.get(&key).is_some();
+        let names = BROKER_DEFINITIONS.iter().map(|definition| definition.name);
+        if !is_known && nearest(&key, names).is_none() {
+            // A client's setting, perhaps: they live in such variables too.
+            tracing::warn!(variable = name, "no setting of a node is named {key}; ignored");
+            continue;
+        }
         set(broker, &key, &value, &format!("variable {name}"))?;
     }
     Ok(())

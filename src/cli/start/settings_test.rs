@@ -67,7 +67,12 @@ fn an_unknown_key_names_its_place_and_the_nearest_key() {
 #[test]
 fn variables_spell_dots_as_underscores() {
     let mut broker = BrokerConfig::default();
-    let variables = [("MILLPOND_LOG_RETENTION_MS", "7"), ("MILLPOND_LOG", "debug")];
+    let variables = [
+        ("MILLPOND_LOG_RETENTION_MS", "7"),
+        ("MILLPOND_LOG", "debug"),
+        ("MILLPOND_BROKERS", "b1:9092"),
+        ("MILLPOND_SSL_CA_LOCATION", "/etc/ca.pem"),
+    ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     read_variables(variables.into_iter(), &mut broker).unwrap();
     assert_eq!(broker.topic_defaults.log.retention_ms, 7);
