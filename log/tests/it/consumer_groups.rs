@@ -175,17 +175,22 @@ fn new_topics_and_partitions_reach_the_members() {
             .consumer_group_heartbeat(group(), request)
             .await
             .expect("joins");
+        assert_eq!(told.assignment.expect("told").len(), 0, "looked up afterwards");
+        let alive = |member_epoch| ConsumerGroupHeartbeat {
+            member_id: "a".to_owned(),
+            member_epoch,
+            ..ConsumerGroupHeartbeat::default()
+        };
+        let told = broker
+            .consumer_group_heartbeat(group(), alive(told.member_epoch))
+            .await
+            .expect("lives");
         assert_eq!(told.assignment.expect("told").len(), 1);
         create(&broker, "orders.us", 2).await;
         create(&broker, "payments", 2).await;
         broker.clock().sleep(Duration::from_secs(2)).await;
-        let alive = ConsumerGroupHeartbeat {
-            member_id: "a".to_owned(),
-            member_epoch: told.member_epoch,
-            ..ConsumerGroupHeartbeat::default()
-        };
         let told = broker
-            .consumer_group_heartbeat(group(), alive)
+            .consumer_group_heartbeat(group(), alive(told.member_epoch))
             .await
             .expect("lives");
         assert_eq!(told.assignment.expect("more").len(), 3);

@@ -3,6 +3,8 @@
 //! Always true: the copy equals the old state plus the records, so nothing is decided on facts that replay would not find. The shell makes the
 //! records durable, then puts the copy in place, then carries out the timers, then answers.
 
+use imbl::OrdSet;
+
 use super::config::ConsumerGroupConfig;
 use super::group::ConsumerGroup;
 use super::record::ConsumerGroupRecord;
@@ -82,6 +84,8 @@ pub(super) struct Draft {
     pub(super) group: ConsumerGroup,
     pub(super) records: Vec<ConsumerGroupRecord>,
     pub(super) timers: Vec<TimerCommand>,
+    /// The patterns that an earlier change brought: this one looks them up.
+    pub(super) due_patterns: OrdSet<String>,
 }
 
 impl Draft {
@@ -90,6 +94,7 @@ impl Draft {
             group: group.clone(),
             records: Vec::new(),
             timers: Vec::new(),
+            due_patterns: group.unresolved.clone(),
         }
     }
 

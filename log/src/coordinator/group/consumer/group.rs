@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use super::partitions::{OwnedPartitions, PartitionSet, TopicIdPartition};
 use super::record::{
@@ -32,6 +32,8 @@ pub struct ConsumerGroup {
     pub(super) owners: OrdMap<TopicIdPartition, MemberId>,
     /// Derived: static members.
     pub(super) instances: OrdMap<String, MemberId>,
+    /// Derived: patterns of members whose topics were not looked up yet.
+    pub(super) unresolved: OrdSet<String>,
     /// Not stored: the version of the topics this group was last compared with.
     pub(super) topics_seen: Option<i64>,
     /// Not stored: when the patterns were last looked up.
@@ -53,6 +55,7 @@ impl PartialEq for ConsumerGroup {
             && self.old_partition_metadata == other.old_partition_metadata
             && self.owners == other.owners
             && self.instances == other.instances
+            && self.unresolved == other.unresolved
     }
 }
 
@@ -72,6 +75,7 @@ impl ConsumerGroup {
             old_partition_metadata: false,
             owners: OrdMap::new(),
             instances: OrdMap::new(),
+            unresolved: OrdSet::new(),
             topics_seen: None,
             patterns_looked_at: None,
             being_removed: false,
@@ -109,16 +113,21 @@ impl ConsumerGroup {
             }
             ConsumerGroupRecord::Pattern(pattern, Some(resolved)) => {
                 self.patterns.insert(pattern.clone(), resolved.clone());
+                self.unresolved.remove(pattern);
             }
             ConsumerGroupRecord::Pattern(pattern, None) => {
                 self.patterns.remove(pattern);
+                if self.is_wanted(pattern) {
+                    self.unresolved.insert(pattern.clone());
+                }
             }
         }
     }
 
     fn set_member(&mut self, id: &MemberId, metadata: Option<Arc<MemberMetadata>>) {
-        let old = self.members.get(id).and_then(|old| old.instance_id.clone());
-        if let Some(instance) = old.filter(|instance| self.instances.get(instance) == Some(id)) {
+        let old = self.members.get(id).cloned();
+        let old_instance = old.as_ref().and_then(|old| old.instance_id.clone());
+        if let Some(instance) = old_instance.filter(|instance| self.instances.get(instance) == Some(id)) {
             self.instances.remove(&instance);
         }
         match metadata {
@@ -126,12 +135,28 @@ impl ConsumerGroup {
                 if let Some(instance) = &metadata.instance_id {
                     self.instances.insert(instance.clone(), id.clone());
                 }
+                let pattern = metadata.subscribed_pattern.as_ref();
+                if let Some(pattern) = pattern.filter(|pattern| !self.patterns.contains_key(*pattern)) {
+                    self.unresolved.insert(pattern.clone());
+                }
                 self.members.insert(id.clone(), metadata);
             }
             None => {
                 self.members.remove(id);
             }
         }
+        let left = old.as_ref().and_then(|old| old.subscribed_pattern.as_ref());
+        if let Some(pattern) = left.filter(|pattern| self.unresolved.contains(*pattern))
+            && !self.is_wanted(pattern)
+        {
+            self.unresolved.remove(pattern);
+        }
+    }
+
+    /// True if some member has the pattern.
+    fn is_wanted(&self, pattern: &str) -> bool {
+        let mut members = self.members.values();
+        members.any(|member| member.subscribed_pattern.as_deref() == Some(pattern))
     }
 
     fn set_current(&mut self, id: &MemberId, current: Option<Arc<CurrentAssignment>>) {

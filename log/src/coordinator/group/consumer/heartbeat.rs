@@ -173,7 +173,7 @@ impl Draft {
         context: Context<'_>,
     ) -> Result<(), GroupError> {
         if let Some(pattern) = &metadata.subscribed_pattern {
-            self.resolve_new_pattern(pattern, context)?;
+            self.check_new_pattern(pattern)?;
         }
         let subscription_changed = before.is_none_or(|before| !before.subscribes_as(&metadata));
         if self.group.members.get(id).is_none_or(|known| **known != metadata) {

@@ -322,6 +322,12 @@ impl Model {
                 );
             }
         }
+        let wanted = group
+            .members
+            .values()
+            .filter_map(|it| it.subscribed_pattern.clone());
+        let unresolved = wanted.filter(|pattern| !group.patterns.contains_key(pattern));
+        assert_eq!(group.unresolved, unresolved.collect());
         let epochs = (group.epoch(), group.assignment_epoch());
         assert!(
             epochs.0 >= self.epochs.0 && epochs.1 >= self.epochs.1,
@@ -353,6 +359,7 @@ impl Model {
             }
         }
         let group = &self.world.group;
+        assert!(group.unresolved.is_empty(), "{:?}", group.unresolved);
         let mut given = PartitionSet::new();
         let mut wanted = PartitionSet::new();
         for (id, metadata) in &group.members {

@@ -417,9 +417,16 @@ fn show(world: &World) -> String {
         }
         writeln!(shown, " shall own {target}").unwrap();
     }
+    for text in &group.unresolved {
+        writeln!(shown, "  pattern {text} is to be looked up").unwrap();
+    }
     for (text, resolved) in &group.patterns {
         let topics: Vec<&str> = resolved.topics.iter().map(String::as_str).collect();
-        writeln!(shown, "  pattern {text} matches {}", topics.join(",")).unwrap();
+        let topics = match topics.is_empty() {
+            true => "-".to_owned(),
+            false => topics.join(","),
+        };
+        writeln!(shown, "  pattern {text} matches {topics}").unwrap();
     }
     shown
 }

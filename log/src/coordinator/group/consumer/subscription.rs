@@ -64,14 +64,26 @@ impl Fnv {
 }
 
 impl Draft {
-    /// Looks up the topics of a pattern that none of the members had. Errs if it is no pattern.
-    pub(super) fn resolve_new_pattern(&mut self, text: &str, context: Context<'_>) -> Result<(), GroupError> {
-        if self.group.patterns.contains_key(text) {
-            return Ok(());
+    /// Errs if what none of the members had is no pattern.
+    pub(super) fn check_new_pattern(&mut self, text: &str) -> Result<(), GroupError> {
+        match self.group.patterns.contains_key(text) {
+            true => Ok(()),
+            false => pattern::compile(text).map(drop),
         }
-        let compiled = pattern::compile(text)?;
-        self.write_pattern(text, pattern::matching(&compiled, context.topics), context);
-        Ok(())
+    }
+
+    /// Looks up the topics of the patterns that earlier changes brought. True if some pattern matches any. What brings a pattern is answered without
+    /// its topics, as in Kafka, where they are looked up in the background: the named topics come first.
+    fn resolve_due_patterns(&mut self, context: Context<'_>) -> Result<bool, GroupError> {
+        let mut matched = false;
+        for text in std::mem::take(&mut self.due_patterns) {
+            if self.group.unresolved.contains(&text) {
+                let topics = pattern::matching(&pattern::compile(&text)?, context.topics);
+                matched |= !topics.is_empty();
+                self.write_pattern(&text, topics, context);
+            }
+        }
+        Ok(matched)
     }
 
     fn write_pattern(&mut self, text: &str, topics: BTreeSet<String>, context: Context<'_>) {
@@ -147,7 +159,8 @@ impl Draft {
     /// Gives the group its next epoch if `must` or if its topics changed.
     pub(super) fn bump_epoch_if(&mut self, must: bool, context: Context<'_>) -> Result<(), GroupError> {
         let looked_at = self.group.topics_seen;
-        let refreshed = self.refresh_patterns(context)?;
+        let resolved = self.resolve_due_patterns(context)?;
+        let refreshed = self.refresh_patterns(context)? || resolved;
         if !must && !refreshed && looked_at == Some(context.topics.version()) {
             return Ok(());
         }
