@@ -11,7 +11,7 @@ use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Encodable, Request};
+use kafka_protocol::protocol::Request;
 use millpond_log::broker::{Broker, BrokerOptions, ErrorCode, ProducerIdentity};
 use millpond_log::protocol::api::SERVED;
 use millpond_log::server::Server;
