@@ -57,7 +57,7 @@ pub struct ProduceRequest {
 struct Admission {
     /// Log ends from before it was asked, of the partitions with transactional batches.
     verified_from: BTreeMap<TopicPartition, Offset>,
-    /// Partitions that are not in the transaction.
+    /// Partitions that are not in the transaction, or do not exist.
     refused: BTreeMap<TopicPartition, BrokerError>,
 }
 
@@ -154,10 +154,16 @@ impl Broker {
             (Some(id), Some((producer_id, producer_epoch))) => {
                 let mut admission = Admission::default();
                 for partition in touched {
-                    // A partition that does not exist would stay in the transaction for nothing; its own answer says so.
-                    if let Ok(log) = self.node().writable_partition(&partition) {
-                        let end = log.offsets().log_end_offset;
-                        admission.verified_from.insert(partition, end);
+                    match self.node().writable_partition(&partition) {
+                        Ok(log) => {
+                            let end = log.offsets().log_end_offset;
+                            admission.verified_from.insert(partition, end);
+                        }
+                        // It would stay in the transaction for nothing. Refused once it stays refused: if it is created until its turn comes, a
+                        // batch would be written that no transaction knows of.
+                        Err(absent) => {
+                            admission.refused.insert(partition, absent);
+                        }
                     }
                 }
                 let touched = admission.verified_from.keys().cloned().collect();

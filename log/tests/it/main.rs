@@ -19,6 +19,7 @@ mod restart;
 mod support;
 mod topics;
 mod transactions;
+mod transactions_by_turns;
 mod wire;
 mod wire_consumer_groups;
 mod wire_hostile;
