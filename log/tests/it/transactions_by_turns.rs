@@ -5,7 +5,6 @@ use std::time::Duration;
 use millpond_log::broker::{
     Broker, ErrorCode, ProducePartition, ProduceRequest, ProducerIdentity, TxnResult,
 };
-use millpond_log::clock::Clock;
 use millpond_log::types::TransactionalId;
 
 use crate::support::{Machine, batch, broker_at, committed_values, create, partition, produce, simulate};
