@@ -31,10 +31,10 @@ clippy:
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
-# The log must stay usable without a C++ compiler: no RocksDB, no DataFusion in its tree.
+# The broker must stay usable without a C++ compiler: no RocksDB, no DataFusion, no librdkafka in its tree.
 broker-alone:
-	@! cargo tree -p millpond --no-default-features --edges normal,build --prefix none | grep -E '^(librocksdb-sys|rocksdb|datafusion) ' \
-		|| { echo "the broker alone must not depend on RocksDB or DataFusion" >&2; exit 1; }
+	@! cargo tree -p millpond --no-default-features --edges normal,build --prefix none | grep -E '^(librocksdb-sys|rocksdb|datafusion|rdkafka-sys) ' \
+		|| { echo "the broker alone must not depend on RocksDB, DataFusion or librdkafka" >&2; exit 1; }
 	cargo clippy -p millpond --no-default-features --bin millpond --lib -- -D warnings
 
 # Licences, sources, banned crates and advisories (deny.toml), where the tool is installed: cargo install cargo-deny --locked

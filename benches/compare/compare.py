@@ -372,6 +372,6 @@ parser.add_argument("--millpond", default=str(pathlib.Path(os.environ.get("CARGO
 parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "compare")
 options = parser.parse_args()
 if not pathlib.Path(options.millpond).exists():
-    raise SystemExit(f"{options.millpond} is missing: cargo build --release --no-default-features, or --millpond BINARY")
+    raise SystemExit(f"{options.millpond} is missing: cargo build --release --no-default-features --features clients, or --millpond BINARY")
 LIBS, LOG4J = jars()
 main()

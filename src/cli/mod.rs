@@ -6,35 +6,71 @@
 
 #[cfg(feature = "sql")]
 mod arrow_grid;
-mod cluster;
-mod config;
-mod confirm;
-mod consume;
+#[cfg(feature = "clients")]
 mod document;
-mod early;
-mod failed;
+#[cfg_attr(
+    not(feature = "clients"),
+    allow(dead_code, reason = "most of it is for the verbs for clusters")
+)]
 mod failure;
-mod group;
 mod help;
-mod interrupt;
 mod log;
+#[cfg_attr(
+    not(feature = "clients"),
+    allow(dead_code, reason = "most of it is for the verbs for clusters")
+)]
 mod near;
 #[cfg(feature = "sql")]
 mod node;
-mod offsets;
 mod output;
-mod perf;
-mod produce;
-mod profile;
-mod rdkafka_error;
-mod settings;
 mod start;
-mod summary;
-mod template;
+#[cfg_attr(
+    not(feature = "clients"),
+    allow(dead_code, reason = "most of it is for the verbs for clusters")
+)]
 mod time;
+
+#[cfg(feature = "clients")]
+mod cluster;
+#[cfg(feature = "clients")]
+mod config;
+#[cfg(feature = "clients")]
+mod confirm;
+#[cfg(feature = "clients")]
+mod consume;
+#[cfg(feature = "clients")]
+mod early;
+#[cfg(feature = "clients")]
+mod failed;
+#[cfg(feature = "clients")]
+mod group;
+#[cfg(feature = "clients")]
+mod interrupt;
+#[cfg(feature = "clients")]
+mod offsets;
+#[cfg(feature = "clients")]
+mod perf;
+#[cfg(feature = "clients")]
+mod produce;
+#[cfg(feature = "clients")]
+mod profile;
+#[cfg(feature = "clients")]
+mod rdkafka_error;
+#[cfg(feature = "clients")]
+mod settings;
+#[cfg(feature = "clients")]
+mod summary;
+#[cfg(feature = "clients")]
+mod template;
+#[cfg(feature = "clients")]
 mod topic;
+#[cfg(feature = "clients")]
 mod txn;
+#[cfg(feature = "clients")]
+mod verbs;
+#[cfg(feature = "clients")]
 mod watch;
+#[cfg(feature = "clients")]
 mod wire;
 
 #[cfg(feature = "sql")]
@@ -51,9 +87,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use self::document::{DocumentFormat, OutputArgs, Shape};
-use self::failure::{ErrorStyle, Failure};
-use self::settings::ClusterArgs;
+use self::failure::ErrorStyle;
 
 /// A Kafka-compatible log, a streams DSL and streaming SQL in one binary.
 #[derive(Debug, Parser)]
@@ -77,65 +111,24 @@ enum Command {
     #[cfg(feature = "sql")]
     Sql(sql::SqlArgs),
     Log(log::LogArgs),
-    Topic(topic::TopicArgs),
-    Produce(produce::ProduceArgs),
-    Consume(consume::ConsumeArgs),
-    Group(group::GroupArgs),
-    Config(config::ConfigArgs),
-    Cluster(cluster::ClusterCommandArgs),
-    Txn(txn::TxnArgs),
-    Perf(perf::PerfArgs),
-    Profile(profile::ProfileArgs),
+    #[cfg(feature = "clients")]
+    #[command(flatten)]
+    OfClusters(verbs::Verb),
     Cheat(help::CheatArgs),
     Completions(help::CompletionsArgs),
     Man(help::ManArgs),
     Help(help::HelpArgs),
 }
 
-/// What every verb for clusters is told, for what is done before it runs.
-#[derive(Clone, Copy, Debug, Default)]
-struct Flags<'a> {
-    cluster: Option<&'a ClusterArgs>,
-    output: Option<(OutputArgs, &'static Shape)>,
-}
-
-impl<'a> Flags<'a> {
-    fn new(cluster: &'a ClusterArgs, output: &OutputArgs, shape: &'static Shape) -> Flags<'a> {
-        Flags {
-            cluster: Some(cluster),
-            output: Some((*output, shape)),
-        }
-    }
-}
-
 impl Command {
-    fn flags(&self) -> Flags<'_> {
-        match self {
-            Command::Produce(args) => args.flags(),
-            Command::Consume(args) => Flags::new(args.cluster(), &args.output(), &consume::SHAPE),
-            Command::Topic(args) => args.flags(),
-            Command::Group(args) => args.flags(),
-            Command::Config(args) => args.flags(),
-            Command::Cluster(args) => args.flags(),
-            Command::Txn(args) => args.flags(),
-            Command::Perf(args) => args.flags(),
-            Command::Profile(args) => Flags {
-                cluster: None,
-                output: args.output(),
-            },
-            _ => Flags::default(),
-        }
-    }
-
     /// Whoever asks for rows as JSON is a program, and gets errors it can read as well.
     fn error_style(&self) -> ErrorStyle {
         match self {
             #[cfg(feature = "sql")]
             Command::Sql(args) => args.error_style(),
-            other => match other.flags().output {
-                Some((output, _)) if output.format == DocumentFormat::Json => ErrorStyle::Json,
-                _ => ErrorStyle::Text,
-            },
+            #[cfg(feature = "clients")]
+            Command::OfClusters(verb) => verb.error_style(),
+            _ => ErrorStyle::Text,
         }
     }
 }
@@ -148,28 +141,28 @@ pub(crate) fn main() -> ExitCode {
             start_logging();
             (cli.command.error_style(), run(cli.command, &mut out))
         }
-        Err(refused) => {
-            let words: Vec<String> = std::env::args().skip(1).collect();
-            match early::Question::find(&refused, &words) {
-                Some(question) => (ErrorStyle::Text, question.answer(&mut out)),
-                None => refused.exit(),
-            }
-        }
+        Err(refused) => answered_early(refused, &mut out),
     };
     let outcome = outcome.and_then(|()| out.flush().map_err(Into::into));
     failure::exit_code(outcome, style, &mut std::io::stderr().lock())
 }
 
+/// Some questions are answered although the rest of the command line is missing, `--format help` for one.
+#[cfg(feature = "clients")]
+fn answered_early(refused: clap::Error, out: &mut dyn Write) -> (ErrorStyle, anyhow::Result<()>) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match early::Question::find(&refused, &words) {
+        Some(question) => (ErrorStyle::Text, question.answer(out)),
+        None => refused.exit(),
+    }
+}
+
+#[cfg(not(feature = "clients"))]
+fn answered_early(refused: clap::Error, _out: &mut dyn Write) -> (ErrorStyle, anyhow::Result<()>) {
+    refused.exit()
+}
+
 fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
-    let flags = command.flags();
-    if flags.cluster.is_some_and(settings::wants_list) {
-        return settings::write_list(out);
-    }
-    if let Some((output, shape)) = flags.output
-        && output.format == DocumentFormat::Help
-    {
-        return shape.write_help(out).map_err(Into::into);
-    }
     match command {
         Command::Start(args) => block_on(start::run(args, out)),
         #[cfg(feature = "sql")]
@@ -177,34 +170,13 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
         #[cfg(feature = "sql")]
         Command::Sql(args) => block_on(sql::run(args, out)),
         Command::Log(args) => log::run(args, out),
-        Command::Topic(args) => until_interrupted(topic::run(args, out)),
-        Command::Produce(args) => block_on(produce::run(args, out)),
-        Command::Consume(args) if args.handles_interrupt() => block_on(consume::run(args, out)),
-        Command::Consume(args) => until_interrupted(consume::run(args, out)),
-        Command::Group(args) => until_interrupted(group::run(args, out)),
-        Command::Config(args) => until_interrupted(config::run(args, out)),
-        Command::Cluster(args) => until_interrupted(cluster::run(args, out)),
-        Command::Txn(args) => until_interrupted(txn::run(args, out)),
-        Command::Perf(args) => block_on(perf::run(args, out)),
-        Command::Profile(args) => profile::run(args, out),
+        #[cfg(feature = "clients")]
+        Command::OfClusters(verb) => verb.run(out),
         Command::Cheat(args) => help::cheat(args, out),
         Command::Completions(args) => help::completions(args, Cli::command(), out),
         Command::Man(args) => help::man(args, Cli::command()),
         Command::Help(args) => help::run(args, Cli::command(), out),
     }
-}
-
-/// Drives a command that may be dropped at any point, as one that asks a cluster, until it ends or Ctrl-C comes.
-fn until_interrupted(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    block_on(async {
-        tokio::select! {
-            outcome = command => outcome,
-            pressed = tokio::signal::ctrl_c() => {
-                pressed.map_err(|error| anyhow::anyhow!("cannot wait for Ctrl-C: {error}"))?;
-                Err(Failure::interrupted().into())
-            }
-        }
-    })
 }
 
 /// Drives an async command on a runtime of its own; there is no hidden runtime before or after it.

@@ -6,14 +6,19 @@
 
 #[cfg(feature = "sql")]
 mod bad_input;
+#[cfg(feature = "clients")]
 mod cluster_admin;
+#[cfg(feature = "clients")]
 mod cluster_connect;
+#[cfg(feature = "clients")]
 mod cluster_flow;
+#[cfg(feature = "clients")]
 mod cluster_verbs;
 #[cfg(feature = "sql")]
 mod command_line;
 #[cfg(feature = "sql")]
 mod crash;
+#[cfg(feature = "clients")]
 mod node;
 #[cfg_attr(
     not(feature = "sql"),

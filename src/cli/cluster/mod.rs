@@ -8,8 +8,8 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use super::Flags;
 use super::document::Shape;
+use super::verbs::Flags;
 
 /// Show brokers, health and disks of a cluster
 #[derive(Debug, Args)]

@@ -6,12 +6,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{CHANGE_TABLES, Change, Resource, change, describe};
-use crate::cli::Flags;
 use crate::cli::document::{Column, Document, Kind, OutputArgs, Shape, TableShape};
 use crate::cli::failed::Failed;
 use crate::cli::failure::Failure;
 use crate::cli::settings::ClusterArgs;
 use crate::cli::topic::names::the_topic;
+use crate::cli::verbs::Flags;
 use crate::cli::wire::Client;
 
 /// Show and change settings of topics, brokers, groups and client metrics

@@ -17,11 +17,11 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 use regex::Regex;
 
-use super::Flags;
 use super::document::Shape;
 use super::failure::Failure;
 use super::near::did_you_mean;
 use super::topic::names::whole;
+use super::verbs::Flags;
 use super::wire::Client;
 
 /// List, describe, seek and delete consumer groups

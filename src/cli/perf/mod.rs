@@ -15,8 +15,8 @@ use clap::{Args, Subcommand};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::Flags;
 use super::document::{Column, Document, Kind, Shape, TableShape};
+use super::verbs::Flags;
 
 /// Measure how fast a cluster is
 #[derive(Debug, Args)]

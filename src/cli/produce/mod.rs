@@ -117,8 +117,8 @@ pub(crate) static SHAPE: Shape = Shape {
 
 impl ProduceArgs {
     /// What the verb is told about cluster and output.
-    pub(super) fn flags(&self) -> super::Flags<'_> {
-        super::Flags::new(&self.cluster, &self.output, &SHAPE)
+    pub(super) fn flags(&self) -> super::verbs::Flags<'_> {
+        super::verbs::Flags::new(&self.cluster, &self.output, &SHAPE)
     }
 
     /// The template, in our language, also where Kafka's properties describe the lines.

@@ -17,8 +17,8 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use super::Flags;
 use super::document::Shape;
+use super::verbs::Flags;
 
 /// List, describe, create, alter, trim and delete topics
 #[derive(Debug, Args)]

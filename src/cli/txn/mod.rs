@@ -11,8 +11,8 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use super::Flags;
 use super::document::Shape;
+use super::verbs::Flags;
 
 /// List, describe and abort transactions
 #[derive(Debug, Args)]
