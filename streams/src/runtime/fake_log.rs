@@ -332,7 +332,8 @@ impl LogClient for FakeLog {
         let mut inner = self.inner.lock();
         let mut answers = Vec::new();
         for partition in &request.partitions {
-            let batch = RecordBatch::parse(partition.batches.clone()).expect("a sound batch");
+            let bytes = partition.batches.clone().into_shared();
+            let batch = RecordBatch::parse(bytes.clone()).expect("a sound batch");
             let allowed = match &request.transactional_id {
                 Some(id) => inner
                     .current(id, batch.producer_id(), batch.producer_epoch())
@@ -341,7 +342,7 @@ impl LogClient for FakeLog {
                     }),
                 None => Ok(()),
             };
-            let size = partition.batches.len();
+            let size = bytes.len();
             let limit = inner
                 .topics
                 .get(&partition.partition.topic)
@@ -357,7 +358,7 @@ impl LogClient for FakeLog {
                 None => allowed,
             };
             answers.push(match allowed {
-                Ok(()) => match inner.append(&partition.partition, &partition.batches) {
+                Ok(()) => match inner.append(&partition.partition, &bytes) {
                     Some(base) => Ok(ProduceAck {
                         base_offset: Offset::new(base),
                         log_append_time: None,

@@ -186,7 +186,7 @@ impl RecordCollector {
             builder.set_producer(identity.producer_id, identity.producer_epoch, sequence);
             round.partitions.push(ProducePartition {
                 partition: partition.clone(),
-                batches: builder.build(),
+                batches: builder.build().into(),
             });
             round.record_counts.push(count);
         }
@@ -203,7 +203,7 @@ impl RecordCollector {
                 let record_counts = vec![builder.len()];
                 let partitions = vec![ProducePartition {
                     partition: partition.clone(),
-                    batches: builder.build(),
+                    batches: builder.build().into(),
                 }];
                 rounds.push(Round {
                     partitions,

@@ -57,7 +57,7 @@ pub(crate) async fn feed(
             acks: Acks::All,
             partitions: vec![ProducePartition {
                 partition: TopicPartition::new(topic("events"), partition as i32),
-                batches: builder.build(),
+                batches: builder.build().into(),
             }],
             ..ProduceRequest::default()
         };
