@@ -34,8 +34,10 @@ fn every_broker_setting_reads_back_as_text_that_can_be_set_again_unless_it_is_fi
         }
     }
     let expected = [
+        "advertised.listeners",
         "authorizer.class.name",
         "broker.id",
+        "listeners",
         "log.cleaner.enable",
         "log.dir",
         "log.dirs",
