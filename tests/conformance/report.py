@@ -46,7 +46,8 @@ lines = ["# Conformance", "",
          "directory and default settings (but for the lines in `suites/*.arguments`: partitions and session times that a suite's harness sets);",
          "`tests/conformance/run --against kafka` runs the same against one node of Apache Kafka 4.3.1, which tells what a suite",
          "cannot pass anywhere. A test that skips itself (it asks for TLS, say) is counted as skipped, never as passed; one that is left out stands below with the reason.",
-         "librdkafka's harness expects three brokers: its topics are made with one replica here, nothing else in it is changed.", "",
+         "librdkafka's harness expects three brokers: its topics are made with one replica here, nothing else in it is changed.",
+         "A run of some suites or tests leaves the results of the others as they were, so rows can come from different builds.", "",
          "| suite | passed | failed | skipped itself | left out | Apache Kafka: passed | failed |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
 details = []
 for suite, title in TITLES.items():

@@ -105,6 +105,7 @@ pub(crate) async fn run(args: StartArgs, out: &mut dyn Write) -> anyhow::Result<
     Banner {
         data: &settings.data,
         is_new,
+        durability: settings.broker.topic_defaults.log.durability,
         node_id: broker.node_id(),
         kafka: server.local_addr(),
         http: http.as_ref().map(HttpServer::local_addr),
