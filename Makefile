@@ -17,6 +17,8 @@ help: ## this text
 demo: tools ## load a month of real flights, run a DSL job and SQL over them exactly-once, compare with a batch query
 	cargo run --quiet --bin millpond -- demo $(ARGS)
 
+# Drawn inputs are the same in every run; `cargo test` alone draws new ones, PROPTEST_CASES=100000 more of them.
+test: export PROPTEST_RNG_SEED ?= 20261123
 test: tools ## all tests: unit, simulation, crashes of real processes, documentation examples
 	cargo test --workspace
 

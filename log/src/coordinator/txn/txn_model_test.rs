@@ -203,6 +203,16 @@ struct Model {
     decided: BTreeMap<ProducerIdentity, TxnResult>,
 }
 
+impl Model {
+    /// Once the next transaction is open, a late end of an older client is taken for that one's own (KAFKA-17754).
+    fn forget_ends_of_older_clients(&mut self) {
+        let of_older = |event: &TxnEvent| matches!(event, TxnEvent::End { version, .. } if !version.is_v2());
+        if self.last_end.as_ref().is_some_and(|(event, _)| of_older(event)) {
+            self.last_end = None;
+        }
+    }
+}
+
 fn partition(number: i32) -> TopicPartition {
     TopicPartition::new(TopicName::new("t").unwrap(), PartitionId::new(number))
 }
@@ -367,7 +377,15 @@ fn play(ops: Vec<Op>, first_epoch: i16) {
             }
         };
         let before = harness.live.clone();
-        match harness.run(&event) {
+        let outcome = harness.run(&event);
+        // A crash may have come after the partitions were logged, so it counts as begun.
+        if matches!(
+            (&event, &outcome),
+            (TxnEvent::AddPartitions { .. }, Err(Crashed) | Ok(Ok(_)))
+        ) {
+            model.forget_ends_of_older_clients();
+        }
+        match outcome {
             Err(Crashed) => {
                 harness.restart();
                 if matches!(event, TxnEvent::End { .. }) {
@@ -379,15 +397,10 @@ fn play(ops: Vec<Op>, first_epoch: i16) {
                 // A producer that is no longer the current one does nothing; the same identity may stand in the list twice.
                 if let (Some(client), TxnEvent::AddPartitions { .. }) = (client, &event) {
                     assert_eq!(
-                        who(client),
+                        model.identities.get(client).copied(),
                         harness.live.as_ref().map(TxnMetadata::identity),
                         "a fenced producer wrote"
                     );
-                }
-                if matches!(&event, TxnEvent::AddPartitions { .. }) {
-                    // From here on the end of an older client is taken for that of the new transaction (KAFKA-17754).
-                    let late = |(event, _): &(TxnEvent, _)| matches!(event, TxnEvent::End { version, .. } if !version.is_v2());
-                    model.last_end = model.last_end.take().filter(|last| !late(last));
                 }
                 if harness.live.is_none() {
                     model.identities.clear();
@@ -434,4 +447,24 @@ proptest! {
     ) {
         play(ops, first_epoch);
     }
+}
+
+/// Found by the test above: the partitions were logged, the node died before it answered, and the late end of the transaction before aborted the new one.
+#[test]
+fn a_late_end_of_an_older_client_is_not_told_from_that_of_a_transaction_begun_by_a_lost_request() {
+    let version = TransactionVersion::V0;
+    let add = |partition| Op::Add {
+        client: 0,
+        partition,
+        version,
+    };
+    let end = Op::End {
+        client: 0,
+        commit: false,
+        version,
+    };
+    play(
+        vec![Op::Init, add(3), end, Op::CrashIn { steps: 1 }, add(3), Op::Retry],
+        0,
+    );
 }
