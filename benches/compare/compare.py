@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """millpond beside one node of Apache Kafka: the same clients, one broker at a time, alternating.
 
-    benches/compare/compare.py [--rounds 3] [--megabytes 400] [--only produce,startup,topics] [--millpond BINARY] [--out FOLDER]
+    benches/compare/compare.py [--rounds 3] [--megabytes 400] [--only startup,latency,produce,topics] [--millpond BINARY] [--out FOLDER]
 
 Clients: `millpond perf` (librdkafka) and Apache Kafka's ProducerPerformance (Java), each against both brokers. Measured: broker CPU seconds per GB
-(user and system time from /proc), records per second, p99 of acknowledgements, memory idle and loaded, time from start to first answer, and a node with 10,000
-partitions. Durability: `page-cache` (acknowledged when in the operating system's memory: Kafka's default) and `fsync` (acknowledged when on disk: millpond's
-default; Kafka with log.flush.interval.messages=1). Writes results.json, results.md and SVG plots; ends every broker it started.
+(user and system time from /proc), records per second, p99 of acknowledgements, single records end to end, a steady rate, memory idle and loaded, time from
+start to first answer, and a node with 10,000 partitions. Durability: `page-cache` (acknowledged when in the operating system's memory: Kafka's default) and `fsync` (acknowledged when on disk: millpond's
+default; Kafka with log.flush.interval.messages=1). Writes results.json, results.md and SVG plots, keeping the parts measured before that --only leaves out; ends
+every broker it started.
 Needs python3, java and mvn; Kafka's jars come through Maven (tests/conformance/java/pom.xml).
 """
 
@@ -214,7 +215,8 @@ def produce_rust(broker, topic, records, size):
 
 def consume_java(broker, topic, records, _):
     output = tool("ConsumerPerformance", "--bootstrap-server", broker.address, "--topic", topic, "--num-records", str(records), "--timeout", "60000")
-    return float(output.strip().splitlines()[-1].split(",")[5]), None
+    # The last column: joining the group is not what is measured.
+    return float(output.strip().splitlines()[-1].split(",")[9]), None
 
 
 def consume_rust(broker, topic, records, _):
@@ -224,27 +226,39 @@ def consume_rust(broker, topic, records, _):
 CLIENTS = {"millpond perf": (produce_rust, consume_rust), "Java": (produce_java, consume_java)}
 
 
+def warm(broker):
+    """As much again as one measurement, uncounted: a virtual machine compiles what is hot, and files grow to their size."""
+    make_topic(broker, "warm", 1)
+    for client, (produce, consume) in CLIENTS.items():
+        records = options.megabytes * 1_000_000 // 1024
+        produce(broker, "warm", records, 1024)
+        consume(broker, "warm", records, 1024)
+
+
 def load():
-    """Produce and consume in every combination; a fresh broker for each, the brokers in turn."""
+    """Produce and consume in every combination; a fresh, warmed broker for each durability and number of partitions, the brokers in turn."""
     for mode in MODES:
         for partitions in (1, 64):
-            for size in (100, 1024):
-                for client, steps in CLIENTS.items():
-                    for round_ in range(options.rounds):
-                        for kind in BROKERS:
-                            with kind(mode) as broker:
-                                idle = broker.memory()
-                                records = options.megabytes * 1_000_000 // size
-                                make_topic(broker, "load", partitions)
-                                for step, work in zip(("produce", "consume"), steps):
-                                    before = broker.cpu()
-                                    rate, p99 = work(broker, "load", records, size)
-                                    cpu = (broker.cpu() - before) / (records * size / 1e9)
-                                    row = {"step": step, "broker": broker.name, "mode": mode, "partitions": partitions, "size": size, "client": client,
-                                           "records_per_second": rate, "p99_ms": p99, "cpu_seconds_per_gb": cpu, "idle_mib": idle, "loaded_mib": broker.memory()}
-                                    yield row
-                                    say(f"{mode} {partitions} partitions {size} B {client} {step} {broker.name}: "
-                                        f"{rate:,.0f} records/s, {cpu:.2f} CPU s/GB" + (f", p99 {p99:.1f} ms" if p99 is not None else ""))
+            for round_ in range(options.rounds):
+                for kind in BROKERS:
+                    with kind(mode) as broker:
+                        warm(broker)
+                        for size in (100, 1024):
+                            for number, (client, steps) in enumerate(CLIENTS.items()):
+                                yield from measure(broker, f"load-{size}-{number}", partitions, size, client, steps)
+
+
+def measure(broker, topic, partitions, size, client, steps):
+    records = options.megabytes * 1_000_000 // size
+    make_topic(broker, topic, partitions)
+    for step, work in zip(("produce", "consume"), steps):
+        before = broker.cpu()
+        rate, p99 = work(broker, topic, records, size)
+        cpu = (broker.cpu() - before) / (records * size / 1e9)
+        yield {"step": step, "broker": broker.name, "mode": broker.mode, "partitions": partitions, "size": size, "client": client,
+               "records_per_second": rate, "p99_ms": p99, "cpu_seconds_per_gb": cpu, "loaded_mib": broker.memory()}
+        say(f"{broker.mode} {partitions} partitions {size} B {client} {step} {broker.name}: "
+            f"{rate:,.0f} records/s, {cpu:.2f} CPU s/GB" + (f", p99 {p99:.1f} ms" if p99 is not None else ""))
 
 
 def startup():
@@ -288,6 +302,24 @@ def topics():
         say(f"{broker.name}: 10,000 partitions made in {made:.1f} s, {memory:.0f} MiB, restart {again:.2f} s ({after:.0f} MiB)")
 
 
+def latency():
+    """One record at a time until a consumer has it, and acknowledgements at a steady rate; 1 KiB, acks=all, one partition."""
+    for mode in MODES:
+        for round_ in range(options.rounds):
+            for kind in BROKERS:
+                with kind(mode) as broker:
+                    warm(broker)
+                    make_topic(broker, "single", 1)
+                    perf(broker, "e2e", "single", "-n", "1000", "-s", "1024")
+                    single = perf(broker, "e2e", "single", "-n", "2000", "-s", "1024")
+                    make_topic(broker, "steady", 1)
+                    steady = perf(broker, "produce", "steady", "-n", str(options.rate * 10), "-s", "1024", "--rate", str(options.rate), "-X", "linger.ms=5")
+                    yield {"step": "latency", "broker": broker.name, "mode": mode, "e2e_p50_ms": single["p50_ms"], "e2e_p99_ms": single["p99_ms"],
+                           "steady_p50_ms": steady["p50_ms"], "steady_p99_ms": steady["p99_ms"], "steady_rate": steady["records_per_second"]}
+                    say(f"{mode} {broker.name}: end to end p50 {single['p50_ms']:.2f} p99 {single['p99_ms']:.2f} ms; "
+                        f"{options.rate} records/s p50 {steady['p50_ms']:.2f} p99 {steady['p99_ms']:.2f} ms")
+
+
 def median(rows, key):
     values = [row[key] for row in rows if row.get(key) is not None]
     return statistics.median(values) if values else None
@@ -311,6 +343,14 @@ def table(rows):
         for key, digits in (("records_per_second", 0), ("cpu_seconds_per_gb", 2), ("p99_ms", 1), ("loaded_mib", 0)):
             cells += [number(median(pick[kind.name], key), digits) for kind in BROKERS]
         lines.append("| " + " | ".join(cells) + " |")
+    found = [row for row in rows if row["step"] == "latency"]
+    if found:
+        lines += ["", "## Latency", "", f"1 KiB, acks=all, one partition: single records end to end, and acknowledgements at {options.rate:,} records/s.", "",
+                  "| durability | what | ms millpond | Kafka |", "| --- | --- | ---: | ---: |"]
+        for mode in MODES:
+            for key, label in (("e2e_p50_ms", "end to end p50"), ("e2e_p99_ms", "end to end p99"), ("steady_p50_ms", "steady rate p50"), ("steady_p99_ms", "steady rate p99")):
+                cells = [number(median([r for r in found if r["mode"] == mode and r["broker"] == kind.name], key), 2) for kind in BROKERS]
+                lines.append(f"| {mode} | {label} | " + " | ".join(cells) + " |")
     for step, title, keys in (("startup", "Start", (("first_seconds", "s to the first answer, empty"), ("again_seconds", "s, again"), ("idle_mib", "MiB idle"))),
                               ("topics", "10,000 partitions", (("make_seconds", "s to make them"), ("memory_mib", "MiB"), ("records_per_second", "records/s into 1,000 of them"),
                                                                ("p99_ms", "p99 ms"), ("restart_seconds", "s to restart"), ("restarted_mib", "MiB after it")))):
@@ -351,9 +391,13 @@ def plot(rows, key, title, path):
 
 def main():
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for name, work in (("startup", startup), ("produce", load), ("topics", topics)):
-        if name in options.only.split(","):
+    parts = {"startup": startup, "latency": latency, "produce": load, "topics": topics}
+    only = options.only.split(",")
+    again = {step for name in only for step in ((name, "consume") if name == "produce" else (name,))}
+    before = options.out / "results.json"
+    rows = [row for row in json.loads(before.read_text()) if row["step"] not in again] if before.exists() else []
+    for name, work in parts.items():
+        if name in only:
             for row in work():
                 rows.append(row)
                 (options.out / "results.json").write_text(json.dumps(rows, indent=1))
@@ -367,7 +411,8 @@ def main():
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--megabytes", type=int, default=400)
-parser.add_argument("--only", default="startup,produce,topics")
+parser.add_argument("--only", default="startup,latency,produce,topics")
+parser.add_argument("--rate", type=int, default=10_000, help="records a second of the steady rate")
 parser.add_argument("--millpond", default=str(pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "release" / "millpond"))
 parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "compare")
 options = parser.parse_args()

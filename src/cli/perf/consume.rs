@@ -62,6 +62,10 @@ pub(super) async fn run(args: ConsumePerfArgs, out: &mut dyn Write) -> anyhow::R
         .set("group.id", "millpond-perf")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true");
+    if config.get("fetch.queue.backoff.ms").is_none() {
+        // librdkafka pauses for a second once its queue is full, which a broker that answers fast makes happen again and again.
+        config.set("fetch.queue.backoff.ms", "1");
+    }
     let consumer: BaseConsumer = config
         .create()
         .map_err(|error| rdkafka_error::failure("cannot start the consumer", &error))?;
