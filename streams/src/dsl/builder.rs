@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::operators::aggregate::{AggregateSettings, Unwindowed};
 use super::operators::source::{DecodeSource, SourceSettings};
+use super::operators::table_source::TableSource;
+use super::operators::table_writer::{TableStore, TableWriter};
+use super::table_origin::TableWishes;
 use super::{Consumed, KStream, KTable, Materialized};
 use crate::processor::{Processor, ProcessorSupplier};
 use crate::serde::{Data, DefaultSerde, OptionSerde};
@@ -79,7 +81,8 @@ impl StreamsBuilder {
         KStream::new(self.graph.clone(), node, false)
     }
 
-    /// A topic as a table: the latest value per key, kept in the store `name`. A null value deletes its key.
+    /// A topic as a table: the latest value per key, kept in the store `name`. A null value deletes its key; records with a null key are skipped and
+    /// counted. Offsets decide what is latest, not timestamps.
     ///
     /// ```
     /// use millpond_streams::dsl::StreamsBuilder;
@@ -118,39 +121,18 @@ impl StreamsBuilder {
             on_error,
             name: source_name,
         } = consumed;
-        let nullable = Arc::new(OptionSerde(value));
-        let time = timestamps.for_nullable();
         let consumed = Consumed {
             key: key.clone(),
-            value: nullable.clone(),
-            timestamps: time,
+            value: Arc::new(OptionSerde(value)),
+            timestamps: timestamps.for_nullable(),
             on_error,
             name: source_name,
         };
         let source = self.source("KSTREAM-SOURCE", &[topic], consumed);
-        let settings = AggregateSettings {
-            store: name.to_owned(),
-            key,
-            value: nullable,
-            aggregate: materialized.value.clone(),
-            skips_null_values: false,
-            emit_every_update: materialized.emit_every_update,
-            on_late: None,
-        };
-        let replace = |_: &K, value: &Option<V>, slot: &mut Option<V>| {
-            slot.clone_from(value);
-            Ok(())
-        };
-        super::grouped::add_aggregate(
-            &self.graph,
-            source,
-            name,
-            settings,
-            Unwindowed,
-            &materialized,
-            None,
-            replace,
-        )
+        let store = TableStore::new(name, key, &materialized, TableWishes::default());
+        store.add_to(&self.graph, &[source], &materialized, |store| TableSource {
+            writer: TableWriter::new(store),
+        })
     }
 
     /// Checks the topology and cuts it into sub-topologies.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::builder::{GraphRef, supplier};
 use super::operators::aggregate::{Aggregate, AggregateSettings, Paning, Unwindowed};
+use super::table_origin::{StoredTable, TableWishes};
 use super::{Grouped, KStream, KTable, Materialized, TimeWindowedKStream, TimeWindows};
 use crate::processor::BoxError;
 use crate::serde::{Data, DefaultSerde};
@@ -153,6 +154,7 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
             aggregate: materialized.value.clone(),
             skips_null_values,
             emit_every_update: materialized.emit_every_update,
+            wishes: TableWishes::default(),
             on_late: None,
         }
     }
@@ -238,6 +240,19 @@ where
     F: Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
 {
     let (settings, update) = (Arc::new(settings), Arc::new(update));
+    let key = settings.key.clone();
+    let origin = StoredTable {
+        store: name.to_owned(),
+        value: settings.aggregate.clone(),
+        wishes: settings.wishes.clone(),
+        grace_ms: panes.grace_ms(),
+        write_key: Arc::new(move |wanted: &P::OutKey, out: &mut Vec<u8>| {
+            let (start_ms, wanted) = P::parts(wanted);
+            panes.store_key(start_ms, &[], out);
+            key.serialize(wanted, out)
+        }),
+    };
+    let out_key = panes.out_serde(&settings.key);
     let make = supplier(move || Aggregate::new(settings.clone(), panes, update.clone()));
     let mut spec = match window {
         Some((size_ms, retention_ms)) => StoreSpec::window(name, size_ms, retention_ms),
@@ -248,5 +263,5 @@ where
     builder.topology.add_store(spec);
     let node = builder.topology.add_processor(name, make, &[parent], &[name]);
     drop(builder);
-    KTable::new(graph.clone(), node)
+    KTable::new(graph.clone(), node, out_key, origin)
 }

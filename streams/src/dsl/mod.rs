@@ -1,10 +1,11 @@
 //! The typed DSL: Kafka Streams' words, Rust's types.
 //!
-//! `builder.rs` is where streams begin; `stream.rs` (`KStream`), `grouped.rs`, `time_windowed.rs` and `table.rs` (`KTable`) what can be done with them; `operators/` the
+//! `builder.rs` is where streams begin; `stream.rs` (`KStream`), `grouped.rs`, `time_windowed.rs` and `table*.rs` (`KTable`) what can be done with them; `operators/` the
 //! processors behind. Always true: state and internal topics are named by the user; null is a matter of type; nothing here runs before the
 //! topology is built. Next: `operators/aggregate.rs` for windows, lateness and caching.
 
 mod builder;
+mod change;
 mod grouped;
 mod operators;
 mod options;
@@ -12,6 +13,9 @@ mod row;
 mod split;
 mod stream;
 mod table;
+mod table_lookup;
+mod table_map;
+mod table_origin;
 mod time_windowed;
 mod time_windows;
 mod timestamps;

@@ -12,8 +12,10 @@ use std::sync::Arc;
 use millpond_log::types::Timestamp;
 
 use super::pane_cache::{Beyond, NO_SLOT, Pane, PaneCache, ProbeKeys};
+use crate::dsl::change::Change;
 use crate::dsl::row::{NO_OFFSET, Row, batch_of, rows_of};
-use crate::dsl::{TimeWindows, Window, Windowed};
+use crate::dsl::table_origin::TableWishes;
+use crate::dsl::{TimeWindows, Window, Windowed, WindowedSerde};
 use crate::processor::{
     Batch, BoxError, Headers, InitContext, NO_TIME, ProcessContext, ProcessError, Processor,
 };
@@ -31,6 +33,12 @@ pub(in crate::dsl) trait Paning<K>: Copy + Send + Sync + 'static {
     fn window_of(&self, start_ms: Timestamp) -> Window;
     fn out_key(&self, key: K, start_ms: Timestamp) -> Self::OutKey;
     fn store_key(&self, start_ms: Timestamp, key: &[u8], out: &mut Vec<u8>);
+    /// Serde of the results' keys, from that of the records' keys.
+    fn out_serde(&self, key: &SerdeRef<K>) -> SerdeRef<Self::OutKey>;
+    /// The pane and the record's key in a result's key.
+    fn parts(key: &Self::OutKey) -> (Timestamp, &K);
+    /// How long after its end a window may still change; none without windows.
+    fn grace_ms(&self) -> Option<i64>;
     /// Panes that start before this are to be deleted.
     fn horizon(&self, stream_time: Timestamp) -> Option<Timestamp>;
 }
@@ -65,6 +73,18 @@ impl<K: Data> Paning<K> for Unwindowed {
 
     fn store_key(&self, _start_ms: Timestamp, key: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(key);
+    }
+
+    fn out_serde(&self, key: &SerdeRef<K>) -> SerdeRef<K> {
+        key.clone()
+    }
+
+    fn parts(key: &K) -> (Timestamp, &K) {
+        (ALWAYS.start_ms, key)
+    }
+
+    fn grace_ms(&self) -> Option<i64> {
+        None
     }
 
     fn horizon(&self, _stream_time: Timestamp) -> Option<Timestamp> {
@@ -111,6 +131,18 @@ impl<K: Data> Paning<K> for Panes {
         window_key::append_to(start_ms, key, out);
     }
 
+    fn out_serde(&self, key: &SerdeRef<K>) -> SerdeRef<Windowed<K>> {
+        Arc::new(WindowedSerde::new(key.clone(), self.windows.size_ms()))
+    }
+
+    fn parts(key: &Windowed<K>) -> (Timestamp, &K) {
+        (key.window.start_ms, &key.key)
+    }
+
+    fn grace_ms(&self) -> Option<i64> {
+        Some(self.windows.grace_ms())
+    }
+
     fn horizon(&self, stream_time: Timestamp) -> Option<Timestamp> {
         let horizon = stream_time.saturating_sub(self.retention_ms);
         // Whole hops, so that a range is deleted once per window and not once per commit.
@@ -144,6 +176,7 @@ pub(in crate::dsl) struct AggregateSettings<K, V, A> {
     /// Rows whose value is null are left out (as Kafka Streams does without windows).
     pub(in crate::dsl) skips_null_values: bool,
     pub(in crate::dsl) emit_every_update: Option<bool>,
+    pub(in crate::dsl) wishes: TableWishes,
     pub(in crate::dsl) on_late: Option<LateHook<K, V>>,
 }
 
@@ -155,6 +188,10 @@ pub(in crate::dsl) struct Aggregate<K, V, A, P, F> {
     cache: PaneCache<A>,
     store: StoreIndex,
     emit_every_update: bool,
+    /// Somebody below wants the values before.
+    old_values: bool,
+    /// Somebody else reads the store, so it is written after each batch.
+    write_through: bool,
     cache_max_bytes: usize,
     expired_before: Timestamp,
     /// Panes starting up to here may be in the store although the cache does not know them.
@@ -184,6 +221,8 @@ impl<K, V, A, P, F> Aggregate<K, V, A, P, F> {
             cache: PaneCache::new(),
             store: StoreIndex::new(0),
             emit_every_update: false,
+            old_values: false,
+            write_through: false,
             cache_max_bytes: 0,
             expired_before: NO_TIME,
             stored_until: None,
@@ -211,6 +250,8 @@ where
             .settings
             .emit_every_update
             .unwrap_or(context.config().emit_every_update);
+        self.old_values = self.settings.wishes.old_values.is_made();
+        self.write_through = self.settings.wishes.write_through.is_made();
         self.cache_max_bytes = context.config().cache_max_bytes;
         Ok(())
     }
@@ -221,6 +262,10 @@ where
         self.find_slots();
         self.load_missing(context)?;
         self.apply(&rows, context)?;
+        if self.write_through {
+            self.write_touched(context)?;
+        }
+        self.work.clear();
         if self.cache.bytes() > self.cache_max_bytes {
             self.flush(context)?;
             self.forget();
@@ -404,7 +449,7 @@ where
                         let (start_ms, slot) = missing[number];
                         let pane = cache.pane(start_ms);
                         let slot = &mut cache.panes[pane].slots[slot as usize];
-                        (slot.value, slot.timestamp) = (Some(value), timestamp);
+                        (slot.value, slot.timestamp, slot.was_there) = (Some(value), timestamp, true);
                     }
                     Err(cause) => damaged = Some(cause),
                 }
@@ -425,6 +470,8 @@ where
             let row = &rows[work.row as usize];
             let slot = &mut self.cache.panes[pane].slots[work.slot as usize];
             let existed = slot.value.is_some();
+            let wants_old = self.old_values && (self.emit_every_update || !slot.is_dirty());
+            let mut old = if wants_old { slot.value.clone() } else { None };
             if let Err(cause) = (self.update)(&row.key, &row.value, &mut slot.value) {
                 context.refuse(None, row.offset, row.timestamp, cause)?;
                 continue;
@@ -437,18 +484,44 @@ where
             if self.emit_every_update {
                 updates.push(Row {
                     key: self.panes.out_key(row.key.clone(), work.start_ms),
-                    value: slot.value.clone(),
+                    value: Change {
+                        new: slot.value.clone(),
+                        old: old.take(),
+                    },
                     timestamp: slot.timestamp,
-                    headers: Headers::NONE,
+                    headers: row.headers.clone(),
                     stream_time: row.stream_time,
                     offset: row.offset,
                 });
             }
-            self.cache.panes[pane].touch(work.slot);
+            let pane = &mut self.cache.panes[pane];
+            if pane.touch(work.slot) && wants_old && !self.emit_every_update {
+                pane.forwarded.push(old);
+            }
         }
-        self.work.clear();
         if !updates.is_empty() {
             context.forward(batch_of(updates));
+        }
+        Ok(())
+    }
+
+    /// Writes the aggregates of this batch to the store.
+    fn write_touched(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        self.work.sort_unstable_by_key(|work| (work.start_ms, work.slot));
+        self.work.dedup_by_key(|work| (work.start_ms, work.slot));
+        let mut buffers = FlushBuffers::default();
+        let mut slots = Vec::new();
+        for work in self.work.chunk_by(|a, b| a.start_ms == b.start_ms) {
+            let pane = self.cache.pane(work[0].start_ms);
+            let fill = Fill {
+                settings: &self.settings,
+                panes: self.panes,
+                pane: &self.cache.panes[pane],
+                deletes_all: true,
+            };
+            slots.clear();
+            slots.extend(work.iter().map(|work| work.slot));
+            fill.write(&slots, &mut buffers, self.store, context)?;
         }
         Ok(())
     }
@@ -459,28 +532,34 @@ where
         let stream_time = context.stream_time();
         let forwards = !self.emit_every_update && context.has_children();
         for pane in &mut self.cache.panes {
+            let mut forwarded = std::mem::take(&mut pane.forwarded).into_iter();
             for chunk in pane.dirty.chunks(FLUSH_CHUNK) {
-                buffers.clear();
                 let mut rows = Vec::with_capacity(if forwards { chunk.len() } else { 0 });
-                let fill = Fill {
-                    settings: &self.settings,
-                    panes: self.panes,
-                    pane,
-                };
-                fill.fill(chunk, &mut buffers)
-                    .map_err(|cause| ProcessError::node(context.node(), cause))?;
-                let mut store = context.store(self.store);
-                store.put_many(&buffers.put_keys, |number| buffers.value(number));
-                buffers.delete_keys.iter().for_each(|key| store.delete(key));
-                drop(store);
+                if !self.write_through {
+                    let fill = Fill {
+                        settings: &self.settings,
+                        panes: self.panes,
+                        pane,
+                        deletes_all: false,
+                    };
+                    fill.write(chunk, &mut buffers, self.store, context)?;
+                }
                 if forwards {
                     for index in chunk {
                         let slot = &pane.slots[*index as usize];
+                        let old = forwarded.next().flatten();
+                        // Came and went since the last commit: nobody below knows of it.
+                        if slot.value.is_none() && !slot.was_there {
+                            continue;
+                        }
                         let key = self.settings.key.deserialize(slot.key.as_bytes());
                         let key = key.map_err(|cause| ProcessError::node(context.node(), cause))?;
                         rows.push(Row {
                             key: self.panes.out_key(key, pane.start_ms),
-                            value: slot.value.clone(),
+                            value: Change {
+                                new: slot.value.clone(),
+                                old,
+                            },
                             timestamp: slot.timestamp,
                             headers: Headers::NONE,
                             stream_time,
@@ -523,9 +602,27 @@ struct Fill<'a, K, V, A, P> {
     settings: &'a AggregateSettings<K, V, A>,
     panes: P,
     pane: &'a Pane<A>,
+    /// The store may hold what it did not hold at the last commit.
+    deletes_all: bool,
 }
 
 impl<K: Data, V: Data, A: Data, P: Paning<K>> Fill<'_, K, V, A, P> {
+    fn write(
+        &self,
+        chunk: &[u32],
+        buffers: &mut FlushBuffers,
+        store: StoreIndex,
+        context: &mut ProcessContext<'_>,
+    ) -> Result<(), ProcessError> {
+        buffers.clear();
+        self.fill(chunk, buffers)
+            .map_err(|cause| ProcessError::node(context.node(), cause))?;
+        let mut store = context.store(store);
+        store.put_many(&buffers.put_keys, |number| buffers.value(number));
+        buffers.delete_keys.iter().for_each(|key| store.delete(key));
+        Ok(())
+    }
+
     /// Encodes the slots of a chunk: each key and value once; the same bytes go to the changelog later.
     fn fill(&self, chunk: &[u32], buffers: &mut FlushBuffers) -> Result<(), BoxError> {
         for index in chunk {
@@ -541,7 +638,8 @@ impl<K: Data, V: Data, A: Data, P: Paning<K>> Fill<'_, K, V, A, P> {
                     ValueEnvelope::append_plain(slot.timestamp, &buffers.encoded, &mut buffers.values);
                     buffers.value_ends.push(buffers.values.len());
                 }
-                None => buffers.delete_keys.push_with(write_key),
+                None if slot.was_there || self.deletes_all => buffers.delete_keys.push_with(write_key),
+                None => {}
             }
         }
         Ok(())

@@ -5,3 +5,6 @@ mod pane_cache;
 pub(super) mod sink;
 pub(super) mod source;
 pub(super) mod stateless;
+pub(super) mod table_map;
+pub(super) mod table_source;
+pub(super) mod table_writer;

@@ -133,6 +133,16 @@ pub(super) struct Slot<A> {
     /// Largest timestamp that contributed.
     pub(super) timestamp: Timestamp,
     dirty: bool,
+    /// There was a value when the slot was last clean.
+    pub(super) was_there: bool,
+}
+
+impl<A> Slot<A> {
+    /// True when the slot differs from the store and from what was forwarded.
+    #[inline]
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
 }
 
 /// The aggregates of one pane.
@@ -142,6 +152,8 @@ pub(super) struct Pane<A> {
     table: HashTable<(u32, u32)>,
     pub(super) slots: Vec<Slot<A>>,
     pub(super) dirty: Vec<u32>,
+    /// The values before, one for each entry of `dirty`. Kept by the owner, and only when somebody wants them.
+    pub(super) forwarded: Vec<Option<A>>,
     heap_bytes: usize,
     /// What is known about entries of this pane that are in the store but not here.
     pub(super) beyond: Beyond,
@@ -182,6 +194,7 @@ impl<A> Pane<A> {
             table: HashTable::new(),
             slots: Vec::new(),
             dirty: Vec::new(),
+            forwarded: Vec::new(),
             heap_bytes: 0,
             beyond: Beyond::Unknown,
         }
@@ -219,6 +232,7 @@ impl<A> Pane<A> {
                     value: None,
                     timestamp: Timestamp::MIN,
                     dirty: false,
+                    was_there: false,
                 });
                 entry.insert((hash, index));
                 (index, true)
@@ -226,21 +240,23 @@ impl<A> Pane<A> {
         }
     }
 
-    /// The slot, to be changed.
+    /// Notes that the slot changed; true when it was clean before.
     #[inline]
-    pub(super) fn touch(&mut self, index: u32) -> &mut Slot<A> {
+    pub(super) fn touch(&mut self, index: u32) -> bool {
         let slot = &mut self.slots[index as usize];
-        if !slot.dirty {
+        let was_clean = !slot.dirty;
+        if was_clean {
             slot.dirty = true;
             self.dirty.push(index);
         }
-        slot
+        was_clean
     }
 
     /// All slots equal the store again.
     pub(super) fn mark_clean(&mut self) {
         for index in self.dirty.drain(..) {
-            self.slots[index as usize].dirty = false;
+            let slot = &mut self.slots[index as usize];
+            (slot.dirty, slot.was_there) = (false, slot.value.is_some());
         }
     }
 
