@@ -6,13 +6,17 @@
 
 mod builder;
 mod change;
+mod change_serde;
 mod grouped;
+mod grouped_table;
 mod operators;
 mod options;
 mod row;
 mod split;
 mod stream;
+mod stream_to_table;
 mod table;
+mod table_join;
 mod table_lookup;
 mod table_map;
 mod table_origin;
@@ -22,16 +26,25 @@ mod timestamps;
 mod windowed;
 
 #[cfg(test)]
+mod grouped_table_test;
+#[cfg(test)]
 mod grouped_test;
 #[cfg(test)]
 mod random_windows_test;
 #[cfg(test)]
 mod stream_test;
 #[cfg(test)]
+mod table_join_test;
+#[cfg(test)]
+mod table_test;
+#[cfg(test)]
+mod table_test_support;
+#[cfg(test)]
 mod window_aggregate_test;
 
 pub use builder::StreamsBuilder;
 pub use grouped::KGroupedStream;
+pub use grouped_table::KGroupedTable;
 pub use operators::aggregate::LateRecord;
 pub use options::{Consumed, Grouped, Materialized, Produced};
 pub use split::SplitStream;

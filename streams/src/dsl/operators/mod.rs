@@ -2,9 +2,11 @@
 
 pub(super) mod aggregate;
 mod pane_cache;
+pub(super) mod regroup_table;
 pub(super) mod sink;
 pub(super) mod source;
 pub(super) mod stateless;
+pub(super) mod table_join;
 pub(super) mod table_map;
 pub(super) mod table_source;
 pub(super) mod table_writer;
