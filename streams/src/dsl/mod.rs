@@ -15,11 +15,13 @@ mod row;
 mod split;
 mod stream;
 mod stream_to_table;
+mod suppressed;
 mod table;
 mod table_join;
 mod table_lookup;
 mod table_map;
 mod table_origin;
+mod table_suppress;
 mod time_windowed;
 mod time_windows;
 mod timestamps;
@@ -33,6 +35,8 @@ mod grouped_test;
 mod random_windows_test;
 #[cfg(test)]
 mod stream_test;
+#[cfg(test)]
+mod suppress_test;
 #[cfg(test)]
 mod table_join_test;
 #[cfg(test)]
@@ -49,6 +53,7 @@ pub use operators::aggregate::LateRecord;
 pub use options::{Consumed, Grouped, Materialized, Produced};
 pub use split::SplitStream;
 pub use stream::KStream;
+pub use suppressed::{EagerBuffer, StrictBuffer, SuppressBuffer, Suppressed};
 pub use table::KTable;
 pub use time_windowed::TimeWindowedKStream;
 pub use time_windows::TimeWindows;

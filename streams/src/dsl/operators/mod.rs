@@ -6,6 +6,8 @@ pub(super) mod regroup_table;
 pub(super) mod sink;
 pub(super) mod source;
 pub(super) mod stateless;
+pub(super) mod suppress;
+mod suppress_entry;
 pub(super) mod table_join;
 pub(super) mod table_map;
 pub(super) mod table_source;
