@@ -41,6 +41,8 @@ pub struct TopologyBuilder {
     nodes: Vec<Node>,
     stores: BTreeMap<String, StoreSpec>,
     repartitions: BTreeMap<String, Option<i32>>,
+    /// Indices of source nodes that must have the same partition count.
+    copartitioned: Vec<BTreeSet<usize>>,
     errors: Vec<TopologyError>,
 }
 
@@ -140,6 +142,28 @@ impl TopologyBuilder {
         )
     }
 
+    /// Says that these nodes meet key by key (in a join, a cogroup), so that the topics they are fed by must have the same partition count. A node stands
+    /// for all sources above it; a repartition stands for itself. Groups that share a topic become one.
+    ///
+    /// Checked when the application starts, against the topics there are: the user's topics of a group must agree, and its repartition topics take
+    /// their count; a group of repartition topics only takes the largest, or the number asked for (as in Kafka Streams).
+    pub fn copartition(&mut self, nodes: &[NodeId]) {
+        let mut sources = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut left: Vec<usize> = nodes.iter().map(|node| node.0).collect();
+        while let Some(index) = left.pop() {
+            if !seen.insert(index) {
+                continue;
+            }
+            let node = &self.nodes[index];
+            if matches!(node.kind, NodeKind::Source { .. }) {
+                sources.insert(index);
+            }
+            left.extend(&node.parents);
+        }
+        self.copartitioned.push(sources);
+    }
+
     /// Records a mistake that `build` will report.
     pub fn report(&mut self, error: TopologyError) {
         self.errors.push(error);
@@ -162,7 +186,28 @@ impl TopologyBuilder {
             self.nodes.clone(),
             &self.stores,
             self.repartitions.clone(),
+            self.copartition_groups(),
         ))
+    }
+
+    /// The topics of every group, groups with a common topic united. Groups of one topic say nothing and are left out.
+    fn copartition_groups(&self) -> Vec<BTreeSet<TopicRef>> {
+        let mut groups: Vec<BTreeSet<TopicRef>> = Vec::new();
+        for sources in &self.copartitioned {
+            let mut topics: BTreeSet<TopicRef> = BTreeSet::new();
+            for index in sources {
+                if let NodeKind::Source { topics: read, .. } = &self.nodes[*index].kind {
+                    topics.extend(read.iter().cloned());
+                }
+            }
+            let (joined, apart): (Vec<_>, Vec<_>) =
+                groups.into_iter().partition(|group| !group.is_disjoint(&topics));
+            topics.extend(joined.into_iter().flatten());
+            groups = apart;
+            groups.push(topics);
+        }
+        groups.retain(|group| group.len() > 1);
+        groups
     }
 
     fn check_nodes(&self) -> Result<(), TopologyError> {

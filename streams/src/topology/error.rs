@@ -86,4 +86,34 @@ pub enum TopologyError {
         /// Topics and their partition counts.
         counts: Vec<(String, i32)>,
     },
+    /// Topics that meet in a join or a grouping have different partition counts, so equal keys would meet in different tasks.
+    #[error("{}", copartition_text(topics, asked))]
+    CopartitionMismatch {
+        /// Topics of the user with their partition counts.
+        topics: Vec<(String, i32)>,
+        /// Repartition topics with the partition counts asked for.
+        asked: Vec<(String, i32)>,
+    },
+}
+
+fn copartition_text(topics: &[(String, i32)], asked: &[(String, i32)]) -> String {
+    let list = |of: &[(String, i32)]| {
+        let each = of.iter().map(|(topic, count)| format!("{topic}: {count}"));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    match topics {
+        [] => format!(
+            "repartition topics that are joined or grouped together must have the same partition count, but were asked to have {}; ask for one number, or for none",
+            list(asked)
+        ),
+        [(_, first), others @ ..] if others.iter().all(|(_, count)| count == first) => format!(
+            "repartition topics must have the partition count of what they are joined or grouped with, {}, but were asked to have {}; ask for {first} partitions, or for no number",
+            list(topics),
+            list(asked)
+        ),
+        _ => format!(
+            "topics that are joined or grouped together must have the same partition count, but have {}; create them with the same count, or send one of the streams through `repartition(name)` before",
+            list(topics)
+        ),
+    }
 }

@@ -1,8 +1,8 @@
 //! The finished topology: an immutable graph, cut into sub-topologies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Node, SubTopology};
+use super::{Node, SubTopology, TopicRef};
 use crate::state::StoreSpec;
 
 /// An immutable, checked topology. Made by [`super::TopologyBuilder::build`] or `StreamsBuilder::build`.
@@ -10,6 +10,7 @@ use crate::state::StoreSpec;
 pub struct Topology {
     sub_topologies: Vec<SubTopology>,
     repartitions: BTreeMap<String, Option<i32>>,
+    copartition_groups: Vec<BTreeSet<TopicRef>>,
 }
 
 impl Topology {
@@ -17,6 +18,7 @@ impl Topology {
         nodes: Vec<Node>,
         stores: &BTreeMap<String, StoreSpec>,
         repartitions: BTreeMap<String, Option<i32>>,
+        copartition_groups: Vec<BTreeSet<TopicRef>>,
     ) -> Topology {
         let groups = connected(&nodes);
         let mut sub_topologies: Vec<SubTopology> = Vec::new();
@@ -54,6 +56,7 @@ impl Topology {
         Topology {
             sub_topologies,
             repartitions,
+            copartition_groups,
         }
     }
 
@@ -65,6 +68,11 @@ impl Topology {
     /// Repartition topics by name, with the partition count asked for.
     pub fn repartitions(&self) -> &BTreeMap<String, Option<i32>> {
         &self.repartitions
+    }
+
+    /// Topics that must have the same partition count ([`TopologyBuilder::copartition`](super::TopologyBuilder::copartition)); no topic is in two groups.
+    pub fn copartition_groups(&self) -> &[BTreeSet<TopicRef>] {
+        &self.copartition_groups
     }
 
     /// Kafka's text form.

@@ -1,6 +1,7 @@
 //! Topologies: the graph of sources, processors and sinks, before anything runs.
 //!
-//! `builder.rs` adds nodes, `graph.rs` cuts them into `subtopology.rs`, `plan.rs` puts numbers to it (tasks, internal topics), `describe.rs` prints it.
+//! `builder.rs` adds nodes, `graph.rs` cuts them into `subtopology.rs`, `plan.rs` puts numbers to it (tasks, internal topics; `partition_counts.rs`
+//! works them out), `describe.rs` prints it.
 //! Always true for a built `Topology`: names are unique, every store used exists, parents stand before children, sub-topologies meet only in repartition topics.
 
 mod builder;
@@ -8,6 +9,7 @@ mod describe;
 mod error;
 mod graph;
 mod node;
+mod partition_counts;
 mod plan;
 mod subtopology;
 pub mod topic_names;

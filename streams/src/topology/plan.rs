@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use millpond_log::types::{PartitionId, TopicName};
 
+use super::partition_counts::PartitionCounts;
 use super::{TopicRef, Topology, TopologyError, topic_names};
 use crate::state::{StoreKind, StoreSpec, TaskId};
 
@@ -46,38 +47,18 @@ impl Plan {
             })
         };
         let subs = topology.sub_topologies();
-        let mut repartitions: BTreeMap<String, i32> = topology
-            .repartitions()
-            .iter()
-            .filter_map(|(name, count)| Some((name.clone(), (*count)?)))
-            .collect();
+        let PartitionCounts {
+            repartitions,
+            tasks: task_counts,
+        } = PartitionCounts::settle(topology, partitions)?;
         let mut upstream_tasks: BTreeMap<String, i32> = BTreeMap::new();
-        let mut task_counts: Vec<Option<i32>> = vec![None; subs.len()];
-        // A sub-topology can be counted once all its repartition topics are; the graph has no cycles, so each round settles at least one.
-        for _ in 0..subs.len() {
-            for (index, sub) in subs.iter().enumerate() {
-                let known = sub.source_topics().all(|topic| match topic {
-                    TopicRef::Repartition(name) => repartitions.contains_key(name),
-                    _ => true,
-                });
-                if task_counts[index].is_some() || !known {
-                    continue;
-                }
-                let tasks = sub.task_count(&|topic| match topic {
-                    TopicRef::Repartition(name) => repartitions.get(name).copied(),
-                    TopicRef::External(name) => partitions(name),
-                    TopicRef::DeadLetters => None,
-                })?;
-                task_counts[index] = Some(tasks);
-                for topic in sub.sink_topics() {
-                    if let TopicRef::Repartition(name) = topic {
-                        repartitions.entry(name.clone()).or_insert(tasks);
-                        upstream_tasks.insert(name.clone(), tasks);
-                    }
+        for (sub, tasks) in subs.iter().zip(&task_counts) {
+            for topic in sub.sink_topics() {
+                if let TopicRef::Repartition(name) = topic {
+                    upstream_tasks.insert(name.clone(), *tasks);
                 }
             }
         }
-        let task_counts: Vec<i32> = task_counts.into_iter().map(|count| count.unwrap_or(0)).collect();
         let mut internal_topics = Vec::new();
         for (name, count) in &repartitions {
             internal_topics.push(InternalTopic {
