@@ -45,8 +45,10 @@
 //! | `statestore.cache.max.bytes`, cache of 0 | [`ProcessingConfig::cache_max_bytes`](config::ProcessingConfig), [`emit_every_update`](config::ProcessingConfig::emit_every_update) |
 //! | dropped-records metric | [`TaskCounters`](processor::TaskCounters) and [`on_late`](dsl::TimeWindowedKStream::on_late) |
 //! | `DeserializationExceptionHandler`, dead letter queue (KIP-1034) | dead letters by default, in `{app}-dead-letters`, same header names |
-//! | `Processor`, `Topology.addProcessor` | [`Processor`](processor::Processor) on batches, [`TopologyBuilder`](topology::TopologyBuilder) |
-//! | `context.schedule(d, WALL_CLOCK_TIME, ..)` | [`Processor::wall_clock_interval`](processor::Processor::wall_clock_interval) and [`on_wall_clock`](processor::Processor::on_wall_clock) |
+//! | `process(supplier, stores)`, `processValues(..)` | [`process`](dsl::KStream::process) with a [`RecordProcessor`](dsl::RecordProcessor), [`process_values`](dsl::KStream::process_values) with a [`FixedKeyProcessor`](dsl::FixedKeyProcessor) |
+//! | `addStateStore(Stores.keyValueStoreBuilder(..))` | [`add_state_store(Stores::key_value(..))`](dsl::StreamsBuilder::add_state_store), also [`window`](dsl::Stores::window), [`list`](dsl::Stores::list) |
+//! | `context.schedule(d, type, ..)` | [`ProcessorInit::schedule`](dsl::ProcessorInit::schedule), anchored: [`schedule_at`](dsl::ProcessorInit::schedule_at); per key: [`timer`](dsl::ProcessorContext::timer) |
+//! | `Topology.addProcessor` on whole batches | [`Processor`](processor::Processor), [`TopologyBuilder`](topology::TopologyBuilder) |
 //! | `TopologyTestDriver`, `TestInputTopic` | [`TopologyTestDriver`](testing::TopologyTestDriver) |
 //!
 //! # Map of the crate

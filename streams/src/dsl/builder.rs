@@ -1,5 +1,6 @@
 //! `StreamsBuilder`: where every stream begins.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,6 +9,7 @@ use super::operators::source::{DecodeSource, SourceSettings};
 use super::operators::table_source::TableSource;
 use super::operators::table_writer::{TableStore, TableWriter};
 use super::table_origin::TableWishes;
+use super::stores::{StateStore, StoreBuilder, StoreDefinition};
 use super::{Consumed, KStream, KTable, Materialized};
 use crate::processor::{Processor, ProcessorSupplier};
 use crate::serde::{Data, DefaultSerde, OptionSerde};
@@ -34,6 +36,10 @@ pub struct StreamsBuilder {
 pub(super) struct Graph {
     pub(super) topology: TopologyBuilder,
     next_node: usize,
+    /// Stores of the user by name.
+    pub(super) stores: BTreeMap<String, Arc<dyn StoreDefinition>>,
+    /// Which node each store of timers belongs to.
+    pub(super) timer_users: BTreeMap<String, String>,
 }
 
 /// A shared graph, as streams hold it.
@@ -133,6 +139,26 @@ impl StreamsBuilder {
         store.add_to(&self.graph, &[source], &materialized, |store| TableSource {
             writer: TableWriter::new(store),
         })
+    }
+
+    /// Adds a store, for processors to be connected to by its name ([`KStream::process`]). Several may share it. Add it before them.
+    pub fn add_state_store<S: StateStore>(&self, store: StoreBuilder<S>) -> &Self {
+        let (specs, definition) = store.into_parts();
+        let mut graph = self.graph.lock();
+        let name = specs[0].name.clone();
+        specs
+            .into_iter()
+            .for_each(|spec| graph.topology.add_open_store(spec));
+        match definition {
+            Ok(definition) => {
+                graph.stores.insert(name, definition);
+            }
+            Err(reason) => graph
+                .topology
+                .report(TopologyError::InvalidOperator { node: name, reason }),
+        }
+        drop(graph);
+        self
     }
 
     /// Checks the topology and cuts it into sub-topologies.

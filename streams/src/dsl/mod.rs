@@ -11,11 +11,14 @@ mod grouped;
 mod grouped_table;
 mod operators;
 mod options;
+mod process;
 mod row;
 mod split;
+mod stores;
 mod stream;
 mod stream_to_table;
 mod suppressed;
+mod stream_process;
 mod table;
 mod table_join;
 mod table_lookup;
@@ -31,6 +34,8 @@ mod windowed;
 mod grouped_table_test;
 #[cfg(test)]
 mod grouped_test;
+#[cfg(test)]
+mod process_test;
 #[cfg(test)]
 mod random_windows_test;
 #[cfg(test)]
@@ -51,7 +56,15 @@ pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use operators::aggregate::LateRecord;
 pub use options::{Consumed, Grouped, Materialized, Produced};
+pub use process::{
+    Cancellable, FixedKeyContext, FixedKeyInit, FixedKeyProcessor, FixedKeyRecord, ProcessorContext,
+    ProcessorInit, PunctuationType, Record, RecordMetadata, RecordProcessor, Timer, TimerKind, UnknownChild,
+};
 pub use split::SplitStream;
+pub use stores::{
+    KeyValueStore, ListStore, StateContext, StateStore, StoreBuilder, Stores, Timers, ValueAndTimestamp,
+    WindowStore,
+};
 pub use stream::KStream;
 pub use suppressed::{EagerBuffer, StrictBuffer, SuppressBuffer, Suppressed};
 pub use table::KTable;

@@ -8,11 +8,12 @@ use std::error::Error;
 use std::time::Duration;
 
 use millpond_log::record::BatchError;
-use millpond_log::types::{Offset, Timestamp, TopicName};
+use millpond_log::types::{Offset, Timestamp, TopicName, TopicPartition};
 
 use super::graph_executor::ForwardQueue;
 use super::{
     Batch, Headers, OutputCollector, OutputIndex, Outputs, RawBatch, RawRecord, SinkRecord, TaskClock,
+    TimeTrack,
 };
 use crate::config::{ErrorPolicy, ProcessingConfig};
 use crate::state::{StateError, StoreIndex, StoreRef, TaskId, TaskState};
@@ -101,6 +102,17 @@ pub trait Processor: Send {
         Ok(())
     }
 
+    /// Whether [`on_time`](Self::on_time) is wanted after this source batch although stream time did not go on.
+    fn is_time_due(&self) -> bool {
+        false
+    }
+
+    /// When [`on_wall_clock`](Self::on_wall_clock) is wanted next, in ms of wall-clock time, for nodes that know it better than by an interval: asked whenever
+    /// the task looks at its clock. [`Timestamp::MIN`] is "at once", `None`, the default, never.
+    fn wall_clock_due(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// A commit is coming: forward cached results and write cached state. Last chance before the changelog is taken. Parents are called before children.
     fn on_commit(&mut self, _context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         Ok(())
@@ -126,6 +138,7 @@ pub struct InitContext<'a> {
     pub(super) resolve_output: &'a ResolveOutput<'a>,
     pub(super) config: &'a ProcessingConfig,
     pub(super) state: &'a mut TaskState,
+    pub(super) children: &'a [&'a str],
 }
 
 impl InitContext<'_> {
@@ -169,6 +182,16 @@ impl InitContext<'_> {
         Ok(self.outputs.add_topic(name, partitions, repartition))
     }
 
+    /// Number of partitions of an output topic.
+    pub fn output_partitions(&self, output: OutputIndex) -> i32 {
+        self.outputs.partition_count(output)
+    }
+
+    /// Names of the children of this node; the place is what [`ProcessContext::forward_to`] takes.
+    pub fn children(&self) -> &[&str] {
+        self.children
+    }
+
     fn unknown(&self, kind: &'static str, name: &str) -> ProcessError {
         ProcessError::Unknown {
             node: self.node.to_owned(),
@@ -193,9 +216,33 @@ pub struct ProcessContext<'a> {
     /// The batch that is being worked on came from these records; none in `on_commit`.
     pub(super) origin: Option<&'a RawBatch>,
     pub(super) now_ms: Timestamp,
+    pub(super) time: Timestamp,
+    pub(super) track: &'a mut TimeTrack,
+    pub(super) record_at_a_time: bool,
 }
 
 impl ProcessContext<'_> {
+    /// The same context for a shorter time, to be kept beside something else.
+    pub(crate) fn reborrow(&mut self) -> ProcessContext<'_> {
+        ProcessContext {
+            node: self.node,
+            node_name: self.node_name,
+            task: self.task,
+            queue: self.queue,
+            state: self.state,
+            clock: self.clock,
+            outputs: self.outputs,
+            counters: self.counters,
+            dead_letters: self.dead_letters,
+            on_error: self.on_error,
+            origin: self.origin,
+            now_ms: self.now_ms,
+            time: self.time,
+            track: self.track,
+            record_at_a_time: self.record_at_a_time,
+        }
+    }
+
     /// Hands a batch to every child, in their order. Empty batches are not handed on.
     pub fn forward(&mut self, batch: Batch) {
         self.queue.forward(self.node, None, batch);
@@ -218,12 +265,50 @@ impl ProcessContext<'_> {
 
     /// Stream time of the task, [`super::NO_TIME`] before it is known.
     pub fn stream_time(&self) -> Timestamp {
-        self.clock.time()
+        self.time
+    }
+
+    /// How stream time went on in the source batch that is being worked on.
+    pub fn time_track(&self) -> &TimeTrack {
+        self.track
     }
 
     /// For decoders of ordinary sources: a record with this time was seen. Returns the stream time after it. No effect in a task whose time comes from upstream tasks.
     pub fn observe_time(&mut self, timestamp: Timestamp) -> Timestamp {
-        self.clock.observe(timestamp)
+        self.time = self.clock.observe(timestamp);
+        self.time
+    }
+
+    /// As [`observe_time`](Self::observe_time), for decoders that know which record it was: nodes can then tell what came before and what after an advance.
+    pub fn observe_record(&mut self, offset: Offset, timestamp: Timestamp) -> Timestamp {
+        let before = self.clock.time();
+        let after = self.observe_time(timestamp);
+        if after > before {
+            self.track.push(offset, after);
+        }
+        after
+    }
+
+    /// True when every record must go through the whole task before the next one does, because nodes of it share a store
+    /// ([`SubTopology::is_record_at_a_time`](crate::topology::SubTopology::is_record_at_a_time)). Concerns decoders of sources.
+    pub(crate) fn is_record_at_a_time(&self) -> bool {
+        self.record_at_a_time
+    }
+
+    /// For decoders of tasks that work a record at a time: what is forwarded from here on belongs to this stream time.
+    pub(crate) fn forward_time(&mut self, time: Timestamp) {
+        self.queue.forward_time(time);
+    }
+
+    /// For decoders of tasks that work a record at a time: everything that followed from the last record happened, and nodes may act on the time,
+    /// all of them if it `advanced`.
+    pub(crate) fn forward_on_time(&mut self, advanced: bool) {
+        self.queue.forward_on_time(advanced);
+    }
+
+    /// The source partition whose records are being worked on; none when a commit, time or the wall clock is the cause.
+    pub fn origin_partition(&self) -> Option<&TopicPartition> {
+        self.origin.map(RawBatch::partition)
     }
 
     /// True when the task reads a repartition topic, so that time comes from upstream tasks.

@@ -12,7 +12,7 @@ use super::copy_sink::CopySink;
 use super::wall_clock::WallClockTimers;
 use super::{
     Batch, InitContext, NO_TIME, OutputIndex, Outputs, ProcessContext, ProcessError, Processor, RawBatch,
-    TaskClock, TaskCounters, time_header,
+    TaskClock, TaskCounters, TimeTrack, time_header,
 };
 use crate::config::{ErrorPolicy, ProcessingConfig};
 use crate::state::{StoreIndex, TaskId, TaskState};
@@ -47,6 +47,8 @@ pub struct TaskGraph {
     announced: BTreeMap<(usize, usize), Timestamp>,
     writes_repartition: bool,
     wall_clock: WallClockTimers,
+    track: TimeTrack,
+    record_at_a_time: bool,
 }
 
 struct GraphNode {
@@ -60,12 +62,30 @@ struct GraphNode {
 pub(super) struct ForwardQueue {
     children: Vec<Vec<usize>>,
     /// Forwarded by the node that is running, in order.
-    forwarded: Vec<(usize, Batch)>,
+    forwarded: Vec<Forwarded>,
+}
+
+/// What a node left to be done after it.
+enum Forwarded {
+    /// A batch for a node.
+    Batch(usize, Batch),
+    /// Stream time of what follows.
+    Time(Timestamp),
+    /// A record is through; nodes may act on the time, all of them if it went on.
+    OnTime { advanced: bool },
 }
 
 impl ForwardQueue {
     pub(super) fn has_children(&self, node: usize) -> bool {
         !self.children[node].is_empty()
+    }
+
+    pub(super) fn forward_time(&mut self, time: Timestamp) {
+        self.forwarded.push(Forwarded::Time(time));
+    }
+
+    pub(super) fn forward_on_time(&mut self, advanced: bool) {
+        self.forwarded.push(Forwarded::OnTime { advanced });
     }
 
     pub(super) fn forward(&mut self, node: usize, child: Option<usize>, batch: Batch) {
@@ -74,15 +94,15 @@ impl ForwardQueue {
         }
         let children = &self.children[node];
         match child {
-            Some(child) => self.forwarded.push((children[child], batch)),
+            Some(child) => self.forwarded.push(Forwarded::Batch(children[child], batch)),
             None => {
                 let Some((last, others)) = children.split_last() else {
                     return;
                 };
                 for child in others {
-                    self.forwarded.push((*child, batch.duplicate()));
+                    self.forwarded.push(Forwarded::Batch(*child, batch.duplicate()));
                 }
-                self.forwarded.push((*last, batch));
+                self.forwarded.push(Forwarded::Batch(*last, batch));
             }
         }
     }
@@ -97,6 +117,7 @@ struct Call<'a> {
     outputs: &'a mut Outputs,
     origin: Option<&'a RawBatch>,
     now_ms: Timestamp,
+    time: Timestamp,
 }
 
 impl TaskGraph {
@@ -149,6 +170,11 @@ impl TaskGraph {
                     .iter()
                     .filter_map(|name| Some((name.clone(), topology.store_index(name)?)))
                     .collect();
+                let children: Vec<&str> = node
+                    .children
+                    .iter()
+                    .map(|child| topology.nodes()[*child].name.as_str())
+                    .collect();
                 processor.init(&mut InitContext {
                     node: &node.name,
                     task: options.task,
@@ -158,6 +184,7 @@ impl TaskGraph {
                     resolve_output: &resolve,
                     config: &options.config,
                     state,
+                    children: &children,
                 })?;
                 if let Some(interval) = processor.wall_clock_interval() {
                     wall_clock.add(index, interval);
@@ -194,6 +221,8 @@ impl TaskGraph {
             announced: BTreeMap::new(),
             writes_repartition,
             wall_clock,
+            track: TimeTrack::default(),
+            record_at_a_time: topology.is_record_at_a_time(),
         })
     }
 
@@ -239,6 +268,7 @@ impl TaskGraph {
             });
         };
         let before = self.clock.time();
+        self.track.start(before);
         let raw = match self.nodes[source].repartition.clone() {
             Some(name) => self.mark_times(&name, raw)?,
             None => raw,
@@ -250,18 +280,23 @@ impl TaskGraph {
             outputs,
             origin: Some(&raw),
             now_ms,
+            time: self.clock.time(),
         };
         self.run_node(source, Batch::Raw(raw.clone()), &mut call)?;
-        if self.clock.time() > before {
-            self.visit_all(&mut call, |processor, context| processor.on_time(context))?;
-        }
+        call.time = self.clock.time();
+        let advanced = call.time > before;
+        self.tell_time(advanced, &mut call)?;
         self.mark_outputs(outputs);
         Ok(())
     }
 
     /// When `advance_wall_clock` has something to do next, in ms of wall-clock time; `None` when no node asked for it.
     pub fn wall_clock_due(&self) -> Option<Timestamp> {
-        self.wall_clock.due()
+        let nodes = self.nodes.iter().filter_map(|node| node.processor.as_ref());
+        nodes
+            .filter_map(|processor| processor.wall_clock_due())
+            .chain(self.wall_clock.due())
+            .min()
     }
 
     /// Tells the nodes whose interval is over that wall-clock time went on (`on_wall_clock`). `false` when there was none.
@@ -273,12 +308,21 @@ impl TaskGraph {
         state: &mut TaskState,
         outputs: &mut Outputs,
     ) -> Result<bool, ProcessError> {
-        let nodes = self.wall_clock.look(now_ms);
+        let mut nodes = self.wall_clock.look(now_ms);
+        for (index, node) in self.nodes.iter().enumerate() {
+            let due = node.processor.as_ref().and_then(|node| node.wall_clock_due());
+            if due.is_some_and(|due| due <= now_ms) && !nodes.contains(&index) {
+                nodes.push(index);
+            }
+        }
+        nodes.sort_unstable();
+        self.track.start(self.clock.time());
         let mut call = Call {
             state,
             outputs,
             origin: None,
             now_ms,
+            time: self.clock.time(),
         };
         for node in &nodes {
             self.visit(*node, &mut call, |processor, context| {
@@ -298,11 +342,13 @@ impl TaskGraph {
         state: &mut TaskState,
         outputs: &mut Outputs,
     ) -> Result<(), ProcessError> {
+        self.track.start(self.clock.time());
         let mut call = Call {
             state,
             outputs,
             origin: None,
             now_ms,
+            time: self.clock.time(),
         };
         self.visit_all(&mut call, |processor, context| processor.on_commit(context))?;
         self.mark_outputs(outputs);
@@ -353,6 +399,7 @@ impl TaskGraph {
                 let after = self.clock.observe_upstream(source, upstream, time);
                 if after > before {
                     marks.push((record.offset.next(), after));
+                    self.track.push(record.offset, after);
                 }
             }
         }
@@ -374,8 +421,23 @@ impl TaskGraph {
             return Ok(());
         }
         let forwarded = std::mem::take(&mut self.queue.forwarded);
-        for (child, batch) in forwarded {
-            self.run_node(child, batch, call)?;
+        for next in forwarded {
+            match next {
+                Forwarded::Batch(child, batch) => self.run_node(child, batch, call)?,
+                Forwarded::Time(time) => call.time = time,
+                Forwarded::OnTime { advanced } => self.tell_time(advanced, call)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets every node act on the time when it `advanced`, otherwise only those that want to.
+    fn tell_time(&mut self, advanced: bool, call: &mut Call<'_>) -> Result<(), ProcessError> {
+        for node in 0..self.nodes.len() {
+            let processor = self.nodes[node].processor.as_ref();
+            if advanced || processor.is_some_and(|processor| processor.is_time_due()) {
+                self.visit(node, call, |processor, context| processor.on_time(context))?;
+            }
         }
         Ok(())
     }
@@ -410,8 +472,12 @@ impl TaskGraph {
                 on_error: self.on_error,
                 origin: call.origin,
                 now_ms: call.now_ms,
+                time: call.time,
+                track: &mut self.track,
+                record_at_a_time: self.record_at_a_time,
             };
             act(processor.as_mut(), &mut context)?;
+            call.time = context.time;
         }
         self.drain(call)
     }

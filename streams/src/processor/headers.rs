@@ -50,6 +50,24 @@ impl Headers {
         self.0.as_ref().is_none_or(|headers| headers.is_empty())
     }
 
+    /// Adds a header behind the others.
+    pub fn add(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
+        let headers = self.0.get_or_insert_default();
+        Arc::make_mut(headers).push(Header::new(name, value));
+    }
+
+    /// Removes every header of that name.
+    pub fn remove(&mut self, name: &str) {
+        if let Some(headers) = &mut self.0
+            && headers.iter().any(|header| header.key == name.as_bytes())
+        {
+            Arc::make_mut(headers).retain(|header| header.key != name.as_bytes());
+        }
+        if self.is_empty() {
+            self.0 = None;
+        }
+    }
+
     /// These headers and one more.
     #[must_use]
     pub fn with(&self, name: impl Into<Bytes>, value: impl Into<Bytes>) -> Headers {

@@ -108,6 +108,11 @@ impl Outputs {
         OutputIndex((self.topics.len() - 1) as u32)
     }
 
+    /// Number of partitions of an output topic.
+    pub(crate) fn partition_count(&self, topic: OutputIndex) -> i32 {
+        self.topics[topic.0 as usize].partitions.len() as i32
+    }
+
     /// Number of records buffered.
     pub fn record_count(&self) -> usize {
         self.record_count

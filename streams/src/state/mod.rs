@@ -42,6 +42,9 @@ mod reader;
 mod restore;
 pub mod rocksdb;
 mod scan;
+mod split_host;
+#[cfg(test)]
+mod split_host_test;
 mod store;
 mod store_batch;
 mod store_ref;

@@ -110,7 +110,7 @@ impl CommitPosition {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StoredPosition {
     pub(crate) position: CommitPosition,
-    /// Offsets of stores on disk that no operator uses now; kept, because the topology may want them back.
+    /// Offsets of stores on disk that nobody uses now, or that are in memory now; kept, because the topology may want them back.
     pub(crate) unused: BTreeMap<String, Offset>,
 }
 
@@ -122,10 +122,19 @@ impl StoredPosition {
         out.put_i64(position.stream_time);
         out.put_i16(position.producer_epoch.get());
         out.put_u64(position.txn_seq);
-        out.put_u32(count(position.changelog.len() + self.unused.len()));
-        let live = position.changelog.iter();
-        let live = live.map(|(store, offset)| (stores[store.as_usize()].name.as_str(), *offset));
-        for (name, offset) in live.chain(self.unused.iter().map(|(name, offset)| (name.as_str(), *offset))) {
+        // A store in memory is not part of what is written with this position, so the position says nothing of it.
+        let live: Vec<(&str, Offset)> = position
+            .changelog
+            .iter()
+            .map(|(store, offset)| (&stores[store.as_usize()], *offset))
+            .filter(|(store, _)| store.persistent)
+            .map(|(store, offset)| (store.name.as_str(), offset))
+            .collect();
+        out.put_u32(count(live.len() + self.unused.len()));
+        for (name, offset) in live
+            .into_iter()
+            .chain(self.unused.iter().map(|(name, offset)| (name.as_str(), *offset)))
+        {
             put_bytes(name.as_bytes(), &mut out);
             out.put_i64(offset.get());
         }
@@ -155,7 +164,10 @@ impl StoredPosition {
         for _ in 0..take(from, Buf::try_get_u32)? {
             let name = take_text(from)?;
             let offset = Offset::new(take(from, Buf::try_get_i64)?);
-            match stores.iter().position(|store| store.name == name) {
+            match stores
+                .iter()
+                .position(|store| store.name == name && store.persistent)
+            {
                 Some(index) => stored
                     .position
                     .changelog

@@ -55,6 +55,8 @@ pub struct StoreSpec {
     pub kind: StoreKind,
     /// What the bytes mean, in words ("string → i64"). A store written under another schema is refused.
     pub schema: String,
+    /// Whether it is kept on disk. One that is not begins empty at every start and is read from its changelog.
+    pub persistent: bool,
     /// Whether its changes go to a changelog topic. A store without one is empty or stale after a crash.
     pub logged: bool,
     /// Extra settings for the changelog topic, by Kafka's names.
@@ -68,6 +70,7 @@ impl StoreSpec {
             name: name.into(),
             kind: StoreKind::KeyValue,
             schema: String::new(),
+            persistent: true,
             logged: true,
             changelog_configs: BTreeMap::new(),
         }
@@ -95,6 +98,13 @@ impl StoreSpec {
     #[must_use]
     pub fn without_changelog(mut self) -> Self {
         self.logged = false;
+        self
+    }
+
+    /// The same store in memory only.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.persistent = false;
         self
     }
 

@@ -18,6 +18,7 @@ use parking_lot::RwLock;
 
 use super::apply::ApplyState;
 use super::position::StoredPosition;
+use super::split_host;
 use super::store_table::StoreTable;
 use super::tables::{Scratch, Shared, Tables, bounds_of};
 use super::{
@@ -72,7 +73,7 @@ impl TaskState {
                 return Err(StateError::DuplicateStore(spec.name.clone()));
             }
         }
-        let host = host.open(&dir, task, &specs)?;
+        let host = split_host::open(&*host, &dir, task, &specs)?;
         let committed = match host.stored_position()? {
             None => StoredPosition::default(),
             Some(bytes) => StoredPosition::decode(bytes, &specs).map_err(|detail| StateError::Damaged {

@@ -79,6 +79,11 @@ impl TopologyTestDriver {
         Ok(entries)
     }
 
+    /// Number of entries of a store of any kind.
+    pub fn store_len(&mut self, store: &str) -> Result<usize, DriverError> {
+        Ok(self.entries_raw(store)?.len())
+    }
+
     fn entries_raw(&mut self, store: &str) -> Result<Vec<(Bytes, Bytes)>, DriverError> {
         let subs = self.topology.sub_topologies();
         let found = subs

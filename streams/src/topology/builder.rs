@@ -40,6 +40,8 @@ pub struct RepartitionOptions {
 pub struct TopologyBuilder {
     nodes: Vec<Node>,
     stores: BTreeMap<String, StoreSpec>,
+    /// Stores that nodes may share without knowing of each other.
+    open_stores: BTreeSet<String>,
     repartitions: BTreeMap<String, Option<i32>>,
     /// Indices of source nodes that must have the same partition count.
     copartitioned: Vec<BTreeSet<usize>>,
@@ -105,6 +107,13 @@ impl TopologyBuilder {
         } else {
             self.stores.insert(spec.name.clone(), spec);
         }
+    }
+
+    /// As [`add_store`](Self::add_store), for a store that several nodes may read and write without knowing of each other. Where they do, their task works a
+    /// record at a time, so that what one node sees of another does not depend on how input was cut into batches.
+    pub fn add_open_store(&mut self, spec: StoreSpec) {
+        self.open_stores.insert(spec.name.clone());
+        self.add_store(spec);
     }
 
     /// Sends what `parents` forward through the topic `{app}-{name}-repartition`; returns the source that reads it. Nodes are named
@@ -185,6 +194,7 @@ impl TopologyBuilder {
         Ok(Topology::new(
             self.nodes.clone(),
             &self.stores,
+            &self.open_stores,
             self.repartitions.clone(),
             self.copartition_groups(),
         ))

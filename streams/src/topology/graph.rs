@@ -17,6 +17,7 @@ impl Topology {
     pub(super) fn new(
         nodes: Vec<Node>,
         stores: &BTreeMap<String, StoreSpec>,
+        open_stores: &BTreeSet<String>,
         repartitions: BTreeMap<String, Option<i32>>,
         copartition_groups: Vec<BTreeSet<TopicRef>>,
     ) -> Topology {
@@ -30,6 +31,7 @@ impl Topology {
                     id: sub_topologies.len() as u32,
                     nodes: Vec::new(),
                     stores: Vec::new(),
+                    record_at_a_time: false,
                 });
                 sub_topologies.len() - 1
             });
@@ -39,6 +41,8 @@ impl Topology {
         for sub in &mut sub_topologies {
             let mut names: Vec<&String> = sub.nodes.iter().flat_map(|node| &node.stores).collect();
             names.sort();
+            let is_shared = |pair: &[&String]| pair[0] == pair[1] && open_stores.contains(pair[0]);
+            sub.record_at_a_time = names.windows(2).any(is_shared);
             names.dedup();
             sub.stores = names
                 .into_iter()

@@ -13,6 +13,7 @@ pub struct SubTopology {
     pub(super) id: u32,
     pub(super) nodes: Vec<Node>,
     pub(super) stores: Vec<StoreSpec>,
+    pub(super) record_at_a_time: bool,
 }
 
 impl SubTopology {
@@ -29,6 +30,12 @@ impl SubTopology {
     /// Its stores, ordered by name; the position is the store's index.
     pub fn stores(&self) -> &[StoreSpec] {
         &self.stores
+    }
+
+    /// True when nodes of it share a store of the user ([`add_open_store`](super::TopologyBuilder::add_open_store)): every record then goes through the
+    /// whole task before the next one does.
+    pub fn is_record_at_a_time(&self) -> bool {
+        self.record_at_a_time
     }
 
     /// Index of the store of that name.

@@ -3,6 +3,7 @@
 pub(super) mod aggregate;
 mod pane_cache;
 pub(super) mod regroup_table;
+pub(super) mod process;
 pub(super) mod sink;
 pub(super) mod source;
 pub(super) mod stateless;

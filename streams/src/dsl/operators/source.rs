@@ -51,10 +51,33 @@ impl<K: Data, V: Data> Processor for DecodeSource<K, V> {
             });
         };
         let rows = self.decode(&raw, context)?;
-        if !rows.is_empty() {
+        if context.is_record_at_a_time() {
+            forward_one_by_one(rows, context);
+        } else if !rows.is_empty() {
             context.forward(batch_of(rows));
         }
         Ok(())
+    }
+}
+
+/// Each row goes through everything downstream, and is followed by what its time causes, before the next one begins.
+fn forward_one_by_one<K: Data, V: Data>(rows: Vec<Row<K, V>>, context: &mut ProcessContext<'_>) {
+    let mut seen = context.time_track().before();
+    for row in rows {
+        // Time that went on with records that are not among the rows.
+        while let Some(time) = context.time_track().next_before(row.offset, seen) {
+            seen = time;
+            context.forward_time(time);
+            context.forward_on_time(true);
+        }
+        let own = context.time_track().next_before(row.offset.next(), seen);
+        context.forward_time(row.stream_time);
+        context.forward(batch_of(vec![row]));
+        seen = own.unwrap_or(seen);
+        if let Some(time) = own {
+            context.forward_time(time);
+        }
+        context.forward_on_time(own.is_some());
     }
 }
 
@@ -90,7 +113,7 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
                 continue;
             };
             if !follows_upstreams {
-                stream_time = context.observe_time(timestamp);
+                stream_time = context.observe_record(record.offset, timestamp);
             }
             rows.push(Row {
                 key,
