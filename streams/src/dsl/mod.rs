@@ -19,6 +19,7 @@ mod stream;
 mod stream_to_table;
 mod suppressed;
 mod stream_process;
+mod stream_sink;
 mod table;
 mod table_join;
 mod table_lookup;
@@ -39,6 +40,8 @@ mod process_test;
 #[cfg(test)]
 mod random_windows_test;
 #[cfg(test)]
+mod stream_sink_test;
+#[cfg(test)]
 mod stream_test;
 #[cfg(test)]
 mod suppress_test;
@@ -48,6 +51,8 @@ mod table_join_test;
 mod table_test;
 #[cfg(test)]
 mod table_test_support;
+#[cfg(test)]
+mod timestamps_test;
 #[cfg(test)]
 mod window_aggregate_test;
 
@@ -67,8 +72,9 @@ pub use stores::{
 };
 pub use stream::KStream;
 pub use suppressed::{EagerBuffer, StrictBuffer, SuppressBuffer, Suppressed};
+pub use stream_sink::RecordContext;
 pub use table::KTable;
 pub use time_windowed::TimeWindowedKStream;
 pub use time_windows::TimeWindows;
-pub use timestamps::TimestampExtractor;
+pub use timestamps::{RecordTimes, TimestampExtractor};
 pub use windowed::{Window, Windowed, WindowedSerde};

@@ -82,7 +82,33 @@ pub struct Produced<K, V> {
     pub(crate) name: Option<String>,
 }
 
-pub(crate) type Partitioner<K, V> = std::sync::Arc<dyn Fn(&K, &V) -> Option<i32> + Send + Sync>;
+/// Chooses partitions by key, value and the topic's partition count.
+pub(crate) type Partitioner<K, V> = std::sync::Arc<dyn Fn(&K, &V, i32) -> Partitions + Send + Sync>;
+
+/// Where a record goes within a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Partitions {
+    /// By the hash of its key.
+    ByKey,
+    /// To this one, wrapped to the topic's count.
+    One(i32),
+    /// To each of these; to none: it is not written.
+    Each(Vec<i32>),
+}
+
+/// A partitioner that names one partition, or leaves it to the key's hash.
+fn one_partition<K, V>(choose: impl Fn(&K, &V) -> Option<i32> + Send + Sync + 'static) -> Partitioner<K, V> {
+    std::sync::Arc::new(move |key, value, _| choose(key, value).map_or(Partitions::ByKey, Partitions::One))
+}
+
+/// A partitioner that knows the partition count and may name several.
+fn each_partition<K, V>(
+    choose: impl Fn(&K, &V, i32) -> Option<Vec<i32>> + Send + Sync + 'static,
+) -> Partitioner<K, V> {
+    std::sync::Arc::new(move |key, value, count| {
+        choose(key, value, count).map_or(Partitions::ByKey, Partitions::Each)
+    })
+}
 
 impl<K, V> Produced<K, V> {
     /// Writes with these serdes.
@@ -99,7 +125,20 @@ impl<K, V> Produced<K, V> {
     #[must_use]
     pub fn partitioner(self, choose: impl Fn(&K, &V) -> Option<i32> + Send + Sync + 'static) -> Self {
         Produced {
-            partitioner: Some(std::sync::Arc::new(choose)),
+            partitioner: Some(one_partition(choose)),
+            ..self
+        }
+    }
+
+    /// Chooses partitions out of as many as the third argument says (KIP-837): several take the record each, an empty list leaves it out, `None` leaves it to
+    /// the key's hash. A record for a partition that does not exist is refused.
+    #[must_use]
+    pub fn partitions_by(
+        self,
+        choose: impl Fn(&K, &V, i32) -> Option<Vec<i32>> + Send + Sync + 'static,
+    ) -> Self {
+        Produced {
+            partitioner: Some(each_partition(choose)),
             ..self
         }
     }
@@ -125,6 +164,7 @@ pub struct Grouped<K, V> {
     pub(crate) key: SerdeRef<K>,
     pub(crate) value: SerdeRef<V>,
     pub(crate) partitions: Option<i32>,
+    pub(crate) partitioner: Option<Partitioner<K, V>>,
 }
 
 impl<K, V> Grouped<K, V> {
@@ -134,6 +174,7 @@ impl<K, V> Grouped<K, V> {
             key,
             value,
             partitions: None,
+            partitioner: None,
         }
     }
 
@@ -142,6 +183,16 @@ impl<K, V> Grouped<K, V> {
     pub fn partitions(self, partitions: i32) -> Self {
         Grouped {
             partitions: Some(partitions),
+            ..self
+        }
+    }
+
+    /// Chooses the partition of the repartition topic (wrapped to its count); `None` leaves it to the key's hash. Equal keys must go to equal partitions where
+    /// something is kept per key.
+    #[must_use]
+    pub fn partitioner(self, choose: impl Fn(&K, &V) -> Option<i32> + Send + Sync + 'static) -> Self {
+        Grouped {
+            partitioner: Some(one_partition(choose)),
             ..self
         }
     }

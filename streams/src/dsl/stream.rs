@@ -396,7 +396,7 @@ impl<K: Data, V: Data> KStream<K, V> {
             topic: format!("{name}-repartition"),
             key: key.clone(),
             value: value.clone(),
-            partitioner: None,
+            partitioner: grouped.partitioner.clone(),
             skips_null_keys,
         });
         let timestamps = TimestampExtractor::record();

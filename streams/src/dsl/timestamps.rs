@@ -5,9 +5,29 @@ use std::sync::Arc;
 
 use millpond_log::types::Timestamp;
 
-type Extract<K, V> = Arc<dyn Fn(&K, &V, Timestamp) -> Option<Timestamp> + Send + Sync>;
+type Extract<K, V> = Arc<dyn Fn(&K, &V, RecordTimes) -> Option<Timestamp> + Send + Sync>;
+
+/// The times an extractor may look at beside key and value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordTimes {
+    /// Timestamp the record carries, in ms; negative when it has none.
+    pub record: Timestamp,
+    /// Largest time extracted so far from the records of its partition, in ms; `None` before the first.
+    pub partition: Option<Timestamp>,
+    /// Wall-clock time in ms.
+    pub wall_clock: Timestamp,
+}
 
 /// Finds the event time of a record, and says what to do when there is none.
+///
+/// | Kafka Streams | here |
+/// | --- | --- |
+/// | `FailOnInvalidTimestamp` (its default) | `record().fail_on_invalid()` |
+/// | `LogAndSkipOnInvalidTimestamp` | `record()`, the default here |
+/// | `UsePartitionTimeOnInvalidTimestamp` | `record().use_partition_time()` |
+/// | `WallclockTimestampExtractor` | `wall_clock()` |
+/// | `TimestampExtractor.extract(record, partitionTime)` | `value(..)`, `with(..)`, `with_times(..)` |
+/// | `ExtractRecordMetadataTimestamp` with an `onInvalidTimestamp` of one's own | `with_times(..)` |
 ///
 /// ```
 /// use millpond_streams::dsl::TimestampExtractor;
@@ -27,6 +47,8 @@ pub(crate) enum TimeSource<K, V> {
     Record,
     WallClock,
     Closure(Extract<K, V>),
+    /// As a closure that also looks at the partition's time, which is kept for it.
+    Times(Extract<K, V>),
 }
 
 /// What happens to a record without a valid time (none, or before 1970).
@@ -57,7 +79,29 @@ impl<K, V> TimestampExtractor<K, V> {
     /// Whatever the closure makes of key, value and the record's own timestamp; `None` = no valid time.
     pub fn with(extract: impl Fn(&K, &V, Timestamp) -> Option<Timestamp> + Send + Sync + 'static) -> Self {
         TimestampExtractor {
-            source: TimeSource::Closure(Arc::new(extract)),
+            source: TimeSource::Closure(Arc::new(move |key, value, times| {
+                extract(key, value, times.record)
+            })),
+            on_invalid: OnInvalid::LogAndSkip,
+        }
+    }
+
+    /// Whatever the closure makes of key, value and the times around the record; `None` = no valid time.
+    ///
+    /// ```
+    /// use millpond_streams::dsl::{RecordTimes, TimestampExtractor};
+    ///
+    /// // The record's own time, or a second after the last one of its partition.
+    /// let extractor = TimestampExtractor::<String, i64>::with_times(|_, _, times: RecordTimes| {
+    ///     Some(times.record).filter(|time| *time >= 0).or(times.partition.map(|last| last + 1_000))
+    /// });
+    /// # let _ = extractor;
+    /// ```
+    pub fn with_times(
+        extract: impl Fn(&K, &V, RecordTimes) -> Option<Timestamp> + Send + Sync + 'static,
+    ) -> Self {
+        TimestampExtractor {
+            source: TimeSource::Times(Arc::new(extract)),
             on_invalid: OnInvalid::LogAndSkip,
         }
     }
@@ -85,7 +129,8 @@ impl<K, V> TimestampExtractor<K, V> {
         }
     }
 
-    /// Records without a valid time get the stream time of the task (Kafka's `UsePartitionTimeOnInvalidTimestamp`); while that is unknown they are skipped.
+    /// Records without a valid time get the largest time of their partition so far (Kafka's `UsePartitionTimeOnInvalidTimestamp`). While there is none they are
+    /// refused, which is a dead letter unless the policy says otherwise (Kafka Streams stops).
     #[must_use]
     pub fn use_partition_time(self) -> Self {
         TimestampExtractor {
@@ -103,13 +148,8 @@ impl<K, V> TimestampExtractor<K, V> {
         let source = match self.source {
             TimeSource::Record => TimeSource::Record,
             TimeSource::WallClock => TimeSource::WallClock,
-            TimeSource::Closure(extract) => {
-                TimeSource::Closure(Arc::new(move |key, value: &Option<V>, record| {
-                    value
-                        .as_ref()
-                        .map_or(Some(record), |value| extract(key, value, record))
-                }))
-            }
+            TimeSource::Closure(extract) => TimeSource::Closure(nullable(extract)),
+            TimeSource::Times(extract) => TimeSource::Times(nullable(extract)),
         };
         TimestampExtractor {
             source,
@@ -117,20 +157,31 @@ impl<K, V> TimestampExtractor<K, V> {
         }
     }
 
-    pub(crate) fn extract(
-        &self,
-        key: &K,
-        value: &V,
-        record: Timestamp,
-        now_ms: Timestamp,
-    ) -> Option<Timestamp> {
-        let found = match &self.source {
-            TimeSource::Record => Some(record),
-            TimeSource::WallClock => Some(now_ms),
-            TimeSource::Closure(extract) => extract(key, value, record),
-        };
-        found.filter(|time| *time >= 0)
+    /// Whether times of partitions must be kept for it.
+    pub(crate) fn needs_partition_time(&self) -> bool {
+        self.on_invalid == OnInvalid::UsePartitionTime || matches!(self.source, TimeSource::Times(_))
     }
+
+    pub(crate) fn extract(&self, key: &K, value: &V, times: RecordTimes) -> Option<Timestamp> {
+        let found = match &self.source {
+            TimeSource::Record => Some(times.record),
+            TimeSource::WallClock => Some(times.wall_clock),
+            TimeSource::Closure(extract) | TimeSource::Times(extract) => extract(key, value, times),
+        };
+        let by_partition = times
+            .partition
+            .filter(|_| self.on_invalid == OnInvalid::UsePartitionTime);
+        found.filter(|time| *time >= 0).or(by_partition)
+    }
+}
+
+/// The same for values that may be null; a null value has the record's own timestamp.
+fn nullable<K: 'static, V: 'static>(extract: Extract<K, V>) -> Extract<K, Option<V>> {
+    Arc::new(move |key, value: &Option<V>, times| {
+        value
+            .as_ref()
+            .map_or(Some(times.record), |value| extract(key, value, times))
+    })
 }
 
 impl<K, V> Clone for TimestampExtractor<K, V> {
@@ -139,6 +190,7 @@ impl<K, V> Clone for TimestampExtractor<K, V> {
             TimeSource::Record => TimeSource::Record,
             TimeSource::WallClock => TimeSource::WallClock,
             TimeSource::Closure(extract) => TimeSource::Closure(extract.clone()),
+            TimeSource::Times(extract) => TimeSource::Times(extract.clone()),
         };
         TimestampExtractor {
             source,
@@ -152,7 +204,7 @@ impl<K, V> fmt::Debug for TimestampExtractor<K, V> {
         let source = match &self.source {
             TimeSource::Record => "record",
             TimeSource::WallClock => "wall clock",
-            TimeSource::Closure(_) => "closure",
+            TimeSource::Closure(_) | TimeSource::Times(_) => "closure",
         };
         write!(f, "TimestampExtractor({source}, {:?})", self.on_invalid)
     }

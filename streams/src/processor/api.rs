@@ -311,6 +311,16 @@ impl ProcessContext<'_> {
         self.origin.map(RawBatch::partition)
     }
 
+    /// Largest time of the records of a source partition so far, where a decoder keeps it by [`observe_partition_time`](Self::observe_partition_time).
+    pub fn partition_time(&self, partition: &TopicPartition) -> Option<Timestamp> {
+        self.clock.partition_time(partition.topic.as_str())
+    }
+
+    /// For decoders: the largest time among the records of a source partition. Kept with the task's stream time.
+    pub fn observe_partition_time(&mut self, partition: &TopicPartition, time: Timestamp) {
+        self.clock.observe_partition(partition.topic.as_str(), time);
+    }
+
     /// True when the task reads a repartition topic, so that time comes from upstream tasks.
     pub fn follows_upstreams(&self) -> bool {
         self.clock.follows_upstreams()

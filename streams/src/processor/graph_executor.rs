@@ -158,7 +158,7 @@ impl TaskGraph {
                     decoder.as_ref().map(|make| make())
                 }
                 NodeKind::Processor { supplier } => Some(supplier()),
-                NodeKind::Sink { topic, encoder } => {
+                NodeKind::Sink { topic, encoder, .. } => {
                     writes_repartition |= matches!(topic, TopicRef::Repartition(_));
                     let copy = || Box::new(CopySink::new(topic.name())) as Box<dyn Processor>;
                     Some(encoder.as_ref().map_or_else(copy, |make| make()))

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 
 use millpond_log::types::Timestamp;
 
+/// Behind a topic's name in the saved state: what follows is the time of its partition.
+const PARTITION_MARK: char = '@';
+
 /// Stream time before anything was seen: below every timestamp.
 pub const NO_TIME: Timestamp = i64::MIN;
 
@@ -19,6 +22,8 @@ pub struct TaskClock {
     time: Timestamp,
     /// Per repartition source (by its name in the topology): number of upstream tasks, and the latest time of each that was heard.
     upstreams: BTreeMap<String, Upstream>,
+    /// Largest time of the task's partition of a topic, for the topics whose decoders ask for it.
+    partitions: BTreeMap<String, Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +58,7 @@ impl TaskClock {
         TaskClock {
             time: NO_TIME,
             upstreams,
+            partitions: BTreeMap::new(),
         }
     }
 
@@ -72,6 +78,21 @@ impl TaskClock {
             self.time = timestamp;
         }
         self.time
+    }
+
+    /// Largest time seen in the task's partition of `topic`, if anybody keeps it.
+    pub fn partition_time(&self, topic: &str) -> Option<Timestamp> {
+        self.partitions.get(topic).copied()
+    }
+
+    /// A record with this time was seen in the task's partition of `topic`.
+    pub fn observe_partition(&mut self, topic: &str, time: Timestamp) {
+        match self.partitions.get_mut(topic) {
+            Some(known) => *known = time.max(*known),
+            None => {
+                self.partitions.insert(topic.to_owned(), time);
+            }
+        }
     }
 
     /// An upstream task told its time. Returns the stream time after it. Older news than already heard is ignored.
@@ -98,7 +119,8 @@ impl TaskClock {
         lowest
     }
 
-    /// The state as text: `v1;time;source=partition:time,…;…`. Unknown time is an empty field.
+    /// The state as text: `v1;time;source=partition:time,…;…;topic@=0:time;…`. Unknown time is an empty field; `@` is no character of a name, so times of
+    /// partitions are told from those of upstream tasks.
     pub fn encode(&self) -> String {
         let field = |time: Timestamp| {
             if time == NO_TIME {
@@ -115,6 +137,9 @@ impl TaskClock {
                 .map(|(partition, time)| format!("{partition}:{}", field(*time)))
                 .collect();
             text.push_str(&format!(";{name}={}", times.join(",")));
+        }
+        for (topic, time) in &self.partitions {
+            text.push_str(&format!(";{topic}{PARTITION_MARK}=0:{}", field(*time)));
         }
         text
     }
@@ -146,6 +171,7 @@ impl TaskClock {
                     )
                 })
                 .collect(),
+            partitions: BTreeMap::new(),
         };
         if !text.is_empty() {
             let mut fields = text.split(';');
@@ -155,6 +181,11 @@ impl TaskClock {
             fresh.time = parse(fields.next().ok_or_else(damaged)?)?;
             for source in fields {
                 let (name, times) = source.split_once('=').ok_or_else(damaged)?;
+                if let Some(topic) = name.strip_suffix(PARTITION_MARK) {
+                    let (_, time) = times.split_once(':').ok_or_else(damaged)?;
+                    fresh.partitions.insert(topic.to_owned(), parse(time)?);
+                    continue;
+                }
                 let Some(upstream) = fresh.upstreams.get_mut(name) else {
                     continue;
                 };

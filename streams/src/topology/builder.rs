@@ -86,6 +86,7 @@ impl TopologyBuilder {
                 name,
                 NodeKind::Sink {
                     topic,
+                    others: Vec::new(),
                     encoder: options.encoder,
                 },
                 parents,
@@ -94,6 +95,31 @@ impl TopologyBuilder {
             // The error is recorded; any node id will do, because `build` fails.
             None => NodeId(parents.first().map_or(0, |parent| parent.0)),
         }
+    }
+
+    /// Adds a sink whose encoder chooses among `topics` for every record.
+    pub fn add_choosing_sink(
+        &mut self,
+        name: &str,
+        topics: &[&str],
+        options: SinkOptions,
+        parents: &[NodeId],
+    ) -> NodeId {
+        let mut topics: Vec<TopicRef> = topics.iter().filter_map(|topic| self.external(topic)).collect();
+        if topics.is_empty() {
+            self.errors.push(TopologyError::InvalidOperator {
+                node: name.to_owned(),
+                reason: "a sink needs a topic it may write to".to_owned(),
+            });
+            return NodeId(parents.first().map_or(0, |parent| parent.0));
+        }
+        let topic = topics.remove(0);
+        let kind = NodeKind::Sink {
+            topic,
+            others: topics,
+            encoder: options.encoder,
+        };
+        self.add_node(name, kind, parents, &[])
     }
 
     /// Adds a store; nodes connect to it by its name.
@@ -135,6 +161,7 @@ impl TopologyBuilder {
             &format!("{name}-repartition-sink"),
             NodeKind::Sink {
                 topic: topic.clone(),
+                others: Vec::new(),
                 encoder: options.encoder,
             },
             parents,

@@ -30,7 +30,16 @@ fn headline(node: &Node) -> String {
         NodeKind::Processor { .. } => {
             format!("Processor: {} (stores: [{}])", node.name, node.stores.join(", "))
         }
-        NodeKind::Sink { topic, .. } => format!("Sink: {} (topic: {})", node.name, topic.name()),
+        NodeKind::Sink { topic, others, .. } if others.is_empty() => {
+            format!("Sink: {} (topic: {})", node.name, topic.name())
+        }
+        NodeKind::Sink { topic, others, .. } => {
+            let topics: Vec<String> = std::iter::once(topic)
+                .chain(others)
+                .map(super::TopicRef::name)
+                .collect();
+            format!("Sink: {} (one of topics: [{}])", node.name, topics.join(", "))
+        }
     }
 }
 

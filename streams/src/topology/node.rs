@@ -28,6 +28,8 @@ pub enum NodeKind {
     Sink {
         /// Topic written.
         topic: TopicRef,
+        /// Further topics, among which the encoder chooses.
+        others: Vec<TopicRef>,
         /// Sends records for the batches it gets.
         encoder: Option<ProcessorSupplier>,
     },

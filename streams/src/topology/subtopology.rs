@@ -56,9 +56,12 @@ impl SubTopology {
 
     /// The topics it writes (dead letters and changelogs excluded).
     pub fn sink_topics(&self) -> impl Iterator<Item = &TopicRef> {
-        self.nodes.iter().filter_map(|node| match &node.kind {
-            NodeKind::Sink { topic, .. } => Some(topic),
-            _ => None,
+        self.nodes.iter().flat_map(|node| {
+            let (topic, others) = match &node.kind {
+                NodeKind::Sink { topic, others, .. } => (Some(topic), others.as_slice()),
+                _ => (None, &[][..]),
+            };
+            topic.into_iter().chain(others)
         })
     }
 

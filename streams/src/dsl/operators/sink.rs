@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use millpond_log::types::PartitionId;
 
-use crate::dsl::options::Partitioner;
-use crate::dsl::row::rows_of;
+use crate::dsl::options::{Partitioner, Partitions};
+use crate::dsl::row::{Row, rows_of};
 use crate::processor::{
     Batch, InitContext, OutputIndex, ProcessContext, ProcessError, Processor, SinkRecord,
 };
@@ -23,8 +23,23 @@ pub(in crate::dsl) struct SinkSettings<K, V> {
 /// Rows in, records out.
 pub(in crate::dsl) struct EncodeSink<K, V> {
     settings: Arc<SinkSettings<K, V>>,
-    topic: Option<OutputIndex>,
+    topic: Option<Target>,
     buffer: Vec<u8>,
+}
+
+/// An output topic and its number of partitions.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub(super) topic: OutputIndex,
+    pub(super) partitions: i32,
+}
+
+/// A partitioner named a partition that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no partition {partition}; the topic has {count}")]
+struct NoSuchPartition {
+    partition: i32,
+    count: i32,
 }
 
 impl<K, V> EncodeSink<K, V> {
@@ -39,14 +54,14 @@ impl<K, V> EncodeSink<K, V> {
 
 impl<K: Data, V: Data> Processor for EncodeSink<K, V> {
     fn init(&mut self, context: &mut InitContext<'_>) -> Result<(), ProcessError> {
-        self.topic = Some(context.output(&self.settings.topic)?);
+        self.topic = Some(Target::look_up(&self.settings.topic, context)?);
         Ok(())
     }
 
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let rows = rows_of::<K, V>(batch, context)?;
         let settings = &*self.settings;
-        let topic = self.topic.ok_or_else(|| ProcessError::Unknown {
+        let target = self.topic.ok_or_else(|| ProcessError::Unknown {
             node: context.node().to_owned(),
             kind: "output topic",
             name: settings.topic.clone(),
@@ -56,32 +71,70 @@ impl<K: Data, V: Data> Processor for EncodeSink<K, V> {
                 context.skipped(1);
                 continue;
             }
-            self.buffer.clear();
-            let mut encode = || -> Result<(Option<usize>, Option<usize>), SerdeError> {
-                let key = serde::write(&*settings.key, &row.key, &mut self.buffer)?;
-                Ok((key, serde::write(&*settings.value, &row.value, &mut self.buffer)?))
-            };
-            let (key_len, value_len) = match encode() {
-                Ok(lengths) => lengths,
-                Err(cause) => {
-                    context.refuse(None, row.offset, row.timestamp, cause.into())?;
-                    continue;
-                }
-            };
-            let (key, value) = self.buffer.split_at(key_len.unwrap_or(0));
-            let partition = settings
-                .partitioner
-                .as_ref()
-                .and_then(|choose| choose(&row.key, &row.value));
-            context.send(&SinkRecord {
-                topic,
-                partition: partition.map(PartitionId::new),
-                key: key_len.map(|_| key),
-                value: value_len.map(|_| value),
-                timestamp: row.timestamp,
-                headers: &row.headers,
-            });
+            send_row(row, target, settings, &mut self.buffer, context)?;
         }
         Ok(())
     }
+}
+
+impl Target {
+    pub(super) fn look_up(topic: &str, context: &mut InitContext<'_>) -> Result<Target, ProcessError> {
+        let topic = context.output(topic)?;
+        let partitions = context.output_partitions(topic);
+        Ok(Target { topic, partitions })
+    }
+}
+
+/// Encodes a row into `buffer` and sends it where its partitioner says.
+pub(super) fn send_row<K: Data, V: Data>(
+    row: &Row<K, V>,
+    target: Target,
+    settings: &SinkSettings<K, V>,
+    buffer: &mut Vec<u8>,
+    context: &mut ProcessContext<'_>,
+) -> Result<(), ProcessError> {
+    buffer.clear();
+    let mut encode = || -> Result<(Option<usize>, Option<usize>), SerdeError> {
+        let key = serde::write(&*settings.key, &row.key, buffer)?;
+        Ok((key, serde::write(&*settings.value, &row.value, buffer)?))
+    };
+    let (key_len, value_len) = match encode() {
+        Ok(lengths) => lengths,
+        Err(cause) => return context.refuse(None, row.offset, row.timestamp, cause.into()),
+    };
+    let (key, value) = buffer.split_at(key_len.unwrap_or(0));
+    let mut record = SinkRecord {
+        topic: target.topic,
+        partition: None,
+        key: key_len.map(|_| key),
+        value: value_len.map(|_| value),
+        timestamp: row.timestamp,
+        headers: &row.headers,
+    };
+    let count = target.partitions;
+    let chosen = match &settings.partitioner {
+        Some(choose) => choose(&row.key, &row.value, count),
+        None => Partitions::ByKey,
+    };
+    match chosen {
+        Partitions::ByKey => context.send(&record),
+        Partitions::One(partition) => {
+            record.partition = Some(PartitionId::new(partition));
+            context.send(&record);
+        }
+        Partitions::Each(partitions) => {
+            if let Some(&partition) = partitions
+                .iter()
+                .find(|partition| !(0..count).contains(*partition))
+            {
+                let cause = NoSuchPartition { partition, count };
+                return context.refuse(None, row.offset, row.timestamp, cause.into());
+            }
+            for partition in partitions {
+                record.partition = Some(PartitionId::new(partition));
+                context.send(&record);
+            }
+        }
+    }
+    Ok(())
 }

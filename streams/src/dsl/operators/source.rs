@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+use millpond_log::types::{Offset, Timestamp};
+
 use crate::config::ErrorPolicy;
 use crate::dsl::row::{Row, batch_of};
-use crate::dsl::timestamps::{OnInvalid, TimestampExtractor};
+use crate::dsl::timestamps::{OnInvalid, RecordTimes, TimestampExtractor};
 use crate::processor::{
     Batch, Headers, NO_TIME, ProcessContext, ProcessError, Processor, RawBatch, RawRecordRef,
 };
@@ -92,6 +94,10 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
         let mut marks = raw.time_marks().iter().copied().peekable();
         let follows_upstreams = marks.peek().is_some();
         let mut stream_time = NO_TIME;
+        let keeps_partition_time = settings.timestamps.needs_partition_time();
+        let mut partition_time = context
+            .partition_time(raw.partition())
+            .filter(|_| keeps_partition_time);
         for found in raw.records() {
             let found = found?;
             let record = &found.record;
@@ -105,13 +111,18 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
                     continue;
                 }
             };
-            let extracted = settings
-                .timestamps
-                .extract(&key, &value, record.timestamp, context.now_ms());
-            let Some(timestamp) = extracted.or_else(|| self.fallback(context)) else {
-                self.refuse_time(record.offset.get(), context)?;
+            let times = RecordTimes {
+                record: record.timestamp,
+                partition: partition_time,
+                wall_clock: context.now_ms(),
+            };
+            let Some(timestamp) = settings.timestamps.extract(&key, &value, times) else {
+                self.refuse_time(record.offset, record.timestamp, context)?;
                 continue;
             };
+            if keeps_partition_time {
+                partition_time = partition_time.max(Some(timestamp));
+            }
             if !follows_upstreams {
                 stream_time = context.observe_record(record.offset, timestamp);
             }
@@ -123,6 +134,9 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
                 stream_time,
                 offset: record.offset,
             });
+        }
+        if let Some(time) = partition_time.filter(|_| keeps_partition_time) {
+            context.observe_partition_time(raw.partition(), time);
         }
         Ok(rows)
     }
@@ -136,18 +150,24 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
         Ok((key, value))
     }
 
-    fn fallback(&self, context: &ProcessContext<'_>) -> Option<i64> {
-        let usable = self.settings.timestamps.on_invalid == OnInvalid::UsePartitionTime;
-        Some(context.stream_time()).filter(|time| usable && *time != NO_TIME)
-    }
-
-    fn refuse_time(&self, offset: i64, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
-        if self.settings.timestamps.on_invalid == OnInvalid::Fail {
-            return Err(ProcessError::node(context.node(), InvalidTimestamp { offset }));
+    fn refuse_time(
+        &self,
+        offset: Offset,
+        timestamp: Timestamp,
+        context: &mut ProcessContext<'_>,
+    ) -> Result<(), ProcessError> {
+        let policy = self.settings.timestamps.on_invalid;
+        let invalid = InvalidTimestamp { offset: offset.get() };
+        match policy {
+            OnInvalid::Fail => return Err(ProcessError::node(context.node(), invalid)),
+            OnInvalid::UsePartitionTime => {
+                return context.refuse(self.settings.on_error, offset, timestamp, invalid.into());
+            }
+            OnInvalid::LogAndSkip => {}
         }
         tracing::warn!(
             node = context.node(),
-            offset,
+            offset = offset.get(),
             "record without a valid timestamp is skipped"
         );
         context.skipped(1);
