@@ -16,11 +16,12 @@ mod row;
 mod split;
 mod stores;
 mod stream;
-mod stream_to_table;
-mod suppressed;
 mod stream_process;
 mod stream_sink;
+mod stream_to_table;
+mod suppressed;
 mod table;
+mod table_foreign_join;
 mod table_join;
 mod table_lookup;
 mod table_map;
@@ -31,6 +32,8 @@ mod time_windows;
 mod timestamps;
 mod windowed;
 
+#[cfg(test)]
+mod foreign_join_test;
 #[cfg(test)]
 mod grouped_table_test;
 #[cfg(test)]
@@ -71,9 +74,10 @@ pub use stores::{
     WindowStore,
 };
 pub use stream::KStream;
-pub use suppressed::{EagerBuffer, StrictBuffer, SuppressBuffer, Suppressed};
 pub use stream_sink::RecordContext;
+pub use suppressed::{EagerBuffer, StrictBuffer, SuppressBuffer, Suppressed};
 pub use table::KTable;
+pub use table_foreign_join::TableJoined;
 pub use time_windowed::TimeWindowedKStream;
 pub use time_windows::TimeWindows;
 pub use timestamps::{RecordTimes, TimestampExtractor};

@@ -166,6 +166,8 @@ impl<K: Data, V: Data> KTable<K, V> {
             .topology
             .add_processor(&other_name, other_side, &[other.node], &stores);
         let sides: [NodeId; 2] = [this_node, other_node];
+        graph.topology.copartition(&sides);
+        graph.topology.keep_in_step(self.node, other.node);
         match stored {
             None => {
                 let merge = graph

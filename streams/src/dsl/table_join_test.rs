@@ -2,7 +2,8 @@
 
 use super::table_test_support::{Texts, pipe, read, start, write_changes};
 use super::{KTable, Materialized, StreamsBuilder};
-use crate::testing::TopologyTestDriver;
+use crate::testing::{DriverError, DriverOptions, TestRecord, TopologyTestDriver};
+use crate::topology::TopologyError;
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -334,4 +335,74 @@ fn a_table_joins_with_itself() {
             ["A a+a@1", "A a+a@1", "A b+b@2", "A b+b@2"]
         );
     }
+}
+
+#[test]
+fn tables_of_one_source_join_the_same_however_the_input_is_cut() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let records: Vec<TestRecord<String, Option<String>>> = (0..300)
+        .map(|n| {
+            let value = (rng.u8(..4) > 0).then(|| rng.u8(..10).to_string());
+            TestRecord::new(format!("k{}", rng.u8(..4)), value, n)
+        })
+        .collect();
+    let run = |kind: Kind, cut: usize, derived: bool| {
+        let builder = StreamsBuilder::new();
+        let left = table(&builder, "left");
+        let right = match derived {
+            false => left.clone(),
+            true => left
+                .filter(|_, value| value.as_str() > "4")
+                .map_values(|value| value + "!"),
+        };
+        let joined = join(kind, &left, &right, false);
+        joined.enable_old_values();
+        write_changes(&joined, "out");
+        let mut driver = start(&builder, true);
+        let input = driver.input::<String, Option<String>>("left");
+        for chunk in records.chunks(cut) {
+            driver
+                .pipe_all(&input, chunk.iter().cloned())
+                .expect("goes through");
+        }
+        // Between keys there is no order.
+        let mut found = read(&mut driver, "out");
+        found.sort_by(|one, other| one.split(' ').next().cmp(&other.split(' ').next()));
+        found
+    };
+    for kind in [Kind::Inner, Kind::Left, Kind::Outer] {
+        for derived in [false, true] {
+            let expected = run(kind, 1, derived);
+            assert!(expected.len() > 100, "there is something to compare");
+            for cut in [2, 17, 300] {
+                assert_eq!(
+                    run(kind, cut, derived),
+                    expected,
+                    "{kind:?}, derived {derived}, {cut} at a time"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn joined_tables_must_have_the_same_number_of_partitions() {
+    let builder = StreamsBuilder::new();
+    let (left, right) = tables(&builder);
+    join(Kind::Inner, &left, &right, false);
+    let options = DriverOptions {
+        partitions: [("left".to_owned(), 2), ("right".to_owned(), 3)].into(),
+        ..DriverOptions::default()
+    };
+    let topology = builder.build().expect("a sound topology");
+    let started = TopologyTestDriver::with_options(&topology, options);
+    assert!(matches!(started, Err(DriverError::Topology(_))));
+}
+
+#[test]
+fn tables_of_two_builders_cannot_be_joined() {
+    let (one, other) = (StreamsBuilder::new(), StreamsBuilder::new());
+    let (left, right) = (table(&one, "left"), table(&other, "right"));
+    join(Kind::Inner, &left, &right, false);
+    assert!(matches!(one.build(), Err(TopologyError::InvalidOperator { .. })));
 }

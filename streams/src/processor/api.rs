@@ -125,7 +125,7 @@ pub trait Processor: Send {
 /// Makes a processor per task.
 pub type ProcessorSupplier = std::sync::Arc<dyn Fn() -> Box<dyn Processor> + Send + Sync>;
 
-/// From a topic's name in the topology to its full name, partition count and whether it is a repartition topic.
+/// From a topic's name in the topology to its full name, partition count and whether it tells its readers the task's time.
 pub(super) type ResolveOutput<'a> = dyn Fn(&str) -> Option<(TopicName, i32, bool)> + 'a;
 
 /// What a processor may look up before it starts.
@@ -205,6 +205,7 @@ impl InitContext<'_> {
 pub struct ProcessContext<'a> {
     pub(super) node: usize,
     pub(super) node_name: &'a str,
+    pub(super) in_step: bool,
     pub(super) task: TaskId,
     pub(super) queue: &'a mut ForwardQueue,
     pub(super) state: &'a mut TaskState,
@@ -227,6 +228,7 @@ impl ProcessContext<'_> {
         ProcessContext {
             node: self.node,
             node_name: self.node_name,
+            in_step: self.in_step,
             task: self.task,
             queue: self.queue,
             state: self.state,
@@ -324,6 +326,12 @@ impl ProcessContext<'_> {
     /// True when the task reads a repartition topic, so that time comes from upstream tasks.
     pub fn follows_upstreams(&self) -> bool {
         self.clock.follows_upstreams()
+    }
+
+    /// For decoders: what is below must not see a record before it has done with the one before under the same key
+    /// ([`TopologyBuilder::keep_in_step`](crate::topology::TopologyBuilder::keep_in_step)), so no key may occur twice in a batch.
+    pub fn keeps_in_step(&self) -> bool {
+        self.in_step
     }
 
     /// Wall-clock time of this call, in ms.

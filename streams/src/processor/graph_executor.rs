@@ -26,7 +26,8 @@ pub struct TaskGraphOptions<'a> {
     pub application_id: &'a str,
     /// Partition count of an output topic by its full name.
     pub partitions: &'a dyn Fn(&TopicName) -> Option<i32>,
-    /// Number of tasks writing to a repartition topic, by its name in the topology (`Plan::upstream_tasks`).
+    /// Number of tasks that tell their time through a repartition topic, by its name in the topology (`Plan::upstream_tasks`); 0 for one whose records count by
+    /// their timestamps.
     pub upstream_tasks: &'a dyn Fn(&str) -> i32,
     /// Caching, emission and error policy.
     pub config: ProcessingConfig,
@@ -54,8 +55,9 @@ pub struct TaskGraph {
 struct GraphNode {
     name: String,
     processor: Option<Box<dyn Processor>>,
-    /// Set for sources reading a repartition topic.
+    /// Set for sources reading a repartition topic that tells the time of upstream tasks.
     repartition: Option<String>,
+    in_step: bool,
 }
 
 /// Batches on their way, and who is whose child.
@@ -137,7 +139,9 @@ impl TaskGraph {
             let topic = topology.output_topic(topic)?;
             let name = topic.resolve(app);
             let partitions = (options.partitions)(&name).unwrap_or(1);
-            Some((name, partitions, matches!(topic, TopicRef::Repartition(_))))
+            let tells_time =
+                matches!(topic, TopicRef::Repartition(name) if (options.upstream_tasks)(name) > 0);
+            Some((name, partitions, tells_time))
         };
         let mut nodes = Vec::new();
         let mut sources = BTreeMap::new();
@@ -151,8 +155,11 @@ impl TaskGraph {
                     for topic in topics {
                         sources.insert(topic.resolve(app), index);
                         if let TopicRef::Repartition(name) = topic {
-                            upstreams.push((name.clone(), (options.upstream_tasks)(name)));
-                            repartition = Some(name.clone());
+                            let tasks = (options.upstream_tasks)(name);
+                            if tasks > 0 {
+                                upstreams.push((name.clone(), tasks));
+                                repartition = Some(name.clone());
+                            }
                         }
                     }
                     decoder.as_ref().map(|make| make())
@@ -194,6 +201,7 @@ impl TaskGraph {
                 name: node.name.clone(),
                 processor,
                 repartition,
+                in_step: node.in_step,
             });
         }
         let dead_letters = options.config.dead_letters.then(|| {
@@ -457,11 +465,17 @@ impl TaskGraph {
         call: &mut Call<'_>,
         act: impl FnOnce(&mut dyn Processor, &mut ProcessContext<'_>) -> Result<(), ProcessError>,
     ) -> Result<(), ProcessError> {
-        let GraphNode { name, processor, .. } = &mut self.nodes[node];
+        let GraphNode {
+            name,
+            processor,
+            in_step,
+            ..
+        } = &mut self.nodes[node];
         if let Some(processor) = processor.as_mut() {
             let mut context = ProcessContext {
                 node,
                 node_name: name,
+                in_step: *in_step,
                 task: self.task,
                 queue: &mut self.queue,
                 state: &mut *call.state,

@@ -294,7 +294,7 @@ fn a_commit_tells_the_time_to_repartition_partitions_that_got_no_record_once() {
         },
     );
     builder.add_repartition("by-key", RepartitionOptions::default(), &[source]);
-    let mut task = start(&builder.build().expect("sound"), 0, 0);
+    let mut task = start(&builder.build().expect("sound"), 0, 1);
     task.process(raw("in", &[(Some("k"), 7, None)]));
     let mut times = || {
         task.graph
@@ -383,4 +383,31 @@ fn a_sink_without_encoder_copies_raw_records() {
     assert_eq!(found.len(), 2);
     assert!(found.contains(&("out".to_owned(), Some(b"k".to_vec()), 7)));
     assert!(found.contains(&("out".to_owned(), None, 8)));
+}
+
+#[test]
+fn a_repartition_topic_that_tells_no_time_counts_like_any_other() {
+    let log = Log::default();
+    let mut builder = TopologyBuilder::new();
+    let source = builder.add_source(
+        "source",
+        &["in"],
+        SourceOptions {
+            decoder: Some(decoder(&log)),
+        },
+    );
+    builder.add_repartition("by-key", RepartitionOptions::default(), &[source]);
+    let mut task = start(&builder.build().expect("sound"), 0, 0);
+    task.process(raw("in", &[(Some("k"), 7, None)]));
+    task.graph
+        .prepare_commit(0, &mut task.state, &mut task.outputs)
+        .expect("commits");
+    let records = task.outputs.partitions().flat_map(|(_, _, records)| records);
+    let times: Vec<_> = records.map(|record| record.time).collect();
+    assert_eq!(
+        times,
+        [None],
+        "no time on the record, and no record of time alone"
+    );
+    assert!(!task.graph.clock().follows_upstreams());
 }

@@ -142,6 +142,14 @@ impl TopologyBuilder {
         self.add_store(spec);
     }
 
+    /// Gives a node that was added before access to one more store.
+    pub fn connect_store(&mut self, node: NodeId, store: &str) {
+        let stores = &mut self.nodes[node.0].stores;
+        if !stores.iter().any(|known| known == store) {
+            stores.push(store.to_owned());
+        }
+    }
+
     /// Sends what `parents` forward through the topic `{app}-{name}-repartition`; returns the source that reads it. Nodes are named
     /// `{name}-repartition-sink` and `{name}-repartition-source`, as in Kafka Streams.
     pub fn add_repartition(&mut self, name: &str, options: RepartitionOptions, parents: &[NodeId]) -> NodeId {
@@ -184,9 +192,23 @@ impl TopologyBuilder {
     /// Checked when the application starts, against the topics there are: the user's topics of a group must agree, and its repartition topics take
     /// their count; a group of repartition topics only takes the largest, or the number asked for (as in Kafka Streams).
     pub fn copartition(&mut self, nodes: &[NodeId]) {
-        let mut sources = BTreeSet::new();
-        let mut seen = BTreeSet::new();
-        let mut left: Vec<usize> = nodes.iter().map(|node| node.0).collect();
+        let sources = nodes.iter().flat_map(|node| self.sources_above(*node)).collect();
+        self.copartitioned.push(sources);
+    }
+
+    /// Says that one of these nodes reads what stands above the other, by key. Where both are fed by the same source, its batches are cut so that no key
+    /// occurs twice in one: otherwise what the first reads would depend on how the input was cut into batches.
+    pub fn keep_in_step(&mut self, one: NodeId, other: NodeId) {
+        let both = &self.sources_above(one) & &self.sources_above(other);
+        for source in both {
+            self.nodes[source].in_step = true;
+        }
+    }
+
+    /// Indices of the sources that feed a node; a repartition stands for itself.
+    fn sources_above(&self, node: NodeId) -> BTreeSet<usize> {
+        let (mut sources, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        let mut left = vec![node.0];
         while let Some(index) = left.pop() {
             if !seen.insert(index) {
                 continue;
@@ -197,7 +219,7 @@ impl TopologyBuilder {
             }
             left.extend(&node.parents);
         }
-        self.copartitioned.push(sources);
+        sources
     }
 
     /// Records a mistake that `build` will report.
@@ -307,6 +329,7 @@ impl TopologyBuilder {
             parents: parents.iter().map(|parent| parent.0).collect(),
             children: Vec::new(),
             stores: stores.iter().map(|store| (*store).to_owned()).collect(),
+            in_step: false,
         });
         NodeId(index)
     }

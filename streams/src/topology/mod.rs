@@ -7,6 +7,7 @@
 mod builder;
 mod describe;
 mod error;
+mod feedback;
 mod graph;
 mod node;
 mod partition_counts;

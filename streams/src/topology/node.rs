@@ -48,6 +48,8 @@ pub struct Node {
     pub children: Vec<usize>,
     /// Stores it uses.
     pub stores: Vec<String>,
+    /// Set for sources whose batches must not hold a key twice.
+    pub in_step: bool,
 }
 
 impl fmt::Debug for Node {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use millpond_log::types::{PartitionId, TopicName};
 
+use super::feedback::feedback;
 use super::partition_counts::PartitionCounts;
 use super::{TopicRef, Topology, TopologyError, topic_names};
 use crate::state::{StoreKind, StoreSpec, TaskId};
@@ -51,10 +52,13 @@ impl Plan {
             repartitions,
             tasks: task_counts,
         } = PartitionCounts::settle(topology, partitions)?;
+        let feedback = feedback(subs);
         let mut upstream_tasks: BTreeMap<String, i32> = BTreeMap::new();
         for (sub, tasks) in subs.iter().zip(&task_counts) {
             for topic in sub.sink_topics() {
-                if let TopicRef::Repartition(name) = topic {
+                if let TopicRef::Repartition(name) = topic
+                    && !feedback.contains(name)
+                {
                     upstream_tasks.insert(name.clone(), *tasks);
                 }
             }
@@ -98,7 +102,7 @@ impl Plan {
         })
     }
 
-    /// Number of tasks that write to the repartition topic of that name (without application id).
+    /// Number of tasks that tell their stream time through the repartition topic of that name (without application id): those that write it, or 0 when it leads back to them.
     pub fn upstream_tasks(&self, repartition: &str) -> i32 {
         self.upstream_tasks.get(repartition).copied().unwrap_or(0)
     }

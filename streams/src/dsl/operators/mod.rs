@@ -2,9 +2,10 @@
 
 pub(super) mod aggregate;
 pub(super) mod extract_sink;
+pub(super) mod foreign_join;
 mod pane_cache;
-pub(super) mod regroup_table;
 pub(super) mod process;
+pub(super) mod regroup_table;
 pub(super) mod sink;
 pub(super) mod source;
 pub(super) mod stateless;

@@ -3,6 +3,7 @@
 //! A record that cannot be decoded never stops the task unless it is asked to: it goes to the dead-letter topic with the reason. Stream time advances on every
 //! record with a valid time, also on those that later nodes filter out.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use millpond_log::types::{Offset, Timestamp};
@@ -55,10 +56,13 @@ impl<K: Data, V: Data> Processor for DecodeSource<K, V> {
         let rows = self.decode(&raw, context)?;
         if context.is_record_at_a_time() {
             forward_one_by_one(rows, context);
-        } else if !rows.is_empty() {
+            Ok(())
+        } else if context.keeps_in_step() {
+            self.forward_in_step(rows, context)
+        } else {
             context.forward(batch_of(rows));
+            Ok(())
         }
-        Ok(())
     }
 }
 
@@ -139,6 +143,32 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
             context.observe_partition_time(raw.partition(), time);
         }
         Ok(rows)
+    }
+
+    /// Forwards the rows in batches that hold no key twice. Of keys only hashes are compared: two that share one cost a batch more and nothing else.
+    fn forward_in_step(
+        &self,
+        rows: Vec<Row<K, V>>,
+        context: &mut ProcessContext<'_>,
+    ) -> Result<(), ProcessError> {
+        let hasher = foldhash::fast::FixedState::with_seed(0);
+        let mut seen = hashbrown::HashSet::with_hasher(foldhash::fast::FixedState::with_seed(1));
+        let mut batch = Vec::new();
+        let mut key = Vec::new();
+        for row in rows {
+            key.clear();
+            let written = self.settings.key.serialize(&row.key, &mut key);
+            written.map_err(|cause| ProcessError::node(context.node(), cause))?;
+            let hash = hasher.hash_one(&key);
+            if !seen.insert(hash) {
+                context.forward(batch_of(std::mem::take(&mut batch)));
+                seen.clear();
+                seen.insert(hash);
+            }
+            batch.push(row);
+        }
+        context.forward(batch_of(batch));
+        Ok(())
     }
 
     fn decode_record(&self, found: &RawRecordRef<'_>) -> Result<(K, V), Undecodable> {

@@ -1,0 +1,121 @@
+//! The end of a foreign-key join, back at the left table: joins the answers that are still wanted.
+//!
+//! An answer is wanted when the left value that asked for it still stands, judged by its hash; others are dropped and counted. A right value without a left one
+//! is never joined: a deleted left entry asks with no hash, and is answered with nothing.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::hash::hash128;
+use super::messages::Response;
+use crate::dsl::change::Change;
+use crate::dsl::operators::table_writer::TableWriter;
+use crate::dsl::row::{batch_of, rows_of};
+use crate::dsl::table_lookup::{TableLookup, TableReader};
+use crate::dsl::table_origin::Wish;
+use crate::processor::{Batch, InitContext, ProcessContext, ProcessError, Processor};
+use crate::serde::{Data, SerdeRef};
+
+/// Responses by left key in, new values of the join out.
+pub(in crate::dsl) struct JoinResponses<K, V, VO, R, F> {
+    left: TableLookup<K, V>,
+    reader: Option<TableReader<K, V>>,
+    value: SerdeRef<V>,
+    join: Arc<F>,
+    types: PhantomData<fn(VO) -> R>,
+}
+
+impl<K: Data, V: Data, VO: Data, R: Data, F> JoinResponses<K, V, VO, R, F>
+where
+    F: Fn(&V, Option<&VO>) -> Option<R> + Send + Sync + 'static,
+{
+    /// `join` says what a left value gives with or without a right one.
+    pub(in crate::dsl) fn new(left: TableLookup<K, V>, value: SerdeRef<V>, join: Arc<F>) -> Self {
+        JoinResponses {
+            left,
+            reader: None,
+            value,
+            join,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<K: Data, V: Data, VO: Data, R: Data, F> Processor for JoinResponses<K, V, VO, R, F>
+where
+    F: Fn(&V, Option<&VO>) -> Option<R> + Send + Sync + 'static,
+{
+    fn init(&mut self, context: &mut InitContext<'_>) -> Result<(), ProcessError> {
+        self.reader = Some(self.left.open(context)?);
+        Ok(())
+    }
+
+    fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        let rows = rows_of::<K, Response<VO>>(batch, context)?;
+        let Some(reader) = self.reader.as_mut() else {
+            return Ok(());
+        };
+        let keys: Vec<K> = rows.iter().map(|row| row.key.clone()).collect();
+        let current = reader.get_many(&keys, context)?;
+        let mut out = Vec::with_capacity(rows.len());
+        let mut bytes = Vec::new();
+        let mut stale = 0;
+        for (row, current) in rows.into_iter().zip(current) {
+            let current = current.map(|(value, _)| value);
+            let hash = match &current {
+                Some(value) => {
+                    bytes.clear();
+                    let written = self.value.serialize(value, &mut bytes);
+                    written.map_err(|cause| ProcessError::node(context.node(), cause))?;
+                    Some(hash128(&bytes))
+                }
+                None => None,
+            };
+            if hash != row.value.hash {
+                stale += 1;
+                continue;
+            }
+            out.push(row.with_value(|response| (self.join)(current.as_ref()?, response.value.as_ref())));
+        }
+        context.skipped(stale);
+        context.forward(batch_of(out));
+        Ok(())
+    }
+}
+
+/// New values of the join in, changes out: through a store if it was asked for, or if somebody needs old values or looks entries up.
+pub(in crate::dsl) struct ForeignResult<K, R> {
+    pub(in crate::dsl) has_store: Wish,
+    pub(in crate::dsl) stored: bool,
+    pub(in crate::dsl) writer: TableWriter<K, R>,
+}
+
+impl<K: Data, R: Data> Processor for ForeignResult<K, R> {
+    fn init(&mut self, context: &mut InitContext<'_>) -> Result<(), ProcessError> {
+        self.stored = self.has_store.is_made();
+        if self.stored {
+            self.writer.init(context)?;
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        let rows = rows_of::<K, Option<R>>(batch, context)?;
+        if self.stored {
+            return self.writer.write(rows, context);
+        }
+        let changes = rows
+            .into_iter()
+            .map(|row| row.with_value(|new| Change { new, old: None }));
+        context.forward(batch_of(changes.collect()));
+        Ok(())
+    }
+
+    fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        self.writer.commit(context)
+    }
+
+    fn on_abort(&mut self) {
+        self.writer.abort();
+    }
+}
