@@ -126,6 +126,7 @@ impl StreamsBuilder {
             timestamps,
             on_error,
             name: source_name,
+            idle_timeout,
         } = consumed;
         let consumed = Consumed {
             key: key.clone(),
@@ -133,6 +134,7 @@ impl StreamsBuilder {
             timestamps: timestamps.for_nullable(),
             on_error,
             name: source_name,
+            idle_timeout,
         };
         let source = self.source("KSTREAM-SOURCE", &[topic], consumed);
         let store = TableStore::new(name, key, &materialized, TableWishes::default());
@@ -175,6 +177,7 @@ impl StreamsBuilder {
             timestamps,
             on_error,
             name,
+            idle_timeout,
         } = consumed;
         let settings = Arc::new(SourceSettings {
             key,
@@ -187,12 +190,13 @@ impl StreamsBuilder {
         });
         let mut graph = self.graph.lock();
         let name = name.unwrap_or_else(|| graph.new_name(prefix));
-        graph.topology.add_source(
-            &name,
-            topics,
-            SourceOptions {
-                decoder: Some(decoder),
-            },
-        )
+        let options = SourceOptions {
+            decoder: Some(decoder),
+        };
+        let node = graph.topology.add_source(&name, topics, options);
+        if let Some(timeout) = idle_timeout {
+            graph.topology.idle_advance(node, timeout);
+        }
+        node
     }
 }

@@ -29,6 +29,7 @@ pub struct Consumed<K, V> {
     pub(crate) timestamps: TimestampExtractor<K, V>,
     pub(crate) on_error: Option<ErrorPolicy>,
     pub(crate) name: Option<String>,
+    pub(crate) idle_timeout: Option<Duration>,
 }
 
 impl<K, V> Consumed<K, V> {
@@ -40,6 +41,20 @@ impl<K, V> Consumed<K, V> {
             timestamps: TimestampExtractor::record(),
             on_error: None,
             name: None,
+            idle_timeout: None,
+        }
+    }
+
+    /// Lets stream time go on with the wall clock once neither these topics nor any other input of the task had a record for `timeout`, so that windows close and
+    /// stream-time punctuators and timers act although nothing arrives. Records that come after that with earlier times are late.
+    ///
+    /// Time goes on at the pace of the wall clock, from where the last record left it. What was done is written to the topic `{app}-{topic}-time`: a replay does the
+    /// same at the same place of the input. Not in Kafka Streams.
+    #[must_use]
+    pub fn idle_advance(self, timeout: Duration) -> Self {
+        Consumed {
+            idle_timeout: Some(timeout),
+            ..self
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use millpond_log::types::Timestamp;
 
 use super::{
-    Cancellable, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, KeyValueStore, ProcessorContext,
-    ProcessorInit, PunctuationType, Record, RecordProcessor, Stores, StreamsBuilder, Timer,
+    Cancellable, Consumed, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, KeyValueStore,
+    ProcessorContext, ProcessorInit, PunctuationType, Record, RecordProcessor, Stores, StreamsBuilder, Timer,
 };
 use crate::config::{ErrorPolicy, ProcessingConfig};
 use crate::processor::{BoxError, Headers};
@@ -564,6 +564,35 @@ fn timers_of_two_processors_cannot_share_a_store() {
         input.process(move || script.clone(), &["timers"]);
     }
     assert!(builder.build().is_err());
+}
+
+#[test]
+fn punctuators_timers_and_windows_act_while_input_is_idle_where_that_is_asked_for() {
+    let builder = StreamsBuilder::new();
+    builder.add_state_store(Stores::timers::<String>("timers"));
+    let script = Script::new(|_, record, context| Ok(context.timer(&record.key, record.value.parse()?)?))
+        .init(|_, context| {
+            context.schedule(ms(1_000), PunctuationType::StreamTime, |_, time, context| {
+                context.forward(Record::new("p".to_owned(), format!("tick {time}"), time));
+                Ok(())
+            });
+            Ok(())
+        });
+    let consumed = Consumed::<String, String>::default().idle_advance(ms(500));
+    builder
+        .stream_with("in", consumed)
+        .process(move || script.clone(), &["timers"])
+        .to("out");
+    let mut driver = driver(&builder);
+    feed(&mut driver, &[("a", "10300", 10_000)]);
+    assert_eq!(values(&mut driver), ["tick 10000"]);
+    let mut found = Vec::new();
+    for by_ms in [400, 100, 400, 300] {
+        driver.advance_wall_clock(by_ms).expect("time passes");
+        found.push(values(&mut driver).join(", "));
+    }
+    assert_eq!(found, ["", "timer 10300 at 10500", "", "tick 11200"]);
+    assert_eq!(driver.raw_records("test-in-time").len(), 2);
 }
 
 /// Counts up between punctuations and timers; every output tells the times it knows.

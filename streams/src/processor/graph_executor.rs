@@ -11,8 +11,8 @@ use millpond_log::types::{Timestamp, TopicName};
 use super::copy_sink::CopySink;
 use super::wall_clock::WallClockTimers;
 use super::{
-    Batch, InitContext, NO_TIME, OutputIndex, Outputs, ProcessContext, ProcessError, Processor, RawBatch,
-    TaskClock, TaskCounters, TimeTrack, time_header,
+    Batch, Headers, InitContext, NO_TIME, OutputCollector, OutputIndex, Outputs, ProcessContext,
+    ProcessError, Processor, RawBatch, SinkRecord, TaskClock, TaskCounters, TimeMark, TimeTrack, time_header,
 };
 use crate::config::{ErrorPolicy, ProcessingConfig};
 use crate::state::{StoreIndex, TaskId, TaskState};
@@ -43,6 +43,8 @@ pub struct TaskGraph {
     counters: TaskCounters,
     queue: ForwardQueue,
     dead_letters: Option<OutputIndex>,
+    /// Where it is written that time went on while input was idle.
+    time_topic: Option<OutputIndex>,
     on_error: ErrorPolicy,
     /// Stream time last told to each (repartition topic, partition); forgotten on abort, then told again.
     announced: BTreeMap<(usize, usize), Timestamp>,
@@ -209,6 +211,11 @@ impl TaskGraph {
             let partitions = (options.partitions)(&name).unwrap_or(1);
             outputs.add_topic(name, partitions, false)
         });
+        let time_topic = topology.idle_advance().map(|idle| {
+            let name = idle.topic.resolve(app);
+            let partitions = (options.partitions)(&name).unwrap_or(1);
+            outputs.add_topic(name, partitions, false)
+        });
         let children = topology
             .nodes()
             .iter()
@@ -225,6 +232,7 @@ impl TaskGraph {
                 forwarded: Vec::new(),
             },
             dead_letters,
+            time_topic,
             on_error: options.config.on_error,
             announced: BTreeMap::new(),
             writes_repartition,
@@ -292,6 +300,43 @@ impl TaskGraph {
         };
         self.run_node(source, Batch::Raw(raw.clone()), &mut call)?;
         call.time = self.clock.time();
+        let advanced = call.time > before;
+        self.tell_time(advanced, &mut call)?;
+        self.mark_outputs(outputs);
+        Ok(())
+    }
+
+    /// Stream time goes on to `mark.time` without a record. A mark that is `new` is written to the time topic; one that was read there is not.
+    /// # Errors
+    /// As `process`.
+    pub fn advance_idle(
+        &mut self,
+        mark: &TimeMark,
+        new: bool,
+        now_ms: Timestamp,
+        state: &mut TaskState,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let before = self.clock.time();
+        self.track.start(before);
+        self.clock.advance_idle(mark.number, mark.time);
+        if let Some(topic) = self.time_topic.filter(|_| new) {
+            outputs.send(&SinkRecord {
+                topic,
+                partition: Some(self.task.partition),
+                key: None,
+                value: Some(&mark.encode()),
+                timestamp: now_ms,
+                headers: &Headers::NONE,
+            });
+        }
+        let mut call = Call {
+            state,
+            outputs,
+            origin: None,
+            now_ms,
+            time: self.clock.time(),
+        };
         let advanced = call.time > before;
         self.tell_time(advanced, &mut call)?;
         self.mark_outputs(outputs);

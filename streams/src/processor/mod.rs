@@ -19,6 +19,7 @@ mod task_clock;
 #[cfg(test)]
 mod task_clock_test;
 pub mod time_header;
+mod time_mark;
 mod time_track;
 mod wall_clock;
 
@@ -33,4 +34,5 @@ pub use partitioner::{murmur2, partition_for_key};
 pub use raw_batch::{RawBatch, RawRecord, RawRecordRef};
 pub use task_clock::{ClockStateError, NO_TIME, TaskClock};
 pub use time_header::TIME_HEADER;
+pub use time_mark::{DamagedMark, TimeMark};
 pub use time_track::TimeTrack;

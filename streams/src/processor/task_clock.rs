@@ -24,6 +24,8 @@ pub struct TaskClock {
     upstreams: BTreeMap<String, Upstream>,
     /// Largest time of the task's partition of a topic, for the topics whose decoders ask for it.
     partitions: BTreeMap<String, Timestamp>,
+    /// How often time went on while input was idle.
+    idle_advances: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +61,7 @@ impl TaskClock {
             time: NO_TIME,
             upstreams,
             partitions: BTreeMap::new(),
+            idle_advances: 0,
         }
     }
 
@@ -78,6 +81,17 @@ impl TaskClock {
             self.time = timestamp;
         }
         self.time
+    }
+
+    /// How often time went on while input was idle: the number of the last [`TimeMark`](super::TimeMark).
+    pub fn idle_advances(&self) -> u64 {
+        self.idle_advances
+    }
+
+    /// Time went on to `time` while input was idle, for the `number`th time.
+    pub fn advance_idle(&mut self, number: u64, time: Timestamp) {
+        self.idle_advances = number;
+        self.observe(time);
     }
 
     /// Largest time seen in the task's partition of `topic`, if anybody keeps it.
@@ -119,8 +133,8 @@ impl TaskClock {
         lowest
     }
 
-    /// The state as text: `v1;time;source=partition:time,…;…;topic@=0:time;…`. Unknown time is an empty field; `@` is no character of a name, so times of
-    /// partitions are told from those of upstream tasks.
+    /// The state as text: `v1;time;source=partition:time,…;…;topic@=0:time;…;@=0:idle advances`. Unknown time is an empty field; `@` is no character of
+    /// a name, so times of partitions are told from those of upstream tasks.
     pub fn encode(&self) -> String {
         let field = |time: Timestamp| {
             if time == NO_TIME {
@@ -140,6 +154,9 @@ impl TaskClock {
         }
         for (topic, time) in &self.partitions {
             text.push_str(&format!(";{topic}{PARTITION_MARK}=0:{}", field(*time)));
+        }
+        if self.idle_advances > 0 {
+            text.push_str(&format!(";{PARTITION_MARK}=0:{}", self.idle_advances));
         }
         text
     }
@@ -172,6 +189,7 @@ impl TaskClock {
                 })
                 .collect(),
             partitions: BTreeMap::new(),
+            idle_advances: 0,
         };
         if !text.is_empty() {
             let mut fields = text.split(';');
@@ -183,7 +201,11 @@ impl TaskClock {
                 let (name, times) = source.split_once('=').ok_or_else(damaged)?;
                 if let Some(topic) = name.strip_suffix(PARTITION_MARK) {
                     let (_, time) = times.split_once(':').ok_or_else(damaged)?;
-                    fresh.partitions.insert(topic.to_owned(), parse(time)?);
+                    if topic.is_empty() {
+                        fresh.idle_advances = time.parse().map_err(|_| damaged())?;
+                    } else {
+                        fresh.partitions.insert(topic.to_owned(), parse(time)?);
+                    }
                     continue;
                 }
                 let Some(upstream) = fresh.upstreams.get_mut(name) else {

@@ -64,11 +64,13 @@ impl Application {
         &self.topology.sub_topologies()[task.sub_topology as usize]
     }
 
-    /// Input partitions of a task, in a fixed order; `true` for repartition topics.
+    /// Input partitions of a task, in a fixed order; `true` for repartition topics. The time topic is one, if the task has one.
     pub(crate) fn inputs(&self, task: TaskId) -> Vec<(TopicPartition, bool)> {
-        let mut inputs: Vec<(TopicPartition, bool)> = self
-            .sub_topology(task)
+        let sub = self.sub_topology(task);
+        let time_topic = sub.idle_advance().map(|idle| &idle.topic);
+        let mut inputs: Vec<(TopicPartition, bool)> = sub
             .source_topics()
+            .chain(time_topic)
             .map(|topic| (topic.resolve(&self.id), matches!(topic, TopicRef::Repartition(_))))
             .filter(|(name, _)| {
                 self.partitions

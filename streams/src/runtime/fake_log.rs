@@ -33,7 +33,7 @@ pub(crate) enum EndTxnLuck {
     LostBefore,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Partition {
     batches: Vec<Bytes>,
     end: i64,
@@ -117,6 +117,23 @@ impl FakeLog {
         }
         let batch = builder.build();
         self.inner.lock().append(&partition_of(topic, partition), &batch);
+    }
+
+    /// The whole log of a topic as `other` has it, offset by offset.
+    pub(crate) fn copy_topic(&self, other: &FakeLog, topic: &str) {
+        let topic = TopicName::new(topic).expect("a valid name");
+        let (count, partitions) = {
+            let from = other.inner.lock();
+            let partitions = from.partitions.iter();
+            let partitions = partitions.filter(|(name, _)| name.topic == topic);
+            let partitions: Vec<_> = partitions
+                .map(|(name, log)| (name.clone(), log.clone()))
+                .collect();
+            (partitions.len() as i32, partitions)
+        };
+        let mut inner = self.inner.lock();
+        inner.add_topic(topic, count, BTreeMap::new());
+        inner.partitions.extend(partitions);
     }
 
     /// Committed records of a topic as (key, value) texts, partition by partition.

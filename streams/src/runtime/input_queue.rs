@@ -22,6 +22,8 @@ pub(crate) struct InputQueue {
     end_seen: Option<Offset>,
     batches: VecDeque<Queued>,
     bytes: usize,
+    /// Wall-clock time of the last answer to a fetch, in ms.
+    answered_ms: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl InputQueue {
             end_seen: None,
             batches: VecDeque::new(),
             bytes: 0,
+            answered_ms: None,
         }
     }
 
@@ -81,6 +84,16 @@ impl InputQueue {
     /// Nothing is queued and the log had no more when we last looked.
     pub(crate) fn is_at_end(&self) -> bool {
         self.batches.is_empty() && self.end_seen.is_some_and(|end| self.fetch_position >= end)
+    }
+
+    /// The log answered a fetch at `now_ms`.
+    pub(crate) fn answered(&mut self, now_ms: Timestamp) {
+        self.answered_ms = Some(now_ms);
+    }
+
+    /// Wall-clock time of the last answer that left nothing to be processed; `None` while there is something, or may be.
+    pub(crate) fn idle_answer_ms(&self) -> Option<Timestamp> {
+        self.answered_ms.filter(|_| self.is_at_end())
     }
 
     /// Forgets what is queued and starts again at `position`.
@@ -178,7 +191,18 @@ impl InputQueue {
         bytes_max: usize,
         limit: Option<Timestamp>,
     ) -> Result<Option<Run>, BatchError> {
+        self.take_until(bytes_max, limit, None)
+    }
+
+    /// As [`take`](Self::take), and only records below `end`.
+    pub(crate) fn take_until(
+        &mut self,
+        bytes_max: usize,
+        limit: Option<Timestamp>,
+        end: Option<Offset>,
+    ) -> Result<Option<Run>, BatchError> {
         let from = self.position;
+        let is_inside = |offset: Offset| end.is_none_or(|end| offset < end);
         let mut taken = Vec::new();
         let mut bytes = 0;
         while let Some(head) = self.batches.front_mut() {
@@ -186,7 +210,8 @@ impl InputQueue {
             if !taken.is_empty() && bytes + size > bytes_max {
                 break;
             }
-            let whole = limit.is_none_or(|limit| head.batch.max_timestamp() <= limit);
+            let whole = limit.is_none_or(|limit| head.batch.max_timestamp() <= limit)
+                && is_inside(head.batch.last_offset());
             if whole {
                 let batch = match head.decoded.take() {
                     Some(decoded) => decoded.batch,
@@ -203,7 +228,7 @@ impl InputQueue {
             let within = |time: Timestamp| limit.is_none_or(|limit| time <= limit);
             let run = decoded.times[start..]
                 .iter()
-                .take_while(|&&(_, time)| within(time))
+                .take_while(|&&(offset, time)| within(time) && is_inside(offset))
                 .count();
             if run > 0 {
                 taken.push(decoded.batch.clone());

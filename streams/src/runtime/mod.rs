@@ -16,6 +16,7 @@ mod error;
 #[cfg(test)]
 mod fake_log;
 mod handle;
+pub(crate) mod idle;
 mod input_queue;
 mod internal_topics;
 mod log_calls;
@@ -36,6 +37,8 @@ mod txn_counts;
 mod worker;
 #[cfg(test)]
 mod worker_faults_test;
+#[cfg(test)]
+mod worker_idle_test;
 mod worker_status;
 #[cfg(test)]
 mod worker_test;

@@ -101,7 +101,8 @@ pub(crate) async fn open_task(
         offsets,
     };
     let last_txn = metadata.map_or(TxnSeq::default(), |metadata| metadata.txn);
-    let task = Task::new(id, state, graph, outputs, group, changelogs, point);
+    let idle_timeout = app.sub_topology(id).idle_advance().map(|idle| idle.timeout);
+    let task = Task::new(id, state, graph, outputs, group, changelogs, point).with_idle_timeout(idle_timeout);
     Ok((task, last_txn))
 }
 
@@ -391,7 +392,17 @@ async fn open_inputs(
         inputs.push((partition.clone(), position));
         queues.push(InputQueue::new(partition, position));
     }
-    Ok((PartitionGroup::new(queues), inputs))
+    let time_topic = app.sub_topology(id).idle_advance();
+    let time_topic = time_topic.map(|idle| idle.topic.resolve(&app.id));
+    let time = inputs
+        .iter()
+        .position(|(partition, _)| Some(&partition.topic) == time_topic.as_ref());
+    let group = PartitionGroup::new(queues);
+    let group = match time {
+        Some(queue) => group.with_time(queue),
+        None => group,
+    };
+    Ok((group, inputs))
 }
 
 pub(crate) fn log_error(operation: &str, error: &LogError) -> RuntimeError {

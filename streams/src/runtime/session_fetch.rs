@@ -110,6 +110,7 @@ impl Session<'_> {
     pub(super) fn take_fetched(&mut self, fetched: Fetched) -> Result<(), RuntimeError> {
         let Fetched { asked, response } = fetched;
         let mut failed = None;
+        let now_ms = self.app.calls.clock.now_ms();
         match response {
             Ok(response) => {
                 for (partition, answer) in response.partitions {
@@ -135,6 +136,7 @@ impl Session<'_> {
                                     operation: format!("reading {partition}"),
                                     message: with_causes(&error),
                                 })?;
+                            queue.answered(now_ms);
                         }
                         Err(error) => {
                             let error = LogError::from(error);

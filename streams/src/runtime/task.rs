@@ -5,6 +5,7 @@
 //! `abort` goes back to.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use millpond_log::broker::{OffsetAndMetadata, ProducerIdentity};
@@ -12,10 +13,11 @@ use millpond_log::types::{Offset, Timestamp, TopicPartition};
 
 use super::commit::TxnSeq;
 use super::error::RuntimeError;
+use super::idle::IdleWatch;
 use super::offset_metadata::OffsetMetadata;
 use super::partition_group::{Choice, PartitionGroup};
 use super::record_collector::RecordCollector;
-use crate::processor::{Outputs, TaskCounters, TaskGraph};
+use crate::processor::{Outputs, TaskCounters, TaskGraph, TimeMark};
 use crate::state::{CommitPosition, StoreIndex, TaskId, TaskState};
 
 /// The changelog of one store of a task.
@@ -64,6 +66,7 @@ pub(crate) struct Task {
     frozen: Option<FrozenCommit>,
     has_work: bool,
     counted: TaskCounters,
+    idle: Option<IdleWatch>,
 }
 
 impl Task {
@@ -88,6 +91,15 @@ impl Task {
             frozen: None,
             has_work: false,
             counted: TaskCounters::default(),
+            idle: None,
+        }
+    }
+
+    /// The same task, whose time goes on when its input was idle for `timeout`.
+    pub(crate) fn with_idle_timeout(self, timeout: Option<Duration>) -> Self {
+        Task {
+            idle: timeout.map(IdleWatch::new),
+            ..self
         }
     }
 
@@ -121,14 +133,28 @@ impl Task {
     ) -> Result<Option<usize>, RuntimeError> {
         let choice = self
             .group
-            .choose(bytes_max)
+            .choose(bytes_max, self.graph.clock().idle_advances())
             .map_err(|error| self.failed(&error))?;
-        let Choice::Run(run) = choice else { return Ok(None) };
+        let (processed, bytes) = match choice {
+            Choice::Run(run) => {
+                let processed = self
+                    .graph
+                    .process(run.batch, now_ms, &mut self.state, &mut self.outputs);
+                (processed, run.bytes)
+            }
+            Choice::Time(mark) => {
+                let advanced =
+                    self.graph
+                        .advance_idle(&mark, false, now_ms, &mut self.state, &mut self.outputs);
+                (advanced, 0)
+            }
+            Choice::Wait => return Ok(None),
+        };
         self.has_work = true;
-        let bytes = run.bytes;
-        self.graph
-            .process(run.batch, now_ms, &mut self.state, &mut self.outputs)
-            .map_err(|error| processing_error(self.id, &error))?;
+        if let Some(idle) = &mut self.idle {
+            idle.worked();
+        }
+        processed.map_err(|error| processing_error(self.id, &error))?;
         collector
             .collect(&mut self.outputs)
             .map_err(|error| self.failed(&error))?;
@@ -154,6 +180,42 @@ impl Task {
                 .map_err(|error| self.failed(&error))?;
         }
         Ok(told)
+    }
+
+    /// Lets stream time go on when that is wanted and all input has been idle for long enough. `false` when not.
+    ///
+    /// On an error the transaction must be aborted.
+    pub(crate) fn advance_idle(
+        &mut self,
+        now_ms: Timestamp,
+        collector: &mut RecordCollector,
+    ) -> Result<bool, RuntimeError> {
+        let Some(idle) = &mut self.idle else {
+            return Ok(false);
+        };
+        let clock = self.graph.clock();
+        let Some(time) = idle.look(now_ms, self.group.idle_answer_ms(), clock.time()) else {
+            return Ok(false);
+        };
+        let positions = self.group.data_positions();
+        let mark = TimeMark {
+            number: clock.idle_advances() + 1,
+            time,
+            positions: positions.map(|(topic, offset)| (topic.clone(), offset)).collect(),
+        };
+        self.has_work = true;
+        self.graph
+            .advance_idle(&mark, true, now_ms, &mut self.state, &mut self.outputs)
+            .map_err(|error| processing_error(self.id, &error))?;
+        collector
+            .collect(&mut self.outputs)
+            .map_err(|error| self.failed(&error))?;
+        Ok(true)
+    }
+
+    /// When `advance_idle` has something to do next, in ms of wall-clock time.
+    pub(crate) fn idle_due(&self) -> Option<Timestamp> {
+        self.idle.as_ref()?.due()
     }
 
     /// Flushes caches, takes the changelog and the positions. Afterwards a new overlay is open. `apart` receives the changelog instead of
@@ -283,7 +345,10 @@ impl Task {
             .restore_clock(&self.committed.clock)
             .map_err(|error| self.failed(&error))?;
         for (input, (_, position)) in self.committed.inputs.iter().enumerate() {
-            self.group.queue_mut(input).rewind(*position);
+            self.group.rewind(input, *position);
+        }
+        if let Some(idle) = &mut self.idle {
+            idle.worked();
         }
         Ok(())
     }

@@ -374,7 +374,10 @@ impl Session<'_> {
             _ => STATE_CHECK,
         };
         let told = *self.control.borrow() == Control::Run && self.machine.may_process();
-        let timers = self.tasks.iter().filter_map(|task| task.graph.wall_clock_due());
+        let timers = self
+            .tasks
+            .iter()
+            .flat_map(|task| task.graph.wall_clock_due().into_iter().chain(task.idle_due()));
         match timers.min().filter(|_| told) {
             Some(due) => commit.min(until(due, self.app.calls.clock.now_ms())),
             None => commit,
@@ -386,7 +389,7 @@ impl Session<'_> {
         Timestamp::try_from(self.app.calls.clock.monotonic().as_millis()).unwrap_or(Timestamp::MAX)
     }
 
-    /// Lets the nodes that asked for it act on wall-clock time, input or not. `true` when there was one.
+    /// Lets the nodes that asked for it act on wall-clock time, input or not, and stream time of idle tasks go on where that is wanted. `true` when there was one.
     fn advance_wall_clock(&mut self) -> Result<bool, RuntimeError> {
         if !self.machine.may_process() {
             return Ok(false);
@@ -394,7 +397,9 @@ impl Session<'_> {
         let now_ms = self.app.calls.clock.now_ms();
         let mut told = false;
         for (task, bytes) in self.tasks.iter_mut().zip(&mut self.overlay_bytes) {
-            if task.advance_wall_clock(now_ms, &mut self.collector)? {
+            if task.advance_wall_clock(now_ms, &mut self.collector)?
+                | task.advance_idle(now_ms, &mut self.collector)?
+            {
                 *bytes = task.state.metrics().overlay_bytes;
                 told = true;
             }

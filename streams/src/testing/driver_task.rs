@@ -9,7 +9,8 @@ use millpond_log::record::{BatchBuilder, BatchOptions, Header, RecordBatch};
 use millpond_log::types::{Offset, Timestamp, TopicName, TopicPartition};
 
 use super::DriverError;
-use crate::processor::{Outputs, RawBatch, RawRecord, TaskGraph, time_header};
+use crate::processor::{Outputs, RawBatch, RawRecord, TaskGraph, TimeMark, time_header};
+use crate::runtime::idle::IdleWatch;
 use crate::state::{CommitPosition, KeyRange, StoreIndex, TaskId, TaskState};
 
 pub(super) struct DriverTask {
@@ -20,6 +21,8 @@ pub(super) struct DriverTask {
     /// Next offset to read per source partition, and where it stood at the last commit.
     pub(super) positions: BTreeMap<TopicPartition, (Offset, Offset)>,
     pub(super) committed_clock: String,
+    /// Set where time goes on while input is idle.
+    pub(super) idle: Option<IdleWatch>,
 }
 
 /// A topic as the driver keeps it: committed records in the order they came.
@@ -73,6 +76,29 @@ impl DriverTask {
         if let Some((next, _)) = self.positions.get_mut(partition) {
             *next = until;
         }
+        if let Some(idle) = &mut self.idle {
+            idle.worked();
+        }
+        Ok(())
+    }
+
+    /// Lets stream time go on when input was idle for long enough.
+    pub(super) fn advance_idle(&mut self, now_ms: Timestamp) -> Result<(), DriverError> {
+        let Some(idle) = &mut self.idle else { return Ok(()) };
+        let clock = self.graph.clock();
+        let Some(time) = idle.look(now_ms, Some(now_ms), clock.time()) else {
+            return Ok(());
+        };
+        let positions = self.positions.iter();
+        let mark = TimeMark {
+            number: clock.idle_advances() + 1,
+            time,
+            positions: positions
+                .map(|(partition, (next, _))| (partition.topic.clone(), *next))
+                .collect(),
+        };
+        self.graph
+            .advance_idle(&mark, true, now_ms, &mut self.state, &mut self.outputs)?;
         Ok(())
     }
 

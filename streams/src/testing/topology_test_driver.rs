@@ -19,6 +19,7 @@ use crate::config::ProcessingConfig;
 use crate::processor::{
     Headers, Outputs, RawRecord, TaskCounters, TaskGraph, TaskGraphOptions, partition_for_key,
 };
+use crate::runtime::idle::IdleWatch;
 use crate::serde::{self, DefaultSerde, Serde, SerdeError};
 use crate::state::{MemoryHosts, StateLimits, StateOptions, TaskId, TaskState};
 use crate::topology::{Plan, Topology, topic_names};
@@ -141,6 +142,7 @@ impl TopologyTestDriver {
                 outputs,
                 positions,
                 committed_clock,
+                idle: sub.idle_advance().map(|idle| IdleWatch::new(idle.timeout)),
             });
         }
         Ok(TopologyTestDriver {
@@ -318,7 +320,8 @@ impl TopologyTestDriver {
             .collect()
     }
 
-    /// Moves the wall clock on and lets the nodes act on it whose interval is over (`Processor::on_wall_clock`), each once.
+    /// Moves the wall clock on and lets the nodes act on it whose interval is over (`Processor::on_wall_clock`), each once. Where sources ask for it
+    /// (`Consumed::idle_advance`), stream time of idle tasks goes on with it.
     pub fn advance_wall_clock(&mut self, by_ms: i64) -> Result<(), DriverError> {
         self.wall_clock_ms += by_ms;
         for task in &mut self.tasks {
@@ -329,6 +332,10 @@ impl TopologyTestDriver {
             {
                 task.abort()?;
                 return Err(error.into());
+            }
+            if let Err(error) = task.advance_idle(now_ms) {
+                task.abort()?;
+                return Err(error);
             }
         }
         self.run()
@@ -397,10 +404,15 @@ impl TopologyTestDriver {
 
     fn run(&mut self) -> Result<(), DriverError> {
         if self.auto_commit {
-            self.commit()
+            self.commit()?;
         } else {
-            self.process_all()
+            self.process_all()?;
         }
+        // Where nothing is left to do, idleness begins.
+        let now_ms = self.wall_clock_ms;
+        self.tasks
+            .iter_mut()
+            .try_for_each(|task| task.advance_idle(now_ms))
     }
 
     fn append(&mut self, topic: &TopicName, partition: Option<i32>, record: RawRecord) {

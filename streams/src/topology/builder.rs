@@ -3,6 +3,7 @@
 //! Parents must exist before their children, so the order of adding is a topological order. Mistakes are reported by `build`, not by panics.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use millpond_log::types::TopicName;
 
@@ -42,6 +43,8 @@ pub struct TopologyBuilder {
     stores: BTreeMap<String, StoreSpec>,
     /// Stores that nodes may share without knowing of each other.
     open_stores: BTreeSet<String>,
+    /// By source node, how long its topics may be idle before time goes on without them.
+    idle_timeouts: BTreeMap<usize, Duration>,
     repartitions: BTreeMap<String, Option<i32>>,
     /// Indices of source nodes that must have the same partition count.
     copartitioned: Vec<BTreeSet<usize>>,
@@ -66,6 +69,12 @@ impl TopologyBuilder {
             &[],
             &[],
         )
+    }
+
+    /// Lets stream time go on with the wall clock once no record came from the topics of `source`, nor from any other input of its tasks, for `timeout`. What
+    /// tasks do then is written to a topic of its own (`{app}-{topic}-time`), so that a replay does the same.
+    pub fn idle_advance(&mut self, source: NodeId, timeout: Duration) {
+        self.idle_timeouts.insert(source.0, timeout);
     }
 
     /// Adds a processor fed by `parents`, with access to the named stores.
@@ -240,13 +249,27 @@ impl TopologyBuilder {
             return Err(error.clone());
         }
         self.check_nodes()?;
-        Ok(Topology::new(
+        let topology = Topology::new(
             self.nodes.clone(),
             &self.stores,
             &self.open_stores,
+            &self.idle_timeouts,
             self.repartitions.clone(),
             self.copartition_groups(),
-        ))
+        );
+        for sub in topology.sub_topologies() {
+            let follows = sub
+                .source_topics()
+                .find(|topic| matches!(topic, TopicRef::Repartition(_)));
+            if let (Some(_), Some(topic)) = (sub.idle_advance(), follows) {
+                return Err(TopologyError::InvalidOperator {
+                    node: topic.name(),
+                    reason: "time cannot go on by itself where it is told by upstream tasks; let their sources do it"
+                        .to_owned(),
+                });
+            }
+        }
+        Ok(topology)
     }
 
     /// The topics of every group, groups with a common topic united. Groups of one topic say nothing and are left out.

@@ -1,8 +1,9 @@
 //! The finished topology: an immutable graph, cut into sub-topologies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use super::{Node, SubTopology, TopicRef};
+use super::{IdleAdvance, Node, NodeKind, SubTopology, TopicRef};
 use crate::state::StoreSpec;
 
 /// An immutable, checked topology. Made by [`super::TopologyBuilder::build`] or `StreamsBuilder::build`.
@@ -18,6 +19,7 @@ impl Topology {
         nodes: Vec<Node>,
         stores: &BTreeMap<String, StoreSpec>,
         open_stores: &BTreeSet<String>,
+        idle_timeouts: &BTreeMap<usize, Duration>,
         repartitions: BTreeMap<String, Option<i32>>,
         copartition_groups: Vec<BTreeSet<TopicRef>>,
     ) -> Topology {
@@ -32,9 +34,13 @@ impl Topology {
                     nodes: Vec::new(),
                     stores: Vec::new(),
                     record_at_a_time: false,
+                    idle_advance: None,
                 });
                 sub_topologies.len() - 1
             });
+            if let Some(timeout) = idle_timeouts.get(&index) {
+                sub_topologies[sub].may_idle(&node, *timeout);
+            }
             position[index] = sub_topologies[sub].nodes.len();
             sub_topologies[sub].nodes.push(node);
         }
@@ -82,6 +88,24 @@ impl Topology {
     /// Kafka's text form.
     pub fn describe(&self) -> String {
         super::describe::describe(self)
+    }
+}
+
+impl SubTopology {
+    /// A source of it lets time go on while idle: the shortest timeout counts, and the first topic by name gives the time topic its name.
+    fn may_idle(&mut self, source: &Node, timeout: Duration) {
+        let NodeKind::Source { topics, .. } = &source.kind else {
+            return;
+        };
+        let first = topics.iter().map(|topic| TopicRef::Time(topic.name())).min();
+        let Some(topic) = first else { return };
+        self.idle_advance = Some(match self.idle_advance.take() {
+            None => IdleAdvance { timeout, topic },
+            Some(known) => IdleAdvance {
+                timeout: timeout.min(known.timeout),
+                topic: topic.min(known.topic),
+            },
+        });
     }
 }
 

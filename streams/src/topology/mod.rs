@@ -23,5 +23,5 @@ pub use error::TopologyError;
 pub use graph::Topology;
 pub use node::{Node, NodeId, NodeKind};
 pub use plan::{InternalTopic, Plan};
-pub use subtopology::SubTopology;
+pub use subtopology::{IdleAdvance, SubTopology};
 pub use topic_names::TopicRef;

@@ -166,7 +166,7 @@ fn count_of(topic: &TopicRef, known: &BTreeMap<String, i32>, external: External<
     match topic {
         TopicRef::Repartition(name) => known.get(name).copied(),
         TopicRef::External(name) => external(name),
-        TopicRef::DeadLetters => None,
+        TopicRef::DeadLetters | TopicRef::Time(_) => None,
     }
 }
 

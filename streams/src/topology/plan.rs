@@ -72,6 +72,18 @@ impl Plan {
             });
         }
         for (sub, tasks) in subs.iter().zip(&task_counts) {
+            if let Some(idle) = sub.idle_advance() {
+                let name = match &idle.topic {
+                    TopicRef::Time(topic) => topic_names::time_topic(application_id, topic),
+                    other => other.name(),
+                };
+                internal_topics.push(InternalTopic {
+                    name: legal(name)?,
+                    partitions: *tasks,
+                    // A replay needs it for as long as the input it belongs to is there.
+                    configs: configs([("cleanup.policy", "delete"), ("retention.ms", "-1")]),
+                });
+            }
             for store in sub.stores().iter().filter(|store| store.logged) {
                 internal_topics.push(InternalTopic {
                     name: legal(topic_names::changelog_topic(application_id, &store.name))?,

@@ -3,6 +3,7 @@
 //! Repartition topics are the only way from one sub-topology to another. One task per partition of its sources runs all its nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Node, NodeKind, TopicRef, TopologyError};
 use crate::state::{StoreIndex, StoreSpec};
@@ -14,6 +15,16 @@ pub struct SubTopology {
     pub(super) nodes: Vec<Node>,
     pub(super) stores: Vec<StoreSpec>,
     pub(super) record_at_a_time: bool,
+    pub(super) idle_advance: Option<IdleAdvance>,
+}
+
+/// Stream time of a task goes on while its input is idle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdleAdvance {
+    /// How long all inputs must have been idle.
+    pub timeout: Duration,
+    /// Where it is written.
+    pub topic: TopicRef,
 }
 
 impl SubTopology {
@@ -36,6 +47,11 @@ impl SubTopology {
     /// whole task before the next one does.
     pub fn is_record_at_a_time(&self) -> bool {
         self.record_at_a_time
+    }
+
+    /// Whether and how stream time goes on while input is idle.
+    pub fn idle_advance(&self) -> Option<&IdleAdvance> {
+        self.idle_advance.as_ref()
     }
 
     /// Index of the store of that name.

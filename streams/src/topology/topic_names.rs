@@ -1,6 +1,6 @@
 //! Names of topics in a topology, and of the internal ones once the application id is known.
 //!
-//! A topology knows no application id: `{app}-{name}-repartition`, `{app}-{store}-changelog` and `{app}-dead-letters` are made when it is run.
+//! A topology knows no application id: `{app}-{name}-repartition`, `{app}-{store}-changelog`, `{app}-{source topic}-time` and `{app}-dead-letters` are made when it is run.
 
 use std::fmt;
 
@@ -15,6 +15,8 @@ pub enum TopicRef {
     Repartition(String),
     /// The application's dead-letter topic.
     DeadLetters,
+    /// Where tasks write that time went on while input was idle, by the name of a source topic.
+    Time(String),
 }
 
 impl TopicRef {
@@ -27,6 +29,7 @@ impl TopicRef {
             TopicRef::External(name) => name.clone(),
             TopicRef::Repartition(name) => internal(&repartition_topic(application_id, name)),
             TopicRef::DeadLetters => internal(&dead_letter_topic(application_id)),
+            TopicRef::Time(name) => internal(&time_topic(application_id, name)),
         }
     }
 
@@ -36,6 +39,7 @@ impl TopicRef {
             TopicRef::External(name) => name.to_string(),
             TopicRef::Repartition(name) => format!("{name}-repartition"),
             TopicRef::DeadLetters => "dead-letters".to_owned(),
+            TopicRef::Time(name) => format!("{name}-time"),
         }
     }
 }
@@ -59,6 +63,11 @@ pub fn changelog_topic(application_id: &str, store: &str) -> String {
 /// `{app}-dead-letters`.
 pub fn dead_letter_topic(application_id: &str) -> String {
     format!("{application_id}-dead-letters")
+}
+
+/// `{app}-{source topic}-time`.
+pub fn time_topic(application_id: &str, source_topic: &str) -> String {
+    format!("{application_id}-{source_topic}-time")
 }
 
 fn internal(name: &str) -> TopicName {
