@@ -1,6 +1,7 @@
-//! A log whose `end_txn` is in the hands of a test, and which a test can hold up; everything else goes to the broker as it is.
+//! A log whose `end_txn` is in the hands of a test, and which a test can hold up; everything else goes to the log behind it as it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use millpond_streams::runtime::{EmbeddedLog, LogClient, LogError};
 pub(crate) trait EndTxn: Send + Sync + std::fmt::Debug {
     async fn end_txn(
         &self,
-        log: &EmbeddedLog,
+        log: &Arc<dyn LogClient>,
         id: TransactionalId,
         identity: ProducerIdentity,
         result: TxnResult,
@@ -32,16 +33,17 @@ pub(crate) trait EndTxn: Send + Sync + std::fmt::Debug {
 /// See the head of this file.
 #[derive(Debug)]
 pub(crate) struct HookedLog<H> {
-    log: EmbeddedLog,
+    log: Arc<dyn LogClient>,
     hook: H,
 }
 
 impl<H: EndTxn> HookedLog<H> {
     pub(crate) fn new(broker: &Broker, hook: H) -> Self {
-        HookedLog {
-            log: EmbeddedLog::new(broker.clone()),
-            hook,
-        }
+        Self::over(Arc::new(EmbeddedLog::new(broker.clone())), hook)
+    }
+
+    pub(crate) fn over(log: Arc<dyn LogClient>, hook: H) -> Self {
+        HookedLog { log, hook }
     }
 }
 

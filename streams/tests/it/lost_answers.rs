@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use millpond_log::broker::{ProducerIdentity, TxnResult};
 use millpond_log::types::TransactionalId;
-use millpond_streams::runtime::{EmbeddedLog, LogClient, LogError};
+use millpond_streams::runtime::{LogClient, LogError};
 
 use super::hooked_log::{EndTxn, HookedLog};
 use super::support::{Node, PATIENCE, expected};
@@ -22,7 +22,7 @@ struct Forgetful {
 impl EndTxn for Forgetful {
     async fn end_txn(
         &self,
-        log: &EmbeddedLog,
+        log: &Arc<dyn LogClient>,
         id: TransactionalId,
         identity: ProducerIdentity,
         result: TxnResult,

@@ -12,7 +12,7 @@ use millpond_log::faults::Faults;
 use millpond_log::rng::SeededRng;
 use millpond_log::storage::disk_sim::SimDisk;
 use millpond_log::types::TransactionalId;
-use millpond_streams::runtime::{EmbeddedLog, LogClient, LogError, Streams, StreamsConfig};
+use millpond_streams::runtime::{LogClient, LogError, Streams, StreamsConfig};
 use millpond_streams::state::MemoryHosts;
 
 use super::hooked_log::{EndTxn, HookedLog};
@@ -41,7 +41,7 @@ impl Slow {
 impl EndTxn for Slow {
     async fn end_txn(
         &self,
-        log: &EmbeddedLog,
+        log: &Arc<dyn LogClient>,
         id: TransactionalId,
         identity: ProducerIdentity,
         result: TxnResult,

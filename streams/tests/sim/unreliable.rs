@@ -8,7 +8,7 @@ use millpond_log::broker::{ProducerIdentity, TxnResult};
 use millpond_log::clock::Clock;
 use millpond_log::rng::Rng;
 use millpond_log::types::TransactionalId;
-use millpond_streams::runtime::{EmbeddedLog, LogClient, LogError};
+use millpond_streams::runtime::{LogClient, LogError};
 
 use super::hooked_log::EndTxn;
 
@@ -25,7 +25,7 @@ pub(crate) struct Unreliable {
 impl EndTxn for Unreliable {
     async fn end_txn(
         &self,
-        log: &EmbeddedLog,
+        log: &Arc<dyn LogClient>,
         id: TransactionalId,
         identity: ProducerIdentity,
         result: TxnResult,
