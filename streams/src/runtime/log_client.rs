@@ -1,4 +1,5 @@
-//! The log as the runtime sees it. Where it is, is hidden here: in this process ([`super::embedded_log::EmbeddedLog`]) or behind a socket (to come).
+//! The log as the runtime sees it. Where it is, is hidden here: in this process ([`super::embedded_log::EmbeddedLog`]) or in a cluster
+//! ([`super::remote::RemoteLog`]).
 //!
 //! Requests and responses are the broker's own types. Errors are reduced to the one question the commit protocol asks: did it happen?
 

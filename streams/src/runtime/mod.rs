@@ -2,7 +2,8 @@
 //!
 //! Data path: `session_fetch.rs` fills `input_queue.rs` → `partition_group.rs` chooses a run → `task.rs` runs the graph → `record_collector.rs` packs
 //! outputs → `commit.rs` decides, `session_commit.rs` carries out → state joins the committed layer. Begin with `worker.rs` (the loop) and `commit.rs`
-//! (the protocol, pure). `restore.rs` opens a task; `streams.rs` and `handle.rs` are what users hold.
+//! (the protocol, pure). `restore.rs` opens a task; `streams.rs` and `handle.rs` are what users hold. The log is in this process (`embedded_log.rs`) or
+//! a cluster (`remote/`).
 //!
 //! What is always true: uncommitted effects live in memory only; nothing here deletes state; `thread.rs` alone knows threads.
 //! Deliberately absent: operators (`processor/`), store layers (`state/`), what a topic's bytes mean.
@@ -24,6 +25,7 @@ mod log_client;
 mod offset_metadata;
 mod partition_group;
 mod record_collector;
+mod remote;
 mod restore;
 mod session_commit;
 mod session_fetch;
@@ -53,5 +55,6 @@ pub use error::RuntimeError;
 pub use handle::{StreamsHandle, StreamsState};
 pub use log_client::{LogClient, LogError};
 pub use offset_metadata::{BadOffsetMetadata, OffsetMetadata};
+pub use remote::{RemoteLog, RemoteOptions};
 pub use streams::{Streams, StreamsLauncher};
 pub use worker::Worker;

@@ -25,6 +25,7 @@ use super::handle::StreamsHandle;
 use super::internal_topics;
 use super::log_calls::{LogCalls, RetryPolicy};
 use super::log_client::LogClient;
+use super::remote::{RemoteLog, RemoteOptions};
 use super::restore::log_error;
 use super::state_directory::application_directory;
 use super::thread::WorkerThread;
@@ -56,19 +57,41 @@ impl Streams {
     }
 }
 
-/// Everything needed to run a topology. Required: [`application_id`](Self::application_id), a log ([`embedded`](Self::embedded) or
-/// [`log_client`](Self::log_client)), and [`state_dir`](Self::state_dir).
+/// Everything needed to run a topology. Required: [`application_id`](Self::application_id), a log ([`embedded`](Self::embedded),
+/// [`connect`](Self::connect) or [`log_client`](Self::log_client)), and [`state_dir`](Self::state_dir).
 #[must_use = "nothing runs before `run`"]
 pub struct StreamsLauncher {
     topology: Topology,
     application_id: Option<String>,
-    log: Option<Arc<dyn LogClient>>,
+    log: Option<LogChoice>,
     state_dir: Option<PathBuf>,
     hosts: Option<Arc<dyn StoreHostFactory>>,
     clock: Option<Arc<dyn Clock>>,
     faults: Option<Faults>,
     config: StreamsConfig,
     on_restore: Option<RestoreListener>,
+}
+
+/// Which log an application runs on.
+enum LogChoice {
+    Client(Arc<dyn LogClient>),
+    /// Connected when the application starts. `true`: with the application's own patience.
+    Cluster(RemoteOptions, bool),
+}
+
+impl LogChoice {
+    fn open(self, config: &StreamsConfig) -> Result<Arc<dyn LogClient>, RuntimeError> {
+        match self {
+            LogChoice::Client(client) => Ok(client),
+            LogChoice::Cluster(mut options, patience_of_application) => {
+                if patience_of_application {
+                    // A little less, so that the reason is told by whoever knows it.
+                    options.request_timeout = config.request_timeout * 9 / 10;
+                }
+                Ok(Arc::new(RemoteLog::new(options)?))
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for StreamsLauncher {
@@ -92,13 +115,41 @@ impl StreamsLauncher {
     pub fn embedded(mut self, broker: &Broker) -> Self {
         self.clock.get_or_insert_with(|| broker.clock().clone());
         self.faults.get_or_insert_with(|| broker.faults().clone());
-        self.log = Some(Arc::new(EmbeddedLog::new(broker.clone())));
+        self.log = Some(LogChoice::Client(Arc::new(EmbeddedLog::new(broker.clone()))));
+        self
+    }
+
+    /// Runs on a cluster: a millpond broker (`millpond start`) or Apache Kafka from 3.0 on. `bootstrap` names its first brokers, `HOST:PORT` with
+    /// commas between them. Nothing is connected before the start; TLS and SASL are not spoken yet.
+    ///
+    /// ```
+    /// use millpond_streams::dsl::StreamsBuilder;
+    /// use millpond_streams::runtime::Streams;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// builder.stream::<String, String>("lines").filter(|_, line| !line.is_empty()).to("full-lines");
+    /// let app = Streams::builder(builder.build()?)
+    ///     .application_id("full-lines")
+    ///     .connect("localhost:9092")
+    ///     .state_dir("state");
+    /// // `app.run().await?` starts it.
+    /// # drop(app);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connect(mut self, bootstrap: impl Into<String>) -> Self {
+        self.log = Some(LogChoice::Cluster(RemoteOptions::new(bootstrap), true));
+        self
+    }
+
+    /// The same with settings of the connections of one's own.
+    pub fn connect_with(mut self, options: RemoteOptions) -> Self {
+        self.log = Some(LogChoice::Cluster(options, false));
         self
     }
 
     /// Runs on any log.
     pub fn log_client(mut self, log: Arc<dyn LogClient>) -> Self {
-        self.log = Some(log);
+        self.log = Some(LogChoice::Client(log));
         self
     }
 
@@ -172,9 +223,10 @@ impl StreamsLauncher {
                 .ok_or_else(|| needed("application_id", "is not set"))?;
             let log = self
                 .log
-                .ok_or_else(|| needed("log", "is not set; call `embedded` or `log_client`"))?;
+                .ok_or_else(|| needed("log", "is not set; call `embedded`, `connect` or `log_client`"))?;
             let state_dir = self.state_dir.ok_or_else(|| needed("state_dir", "is not set"))?;
             self.config.validate()?;
+            let log = log.open(&self.config)?;
             let hosts = match self.hosts {
                 Some(hosts) => hosts,
                 None => Arc::new(RocksHosts::process_wide()),

@@ -1,4 +1,4 @@
-//! The only owner of threads in this crate: one named thread per worker, each with a tokio runtime of its own that runs nothing else.
+//! The only owner of threads in this crate: one named thread per worker and per client of a cluster, each with a tokio runtime of its own that runs nothing else.
 //!
 //! A worker is CPU-bound between its awaits, so it must not share an executor with the broker's loops or the user's tasks. Simulations do not
 //! come here: they await `Worker::run` directly on their paused runtime.
@@ -45,5 +45,41 @@ impl WorkerThread {
     pub(crate) async fn ended(&mut self) {
         // The sender is never used, only dropped: an error is the signal.
         let _closed = (&mut self.ended).await;
+    }
+}
+
+/// A thread with a runtime for sockets, for clients whose callers run on runtimes without any. What is spawned on its handle ends when this is
+/// dropped.
+#[derive(Debug)]
+pub(crate) struct IoThread {
+    handle: tokio::runtime::Handle,
+    _stop: oneshot::Sender<()>,
+}
+
+impl IoThread {
+    /// Starts it.
+    pub(crate) fn spawn(name: &str) -> Result<IoThread, RuntimeError> {
+        let failed = |error: std::io::Error| RuntimeError::Thread {
+            message: error.to_string(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                // The sender is never used, only dropped: an error is the signal.
+                let _dropped = runtime.block_on(stopped);
+            })
+            .map_err(failed)?;
+        Ok(IoThread { handle, _stop: stop })
+    }
+
+    /// Where its tasks are spawned.
+    pub(crate) fn handle(&self) -> &tokio::runtime::Handle {
+        &self.handle
     }
 }

@@ -4,5 +4,6 @@ mod exactly_once;
 mod hooked_log;
 mod lost_answers;
 mod queries;
+mod remote;
 mod support;
 mod word_count;

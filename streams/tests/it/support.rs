@@ -40,13 +40,7 @@ impl Node {
     }
 
     pub(crate) async fn create(&self, name: &str, partitions: i32) {
-        for answer in self
-            .broker
-            .create_topics(vec![NewTopic::new(topic(name), partitions)])
-            .await
-        {
-            answer.expect("the topic is created");
-        }
+        create(&self.broker, name, partitions).await;
     }
 
     pub(crate) fn words(&self) -> StreamsLauncher {
@@ -77,6 +71,16 @@ impl Node {
     /// Committed counts: the last per word. Every update of a word must be larger than the one before, or something was counted twice.
     pub(crate) async fn counts(&self) -> BTreeMap<String, u64> {
         last_counts(&self.read("counts").await)
+    }
+}
+
+/// Creates a topic.
+pub(crate) async fn create(broker: &Broker, name: &str, partitions: i32) {
+    for answer in broker
+        .create_topics(vec![NewTopic::new(topic(name), partitions)])
+        .await
+    {
+        answer.expect("the topic is created");
     }
 }
 
