@@ -37,13 +37,16 @@
 //! | `split().branch(p, Branched.as(n)).defaultBranch()` | [`split(name)`](dsl::KStream::split), [`branch`](dsl::SplitStream::branch), [`default_branch`](dsl::SplitStream::default_branch) |
 //! | `groupBy(..).count(Materialized.as(name))` | [`group_by(..).count(name)`](dsl::KGroupedStream::count): the name is not optional |
 //! | `TimeWindows.ofSizeAndGrace(s, g).advanceBy(h)` | [`TimeWindows::of(s).advance_by(h).grace(g)`](dsl::TimeWindows) |
+//! | `SlidingWindows`, `UnlimitedWindows`, `SessionWindows` | [`SlidingWindows::of_time_difference(d).grace(g)`](dsl::SlidingWindows), [`UnlimitedWindows`](dsl::UnlimitedWindows), [`SessionWindows::with_inactivity_gap(d).grace(g)`](dsl::SessionWindows) |
+//! | `emitStrategy(EmitStrategy.onWindowClose())` | [`emit_strategy(EmitStrategy::on_window_close())`](dsl::EmitStrategy) |
+//! | `grouped.cogroup(a).cogroup(other, b).aggregate(i)` | [`grouped.cogroup(a).cogroup(&other, b).aggregate(name, i)`](dsl::CogroupedKStream), also [`windowed_by`](dsl::CogroupedKStream::windowed_by) |
 //! | returning `null` from a reducer or aggregator | returning `None` |
 //! | `null` keys and values | `Option<_>` as the stream's type; other types never see null |
 //! | `KTable.toStream()` | [`to_stream`](dsl::KTable::to_stream) (`None` = tombstone), [`updates`](dsl::KTable::updates) (without them) |
 //! | `Serdes.String()`, `Serdes.Long()`, JSON serde of your own | by type: `String`, `i64`, [`Json<T>`](serde::Json), [`Bincode<T>`](serde::Bincode) |
 //! | `TimestampExtractor`, `WallclockTimestampExtractor`, `LogAndSkipOnInvalidTimestamp` | [`TimestampExtractor`](dsl::TimestampExtractor)`::{record, value, with, wall_clock}`, `.log_and_skip()`, `.fail_on_invalid()` |
 //! | `statestore.cache.max.bytes`, cache of 0 | [`ProcessingConfig::cache_max_bytes`](config::ProcessingConfig), [`emit_every_update`](config::ProcessingConfig::emit_every_update) |
-//! | dropped-records metric | [`TaskCounters`](processor::TaskCounters) and [`on_late`](dsl::TimeWindowedKStream::on_late) |
+//! | dropped-records metric | [`TaskCounters`](processor::TaskCounters), [`on_late`](dsl::TimeWindowedKStream::on_late), and late records as a stream: [`with_late`](dsl::TimeWindowedKStream::with_late) |
 //! | `DeserializationExceptionHandler`, dead letter queue (KIP-1034) | dead letters by default, in `{app}-dead-letters`, same header names |
 //! | `process(supplier, stores)`, `processValues(..)` | [`process`](dsl::KStream::process) with a [`RecordProcessor`](dsl::RecordProcessor), [`process_values`](dsl::KStream::process_values) with a [`FixedKeyProcessor`](dsl::FixedKeyProcessor) |
 //! | `addStateStore(Stores.keyValueStoreBuilder(..))` | [`add_state_store(Stores::key_value(..))`](dsl::StreamsBuilder::add_state_store), also [`window`](dsl::Stores::window), [`list`](dsl::Stores::list) |

@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 use crate::serde::{SerdeError, SerdeRef};
 use crate::state::{
     KeyRange, StateError, StateReader, StoreIndex, StoreKind, StoreSpec, TaskId, TaskState, ValueEnvelope,
-    window_key,
+    span_list, window_key,
 };
 
 /// Why a query has no answer.
@@ -294,6 +294,65 @@ impl<K: 'static, V: 'static> StoreView<K, V> {
             .collect()
     }
 
+    /// Sessions or sliding windows of `key` that end at `earliest_end_ms` or later and start at `latest_start_ms` or earlier, in time order. The ends told are
+    /// included in these windows.
+    pub fn find_sessions(
+        &self,
+        key: &K,
+        earliest_end_ms: Timestamp,
+        latest_start_ms: Timestamp,
+    ) -> Result<Vec<WindowEntry<K, V>>, QueryError> {
+        let mut wanted = Vec::new();
+        self.key
+            .serialize(key, &mut wanted)
+            .map_err(|cause| self.serde(cause))?;
+        self.spans(Some(&wanted), earliest_end_ms, latest_start_ms)
+    }
+
+    /// As [`find_sessions`](Self::find_sessions), of all keys, ordered by end, start and key bytes.
+    pub fn find_all_sessions(
+        &self,
+        earliest_end_ms: Timestamp,
+        latest_start_ms: Timestamp,
+    ) -> Result<Vec<WindowEntry<K, V>>, QueryError> {
+        self.spans(None, earliest_end_ms, latest_start_ms)
+    }
+
+    fn spans(
+        &self,
+        wanted: Option<&[u8]>,
+        earliest_end_ms: Timestamp,
+        latest_start_ms: Timestamp,
+    ) -> Result<Vec<WindowEntry<K, V>>, QueryError> {
+        if !matches!(self.registry.kind(&self.name), Some(StoreKind::Spans { .. })) {
+            return Err(self.wrong_kind("a store without sessions", "find_sessions"));
+        }
+        let mut found = Vec::new();
+        for (key, list) in self.scan(&KeyRange::all())? {
+            let (_, plain) = window_key::decode(&key).ok_or_else(|| self.damaged())?;
+            if wanted.is_some_and(|wanted| wanted != plain) {
+                continue;
+            }
+            for span in span_list::iter(&list) {
+                let span = span.map_err(|_| self.damaged())?;
+                if span.end_ms >= earliest_end_ms && span.start_ms <= latest_start_ms {
+                    let value = list.slice_ref(span.envelope);
+                    found.push((span.end_ms, span.start_ms, key.slice_ref(plain), value));
+                }
+            }
+        }
+        found.sort();
+        let entries = found.into_iter().map(|(end_ms, start_ms, key, value)| {
+            Ok(WindowEntry {
+                key: self.key.deserialize(&key).map_err(|cause| self.serde(cause))?,
+                start_ms,
+                end_ms,
+                value: self.value_of(&value)?,
+            })
+        });
+        entries.collect()
+    }
+
     fn windows(
         &self,
         from_ms: Timestamp,
@@ -368,6 +427,9 @@ impl<K: 'static, V: 'static> StoreView<K, V> {
     fn needs_key_value(&self, operation: &'static str) -> Result<(), QueryError> {
         match self.registry.kind(&self.name) {
             Some(StoreKind::Window { .. }) => Err(self.wrong_kind("a window store", operation)),
+            Some(StoreKind::Spans { .. }) => {
+                Err(self.wrong_kind("a store of sessions or sliding windows", operation))
+            }
             _ => Ok(()),
         }
     }

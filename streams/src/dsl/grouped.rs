@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::builder::{GraphRef, supplier};
-use super::operators::aggregate::{Aggregate, AggregateSettings, Paning, Unwindowed};
-use super::table_origin::{StoredTable, TableWishes};
-use super::{Grouped, KStream, KTable, Materialized, TimeWindowedKStream, TimeWindows};
+use parking_lot::Mutex;
+
+use super::aggregate_plan::AggregatePlan;
+use super::builder::GraphRef;
+use super::operators::aggregate::Unwindowed;
+use super::{GroupWindows, Grouped, KStream, KTable, Materialized};
 use crate::processor::BoxError;
-use crate::serde::{Data, DefaultSerde};
-use crate::topology::{NodeId, StoreSpec};
+use crate::serde::{Data, DefaultSerde, SerdeRef};
 
 /// A stream grouped by its key, ready to be aggregated.
 ///
@@ -37,6 +38,8 @@ use crate::topology::{NodeId, StoreSpec};
 pub struct KGroupedStream<K, V> {
     stream: KStream<K, V>,
     grouped: Arc<Grouped<K, V>>,
+    /// The stream behind the repartition topic that has a name of its own, once it was needed.
+    repartitioned: Arc<Mutex<Option<KStream<K, V>>>>,
 }
 
 impl<K, V> Clone for KGroupedStream<K, V> {
@@ -44,6 +47,7 @@ impl<K, V> Clone for KGroupedStream<K, V> {
         KGroupedStream {
             stream: self.stream.clone(),
             grouped: self.grouped.clone(),
+            repartitioned: self.repartitioned.clone(),
         }
     }
 }
@@ -53,12 +57,14 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
         KGroupedStream {
             stream,
             grouped: Arc::new(grouped),
+            repartitioned: Arc::default(),
         }
     }
 
-    /// Groups by key and window.
-    pub fn windowed_by(&self, windows: TimeWindows) -> TimeWindowedKStream<K, V> {
-        TimeWindowedKStream::new(self.clone(), windows)
+    /// Groups by key and window: [`TimeWindows`](super::TimeWindows), [`SlidingWindows`](super::SlidingWindows),
+    /// [`UnlimitedWindows`](super::UnlimitedWindows) or [`SessionWindows`](super::SessionWindows).
+    pub fn windowed_by<W: GroupWindows<K, V>>(&self, windows: W) -> W::Windowed {
+        windows.windowed(self)
     }
 
     /// Counts the records of each key. Null values are left out, as in Kafka Streams.
@@ -127,45 +133,44 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
         materialized: Materialized<A>,
         update: impl Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> KTable<K, A> {
-        let settings = self.settings(name, &materialized, true);
-        let node = self.partitioned(name);
-        add_aggregate(
-            self.graph(),
-            node,
-            name,
-            settings,
-            Unwindowed,
-            &materialized,
-            None,
-            update,
-        )
+        self.plan(name, &materialized)
+            .add_panes(Unwindowed, None, true, update)
     }
 
-    pub(super) fn settings<A>(
-        &self,
-        name: &str,
-        materialized: &Materialized<A>,
-        skips_null_values: bool,
-    ) -> AggregateSettings<K, V, A> {
-        AggregateSettings {
-            store: name.to_owned(),
-            key: self.grouped.key.clone(),
-            value: self.grouped.value.clone(),
-            aggregate: materialized.value.clone(),
-            skips_null_values,
-            emit_every_update: materialized.emit_every_update,
-            wishes: TableWishes::default(),
-            on_late: None,
+    /// An aggregation of this name, to be completed with windows.
+    pub(super) fn plan<'a, A>(
+        &'a self,
+        name: &'a str,
+        materialized: &'a Materialized<A>,
+    ) -> AggregatePlan<'a, K, V, A> {
+        let (key, value) = self.serdes();
+        let parents = vec![self.partitioned(name).node];
+        AggregatePlan::new(self.graph(), parents, name, (key, value), materialized)
+    }
+
+    pub(super) fn serdes(&self) -> (SerdeRef<K>, SerdeRef<V>) {
+        (self.grouped.key.clone(), self.grouped.value.clone())
+    }
+
+    /// The stream to aggregate: behind a repartition topic if the key was changed. The topic is called `name` unless the grouping has a name of its own; then
+    /// all its aggregations share the topic.
+    pub(super) fn partitioned(&self, name: &str) -> KStream<K, V> {
+        if !self.stream.rekeyed {
+            return self.stream.clone();
+        }
+        let through = |name: &str| self.stream.through_repartition(name, &self.grouped, true);
+        match &self.grouped.name {
+            None => through(name),
+            Some(name) => {
+                let mut known = self.repartitioned.lock();
+                known.get_or_insert_with(|| through(name)).clone()
+            }
         }
     }
 
-    /// The node to aggregate from: behind a repartition topic if the key was changed.
-    pub(super) fn partitioned(&self, name: &str) -> NodeId {
-        if self.stream.rekeyed {
-            self.stream.through_repartition(name, &self.grouped, true).node
-        } else {
-            self.stream.node
-        }
+    /// Its aggregations name a repartition topic.
+    pub(super) fn names_repartition(&self) -> bool {
+        self.stream.rekeyed && self.grouped.name.is_none()
     }
 
     pub(super) fn graph(&self) -> &GraphRef {
@@ -215,53 +220,4 @@ pub(super) fn try_aggregating<K, V, A: Clone, R: Into<Option<A>>, E: Into<BoxErr
         *slot = add(key, value, so_far).map_err(Into::into)?.into();
         Ok(())
     }
-}
-
-/// Adds an aggregation with its store; node and store are called `name`.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the one place where graph, types and store of an aggregation meet"
-)]
-pub(super) fn add_aggregate<K, V, A, P, F>(
-    graph: &GraphRef,
-    parent: NodeId,
-    name: &str,
-    settings: AggregateSettings<K, V, A>,
-    panes: P,
-    materialized: &Materialized<A>,
-    window: Option<(i64, i64)>,
-    update: F,
-) -> KTable<P::OutKey, A>
-where
-    K: Data,
-    V: Data,
-    A: Data,
-    P: Paning<K>,
-    F: Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
-{
-    let (settings, update) = (Arc::new(settings), Arc::new(update));
-    let key = settings.key.clone();
-    let origin = StoredTable {
-        store: name.to_owned(),
-        value: settings.aggregate.clone(),
-        wishes: settings.wishes.clone(),
-        grace_ms: panes.grace_ms(),
-        write_key: Arc::new(move |wanted: &P::OutKey, out: &mut Vec<u8>| {
-            let (start_ms, wanted) = P::parts(wanted);
-            panes.store_key(start_ms, &[], out);
-            key.serialize(wanted, out)
-        }),
-    };
-    let out_key = panes.out_serde(&settings.key);
-    let make = supplier(move || Aggregate::new(settings.clone(), panes, update.clone()));
-    let mut spec = match window {
-        Some((size_ms, retention_ms)) => StoreSpec::window(name, size_ms, retention_ms),
-        None => StoreSpec::key_value(name),
-    };
-    spec.logged = materialized.logged;
-    let mut builder = graph.lock();
-    builder.topology.add_store(spec);
-    let node = builder.topology.add_processor(name, make, &[parent], &[name]);
-    drop(builder);
-    KTable::new(graph.clone(), node, out_key, origin)
 }

@@ -6,15 +6,14 @@
 
 use std::sync::Arc;
 
+use super::aggregate_plan::AggregatePlan;
 use super::builder::{GraphRef, supplier};
 use super::change::Change;
 use super::change_serde::ChangeSerde;
-use super::grouped::add_aggregate;
-use super::operators::aggregate::{AggregateSettings, Unwindowed};
+use super::operators::aggregate::Unwindowed;
 use super::operators::regroup_table::RegroupTable;
 use super::operators::sink::{EncodeSink, SinkSettings};
 use super::operators::source::{DecodeSource, SourceSettings};
-use super::table_origin::TableWishes;
 use super::{Grouped, KTable, Materialized, TimestampExtractor};
 use crate::processor::BoxError;
 use crate::serde::{Data, DefaultSerde, SerdeRef};
@@ -186,27 +185,11 @@ impl<K: Data, V: Data> KGroupedTable<K, V> {
         update: impl Fn(&K, &Change<V>, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> KTable<K, A> {
         let changes: SerdeRef<Change<V>> = Arc::new(ChangeSerde(self.grouped.value.clone()));
-        let parent = self.add_repartition(name, changes.clone());
-        let settings = AggregateSettings {
-            store: name.to_owned(),
-            key: self.grouped.key.clone(),
-            value: changes,
-            aggregate: materialized.value.clone(),
-            skips_null_values: false,
-            emit_every_update: materialized.emit_every_update,
-            wishes: TableWishes::default(),
-            on_late: None,
-        };
-        add_aggregate(
-            &self.graph,
-            parent,
-            name,
-            settings,
-            Unwindowed,
-            &materialized,
-            None,
-            update,
-        )
+        let topic = self.grouped.name.as_deref().unwrap_or(name);
+        let parents = vec![self.add_repartition(topic, changes.clone())];
+        let serdes = (self.grouped.key.clone(), changes);
+        let plan = AggregatePlan::new(&self.graph, parents, name, serdes, &materialized);
+        plan.add_panes(Unwindowed, None, false, update)
     }
 
     fn add_repartition(&self, name: &str, value: SerdeRef<Change<V>>) -> NodeId {

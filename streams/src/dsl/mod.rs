@@ -2,17 +2,27 @@
 //!
 //! `builder.rs` is where streams begin; `stream.rs` (`KStream`), `grouped.rs`, `time_windowed.rs` and `table*.rs` (`KTable`) what can be done with them; `operators/` the
 //! processors behind. Always true: state and internal topics are named by the user; null is a matter of type; nothing here runs before the
-//! topology is built. Next: `operators/aggregate.rs` for windows, lateness and caching.
+//! topology is built. Next: `operators/aggregate/` for windows, lateness and caching, `operators/spans/` for sessions and
+//! sliding windows.
 
+mod aggregate_plan;
 mod builder;
 mod change;
 mod change_serde;
+mod cogroup_windowed;
+mod cogrouped;
+mod emit_strategy;
+mod group_windows;
 mod grouped;
 mod grouped_table;
+mod late_records;
 mod operators;
 mod options;
 mod process;
 mod row;
+mod session_windowed;
+mod session_windows;
+mod sliding_windows;
 mod split;
 mod stores;
 mod stream;
@@ -30,8 +40,14 @@ mod table_suppress;
 mod time_windowed;
 mod time_windows;
 mod timestamps;
+mod unlimited_windows;
+mod window_fold;
 mod windowed;
 
+#[cfg(test)]
+mod cogrouped_test;
+#[cfg(test)]
+mod emit_on_close_test;
 #[cfg(test)]
 mod foreign_join_test;
 #[cfg(test)]
@@ -41,7 +57,13 @@ mod grouped_test;
 #[cfg(test)]
 mod process_test;
 #[cfg(test)]
+mod random_spans_test;
+#[cfg(test)]
 mod random_windows_test;
+#[cfg(test)]
+mod session_windows_test;
+#[cfg(test)]
+mod sliding_windows_test;
 #[cfg(test)]
 mod stream_sink_test;
 #[cfg(test)]
@@ -58,16 +80,25 @@ mod table_test_support;
 mod timestamps_test;
 #[cfg(test)]
 mod window_aggregate_test;
+#[cfg(test)]
+mod windows_harness;
 
 pub use builder::StreamsBuilder;
+pub use cogroup_windowed::{CogroupWindows, SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream};
+pub use cogrouped::{CogroupedKStream, CogroupedValue};
+pub use emit_strategy::EmitStrategy;
+pub use group_windows::GroupWindows;
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
-pub use operators::aggregate::LateRecord;
+pub use operators::late::LateRecord;
 pub use options::{Consumed, Grouped, Materialized, Produced};
 pub use process::{
     Cancellable, FixedKeyContext, FixedKeyInit, FixedKeyProcessor, FixedKeyRecord, ProcessorContext,
     ProcessorInit, PunctuationType, Record, RecordMetadata, RecordProcessor, Timer, TimerKind, UnknownChild,
 };
+pub use session_windowed::SessionWindowedKStream;
+pub use session_windows::SessionWindows;
+pub use sliding_windows::SlidingWindows;
 pub use split::SplitStream;
 pub use stores::{
     KeyValueStore, ListStore, StateContext, StateStore, StoreBuilder, Stores, Timers, ValueAndTimestamp,
@@ -81,4 +112,5 @@ pub use table_foreign_join::TableJoined;
 pub use time_windowed::TimeWindowedKStream;
 pub use time_windows::TimeWindows;
 pub use timestamps::{RecordTimes, TimestampExtractor};
-pub use windowed::{Window, Windowed, WindowedSerde};
+pub use unlimited_windows::UnlimitedWindows;
+pub use windowed::{SessionWindowedSerde, Window, Windowed, WindowedSerde};

@@ -180,6 +180,7 @@ pub struct Grouped<K, V> {
     pub(crate) value: SerdeRef<V>,
     pub(crate) partitions: Option<i32>,
     pub(crate) partitioner: Option<Partitioner<K, V>>,
+    pub(crate) name: Option<String>,
 }
 
 impl<K, V> Grouped<K, V> {
@@ -190,6 +191,17 @@ impl<K, V> Grouped<K, V> {
             value,
             partitions: None,
             partitioner: None,
+            name: None,
+        }
+    }
+
+    /// Name of the repartition topic, `{app}-{name}-repartition`, shared by all aggregations of this grouping. Without one each aggregation has its own, named after
+    /// it.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Grouped {
+            name: Some(name.to_owned()),
+            ..self
         }
     }
 

@@ -1,16 +1,13 @@
-//! Grouped streams in time windows.
+//! Grouped streams in windows by time: tumbling, hopping, sliding, unlimited.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::grouped::{add_aggregate, aggregating, count_one, reducing, try_aggregating};
-use super::operators::aggregate::{LateHook, LateRecord, Panes};
-use super::{KGroupedStream, KTable, Materialized, TimeWindows, Windowed};
+use super::grouped::{aggregating, count_one, reducing, try_aggregating};
+use super::late_records::LateWishes;
+use super::window_fold::FoldWindows;
+use super::{EmitStrategy, KGroupedStream, KStream, KTable, LateRecord, Materialized, TimeWindows, Windowed};
 use crate::processor::BoxError;
 use crate::serde::{Data, DefaultSerde};
-use crate::topology::TopologyError;
 
-/// A stream grouped by key and time window, ready to be aggregated.
+/// A stream grouped by key and window by time, ready to be aggregated.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,28 +34,60 @@ use crate::topology::TopologyError;
 /// assert_eq!(driver.counters().late, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct TimeWindowedKStream<K, V> {
+pub struct TimeWindowedKStream<K, V, W = TimeWindows> {
     grouped: KGroupedStream<K, V>,
-    windows: TimeWindows,
-    on_late: Option<LateHook<K, V>>,
+    windows: W,
+    emit: EmitStrategy,
+    late: LateWishes<K, V>,
 }
 
-impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
-    pub(super) fn new(grouped: KGroupedStream<K, V>, windows: TimeWindows) -> Self {
+impl<K: Data, V: Data, W: FoldWindows> TimeWindowedKStream<K, V, W> {
+    pub(super) fn new(grouped: KGroupedStream<K, V>, windows: W) -> Self {
         TimeWindowedKStream {
             grouped,
             windows,
-            on_late: None,
+            emit: EmitStrategy::default(),
+            late: LateWishes::default(),
         }
+    }
+
+    /// When results are forwarded.
+    #[must_use]
+    pub fn emit_strategy(self, emit: EmitStrategy) -> Self {
+        TimeWindowedKStream { emit, ..self }
     }
 
     /// Called for every record and window that is dropped because it came after the window's grace. Such records are counted in any case.
     #[must_use]
     pub fn on_late(self, hook: impl Fn(LateRecord<'_, K, V>) + Send + Sync + 'static) -> Self {
-        TimeWindowedKStream {
-            on_late: Some(Arc::new(hook)),
-            ..self
-        }
+        let late = self.late.with_hook(hook);
+        TimeWindowedKStream { late, ..self }
+    }
+
+    /// Late records as a stream, one for each window missed and keyed by it: `use_it` is given that of each aggregation made from here.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use millpond_streams::dsl::{StreamsBuilder, TimeWindows};
+    /// # use millpond_streams::testing::TopologyTestDriver;
+    /// let builder = StreamsBuilder::new();
+    /// builder
+    ///     .stream::<String, i64>("departures")
+    ///     .group_by_key()
+    ///     .windowed_by(TimeWindows::of(Duration::from_secs(60)))
+    ///     .with_late(|late| late.map(|missed, value| (missed.key, value)).to("too-late"))
+    ///     .count("departures-per-minute");
+    /// let mut driver = TopologyTestDriver::new(&builder.build()?)?;
+    /// let (input, late) = (driver.input::<String, i64>("departures"), driver.output::<String, i64>("too-late"));
+    /// driver.pipe(&input, "JFK".to_owned(), 1, 60_000)?;
+    /// driver.pipe(&input, "JFK".to_owned(), 2, 59_999)?;
+    /// assert_eq!(driver.read_values(&late)?, [2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_late(self, use_it: impl Fn(KStream<Windowed<K>, V>) + Send + Sync + 'static) -> Self {
+        let late = self.late.with_stream(use_it);
+        TimeWindowedKStream { late, ..self }
     }
 
     /// Counts the records of each key and window.
@@ -127,42 +156,8 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
         materialized: Materialized<A>,
         update: impl Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> KTable<Windowed<K>, A> {
-        let shortest = self.windows.size_ms().saturating_add(self.windows.grace_ms());
-        let asked = materialized
-            .retention
-            .map(|retention| Duration::as_millis(&retention) as i64);
-        let retention_ms = asked.unwrap_or(shortest);
-        let mistake = self.windows.mistake().or_else(|| {
-            (retention_ms < shortest).then(|| {
-                format!(
-                    "the retention of {retention_ms} ms is shorter than window size plus grace, {shortest} ms"
-                )
-            })
-        });
-        if let Some(reason) = mistake {
-            let error = TopologyError::InvalidOperator {
-                node: name.to_owned(),
-                reason,
-            };
-            self.grouped.graph().lock().topology.report(error);
-        }
-        let mut settings = self.grouped.settings(name, &materialized, false);
-        settings.on_late = self.on_late.clone();
-        let panes = Panes {
-            windows: self.windows,
-            retention_ms,
-        };
-        let window = Some((self.windows.size_ms(), retention_ms));
-        let node = self.grouped.partitioned(name);
-        add_aggregate(
-            self.grouped.graph(),
-            node,
-            name,
-            settings,
-            panes,
-            &materialized,
-            window,
-            update,
-        )
+        let mut plan = self.grouped.plan(name, &materialized);
+        (plan.emit, plan.late) = (self.emit, self.late.clone());
+        self.windows.fold(plan, update)
     }
 }

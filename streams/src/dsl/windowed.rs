@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::serde::{DefaultSerde, Serde, SerdeError, SerdeRef};
 
-/// A stretch of event time: `start_ms ≤ t < end_ms`.
+/// A stretch of event time. Of time windows and unlimited windows `start_ms ≤ t < end_ms`; of sessions and sliding windows the end is included, as in
+/// Kafka Streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// Start, inclusive.
     pub start_ms: Timestamp,
-    /// End, exclusive.
+    /// End: exclusive of time windows, inclusive of sessions and sliding windows.
     pub end_ms: Timestamp,
 }
 
@@ -77,6 +78,66 @@ impl<K: 'static> Serde<Windowed<K>> for WindowedSerde<K> {
         Ok(Windowed {
             key: self.inner.deserialize(key)?,
             window: Window { start_ms, end_ms },
+        })
+    }
+}
+
+/// Kafka Streams' format for keys of sessions: key bytes, then the session's end, then its start (big endian).
+///
+/// ```
+/// # use millpond_streams::dsl::{SessionWindowedSerde, Window, Windowed};
+/// # use millpond_streams::serde::Serde;
+/// let serde = SessionWindowedSerde::<String>::default_of();
+/// let session = Windowed { key: "a".to_owned(), window: Window { start_ms: 1, end_ms: 2 } };
+/// let mut bytes = Vec::new();
+/// serde.serialize(&session, &mut bytes)?;
+/// assert_eq!(bytes, [b'a', 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1]);
+/// assert_eq!(serde.deserialize(&bytes)?, session);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SessionWindowedSerde<K> {
+    inner: SerdeRef<K>,
+}
+
+impl<K: DefaultSerde> SessionWindowedSerde<K> {
+    /// With the key's own serde.
+    pub fn default_of() -> SerdeRef<Windowed<K>> {
+        Arc::new(SessionWindowedSerde::new(K::default_serde()))
+    }
+}
+
+impl<K> SessionWindowedSerde<K> {
+    /// With a serde for the key.
+    pub fn new(inner: SerdeRef<K>) -> SessionWindowedSerde<K> {
+        SessionWindowedSerde { inner }
+    }
+}
+
+impl<K: 'static> Serde<Windowed<K>> for SessionWindowedSerde<K> {
+    fn serialize(&self, value: &Windowed<K>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        self.inner.serialize(&value.key, out)?;
+        out.extend_from_slice(&value.window.end_ms.to_be_bytes());
+        out.extend_from_slice(&value.window.start_ms.to_be_bytes());
+        Ok(())
+    }
+
+    fn deserialize(&self, bytes: &[u8]) -> Result<Windowed<K>, SerdeError> {
+        let split = bytes
+            .split_last_chunk::<8>()
+            .and_then(|(rest, start)| Some((rest.split_last_chunk::<8>()?, start)));
+        let Some(((key, end), start)) = split else {
+            return Err(SerdeError::Width {
+                type_name: "session bounds",
+                expected: 16,
+                actual: bytes.len(),
+            });
+        };
+        Ok(Windowed {
+            key: self.inner.deserialize(key)?,
+            window: Window {
+                start_ms: Timestamp::from_be_bytes(*start),
+                end_ms: Timestamp::from_be_bytes(*end),
+            },
         })
     }
 }

@@ -210,6 +210,7 @@ pub struct ProcessContext<'a> {
     pub(super) queue: &'a mut ForwardQueue,
     pub(super) state: &'a mut TaskState,
     pub(super) clock: &'a mut TaskClock,
+    pub(super) committed_time: Timestamp,
     pub(super) outputs: &'a mut Outputs,
     pub(super) counters: &'a mut TaskCounters,
     pub(super) dead_letters: Option<OutputIndex>,
@@ -233,6 +234,7 @@ impl ProcessContext<'_> {
             queue: self.queue,
             state: self.state,
             clock: self.clock,
+            committed_time: self.committed_time,
             outputs: self.outputs,
             counters: self.counters,
             dead_letters: self.dead_letters,
@@ -273,6 +275,11 @@ impl ProcessContext<'_> {
     /// How stream time went on in the source batch that is being worked on.
     pub fn time_track(&self) -> &TimeTrack {
         self.track
+    }
+
+    /// Stream time when the open transaction began: that of the last commit, also after a restart. [`super::NO_TIME`] before the first.
+    pub fn committed_time(&self) -> Timestamp {
+        self.committed_time
     }
 
     /// For decoders of ordinary sources: a record with this time was seen. Returns the stream time after it. No effect in a task whose time comes from upstream tasks.

@@ -40,6 +40,8 @@ pub struct TaskGraph {
     /// Topic name (full) → node of the source reading it.
     sources: BTreeMap<TopicName, usize>,
     clock: TaskClock,
+    /// Stream time when the open transaction began.
+    committed_time: Timestamp,
     counters: TaskCounters,
     queue: ForwardQueue,
     dead_letters: Option<OutputIndex>,
@@ -226,6 +228,7 @@ impl TaskGraph {
             nodes,
             sources,
             clock: TaskClock::new(upstreams),
+            committed_time: NO_TIME,
             counters: TaskCounters::default(),
             queue: ForwardQueue {
                 children,
@@ -261,7 +264,9 @@ impl TaskGraph {
     /// # Errors
     /// When the text is damaged.
     pub fn restore_clock(&mut self, saved: &str) -> Result<(), super::ClockStateError> {
-        self.clock.restore(saved)
+        self.clock.restore(saved)?;
+        self.committed_time = self.clock.time();
+        Ok(())
     }
 
     /// Runs one batch of a source topic through the graph.
@@ -410,6 +415,7 @@ impl TaskGraph {
                 announced.insert((topic, partition), mark.1) != Some(mark.1)
             });
         }
+        self.committed_time = self.clock.time();
         Ok(())
     }
 
@@ -525,6 +531,7 @@ impl TaskGraph {
                 queue: &mut self.queue,
                 state: &mut *call.state,
                 clock: &mut self.clock,
+                committed_time: self.committed_time,
                 outputs: &mut *call.outputs,
                 counters: &mut self.counters,
                 dead_letters: self.dead_letters,

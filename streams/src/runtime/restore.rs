@@ -21,7 +21,7 @@ use super::partition_group::PartitionGroup;
 use super::task::{Changelog, CommittedPoint, Task, processing_error, with_causes};
 use crate::metrics::WorkerMetrics;
 use crate::processor::{Outputs, TaskGraph, TaskGraphOptions};
-use crate::state::{CommitPosition, StateError, StateOptions, StoreIndex, StoreKind, TaskId, TaskState};
+use crate::state::{CommitPosition, StateError, StateOptions, StoreIndex, TaskId, TaskState};
 
 /// Batches asked for per fetch of a changelog.
 const RESTORE_FETCH_BYTES: usize = 4 << 20;
@@ -54,7 +54,7 @@ pub(crate) async fn open_task(
             store: StoreIndex::new(index as u32),
             name: store.name.clone(),
             partition: changelog_partition(&app.id, &store.name, id.partition),
-            expires: matches!(store.kind, StoreKind::Window { .. }),
+            expires: store.kind.retention_ms().is_some(),
             next: None,
         };
         restore_store(app, id, &mut state, &mut changelog, metadata.as_ref(), metrics).await?;

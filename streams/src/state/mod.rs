@@ -42,6 +42,7 @@ mod reader;
 mod restore;
 pub mod rocksdb;
 mod scan;
+pub mod span_list;
 mod split_host;
 #[cfg(test)]
 mod split_host_test;

@@ -44,6 +44,25 @@ pub enum StoreKind {
         /// How long a pane is kept after its start, in milliseconds of stream time. May change between runs.
         retention_ms: i64,
     },
+    /// Keys start with their pane, values are lists of spans ([`span_list`](super::span_list)): sessions and sliding windows.
+    Spans {
+        /// Width of a pane in milliseconds.
+        pane_ms: i64,
+        /// How long spans are kept after their anchor, in milliseconds of stream time. May change between runs.
+        retention_ms: i64,
+    },
+}
+
+impl StoreKind {
+    /// How long entries are kept, in milliseconds of stream time; `None` when they do not expire.
+    pub fn retention_ms(&self) -> Option<i64> {
+        match *self {
+            StoreKind::KeyValue => None,
+            StoreKind::Window { retention_ms, .. } | StoreKind::Spans { retention_ms, .. } => {
+                (retention_ms < i64::MAX).then_some(retention_ms)
+            }
+        }
+    }
 }
 
 /// A store as the topology declares it.
@@ -87,6 +106,17 @@ impl StoreSpec {
         }
     }
 
+    /// A logged store of spans; `pane_ms` and `retention_ms` as in [`StoreKind::Spans`].
+    pub fn spans(name: impl Into<String>, pane_ms: i64, retention_ms: i64) -> Self {
+        Self {
+            kind: StoreKind::Spans {
+                pane_ms,
+                retention_ms,
+            },
+            ..Self::key_value(name)
+        }
+    }
+
     /// The same store with `schema` written beside it.
     #[must_use]
     pub fn with_schema(mut self, schema: impl Into<String>) -> Self {
@@ -114,6 +144,7 @@ impl StoreSpec {
             StoreKind::KeyValue => "key-value".to_owned(),
             // Retention is left out: it decides how long a pane lives, not how it is written.
             StoreKind::Window { size_ms, .. } => format!("window of {size_ms} ms"),
+            StoreKind::Spans { pane_ms, .. } => format!("spans in panes of {pane_ms} ms"),
         };
         if self.schema.is_empty() {
             kind

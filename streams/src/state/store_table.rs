@@ -48,7 +48,7 @@ pub(super) struct StoreTable {
 impl StoreTable {
     pub(super) fn new(spec: &StoreSpec, host_bounds: Option<(Vec<u8>, Vec<u8>)>) -> Self {
         Self {
-            is_windowed: matches!(spec.kind, StoreKind::Window { .. }),
+            is_windowed: matches!(spec.kind, StoreKind::Window { .. } | StoreKind::Spans { .. }),
             hasher: FixedState::with_seed(HASH_SEED),
             panes: BTreeMap::new(),
             tables: Vec::new(),

@@ -6,7 +6,7 @@ use millpond_log::types::Timestamp;
 use super::{DriverError, TopologyTestDriver};
 use crate::dsl::{Window, Windowed};
 use crate::serde::{DefaultSerde, SerdeError};
-use crate::state::{ValueEnvelope, window_key};
+use crate::state::{ValueEnvelope, span_list, value_envelope, window_key};
 
 impl TopologyTestDriver {
     /// The value of a key in a store without windows.
@@ -84,6 +84,32 @@ impl TopologyTestDriver {
         Ok(self.entries_raw(store)?.len())
     }
 
+    /// All entries of a store of sessions or sliding windows, by key bytes and window start. Both bounds of these windows are included.
+    pub fn span_entries<K: DefaultSerde, V: DefaultSerde>(
+        &mut self,
+        store: &str,
+    ) -> Result<Vec<(Windowed<K>, V)>, DriverError> {
+        let mut lists = Vec::new();
+        for (key, list) in self.entries_raw(store)? {
+            let (pane_ms, key) = window_key::decode(&key).ok_or_else(|| cut_short(store))?;
+            lists.push((Bytes::copy_from_slice(key), pane_ms, list));
+        }
+        lists.sort();
+        let mut entries = Vec::new();
+        for (key, _, list) in lists {
+            for span in span_list::iter(&list) {
+                let span = span.map_err(|_| cut_short(store))?;
+                let window = Window {
+                    start_ms: span.start_ms,
+                    end_ms: span.end_ms,
+                };
+                let key = read_key(store, &key)?;
+                entries.push((Windowed { key, window }, read_value(store, span.envelope)?));
+            }
+        }
+        Ok(entries)
+    }
+
     fn entries_raw(&mut self, store: &str) -> Result<Vec<(Bytes, Bytes)>, DriverError> {
         let subs = self.topology.sub_topologies();
         let found = subs
@@ -125,6 +151,16 @@ fn read_key<K: DefaultSerde>(store: &str, bytes: &[u8]) -> Result<K, DriverError
         topic: store.to_owned(),
         cause,
     })
+}
+
+fn cut_short(store: &str) -> DriverError {
+    DriverError::Serde {
+        topic: store.to_owned(),
+        cause: SerdeError::Format {
+            format: "list of windows",
+            cause: value_envelope::CutShort.to_string(),
+        },
+    }
 }
 
 fn read_value<V: DefaultSerde>(store: &str, stored: &[u8]) -> Result<V, DriverError> {

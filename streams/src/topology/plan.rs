@@ -7,7 +7,7 @@ use millpond_log::types::{PartitionId, TopicName};
 use super::feedback::feedback;
 use super::partition_counts::PartitionCounts;
 use super::{TopicRef, Topology, TopologyError, topic_names};
-use crate::state::{StoreKind, StoreSpec, TaskId};
+use crate::state::{StoreSpec, TaskId};
 
 /// A topology made concrete for one application and one cluster.
 #[derive(Clone, Debug)]
@@ -123,12 +123,12 @@ impl Plan {
 /// Changelogs are compacted; those of windows also expire, a day after the window's retention (as in Kafka Streams).
 fn changelog_configs(store: &StoreSpec) -> BTreeMap<String, String> {
     const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-    let mut all = match store.kind {
-        StoreKind::Window { retention_ms, .. } => {
+    let mut all = match store.kind.retention_ms() {
+        Some(retention_ms) => {
             let retention = retention_ms.saturating_add(DAY_MS).to_string();
             configs([("cleanup.policy", "compact,delete"), ("retention.ms", &retention)])
         }
-        _ => configs([("cleanup.policy", "compact")]),
+        None => configs([("cleanup.policy", "compact")]),
     };
     all.extend(store.changelog_configs.clone());
     all

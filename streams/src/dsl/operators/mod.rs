@@ -3,11 +3,13 @@
 pub(super) mod aggregate;
 pub(super) mod extract_sink;
 pub(super) mod foreign_join;
+pub(super) mod late;
 mod pane_cache;
 pub(super) mod process;
 pub(super) mod regroup_table;
 pub(super) mod sink;
 pub(super) mod source;
+pub(super) mod spans;
 pub(super) mod stateless;
 pub(super) mod suppress;
 mod suppress_entry;

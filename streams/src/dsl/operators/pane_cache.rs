@@ -27,7 +27,7 @@ impl SlotKey {
 
     /// Compares whole words for short keys, without a call.
     #[inline]
-    fn is(&self, probe: ProbeKey<'_>) -> bool {
+    pub(super) fn is(&self, probe: ProbeKey<'_>) -> bool {
         match (self, probe) {
             (
                 SlotKey::Inline { len, bytes },
@@ -53,7 +53,7 @@ pub(super) enum ProbeKey<'a> {
 }
 
 impl ProbeKey<'_> {
-    fn to_slot_key(self) -> SlotKey {
+    pub(super) fn to_slot_key(self) -> SlotKey {
         match self {
             ProbeKey::Inline { len, bytes } => SlotKey::Inline {
                 len: *len,
@@ -183,7 +183,7 @@ fn hash_key(key: &[u8]) -> u32 {
 }
 
 /// The table wants 64 bits: top bits for its tags, low bits for the place.
-fn spread(hash: u32) -> u64 {
+pub(super) fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
 

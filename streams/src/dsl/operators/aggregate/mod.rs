@@ -5,17 +5,27 @@
 //! A batch goes through in passes over short loops, so that cache misses overlap: encode and hash keys; probe the tables; compare keys and make new slots; read
 //! missing aggregates in one call (none in a pane that is new to the store); apply the closure.
 //! Lateness is judged by the stream time each row carries, never by the batch it came in.
+//! Next: `paning.rs` for which windows a record is in, `flush.rs` for writing, `close.rs` for results when a window closes, `../pane_cache.rs` for the
+//! cache; `../spans/` aggregates into sessions and sliding windows.
+
+mod close;
+mod flush;
+pub(in crate::dsl) mod paning;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use millpond_log::types::Timestamp;
 
-use super::pane_cache::{Beyond, NO_SLOT, Pane, PaneCache, ProbeKeys};
+use self::close::emit_closed;
+use self::flush::{Fill, FlushBuffers};
+pub(in crate::dsl) use self::paning::{EndlessPane, Panes, Paning, Unwindowed};
+use super::late::{LateOutput, LateRows};
+use super::pane_cache::{Beyond, NO_SLOT, PaneCache, ProbeKeys};
+use crate::dsl::EmitStrategy;
 use crate::dsl::change::Change;
-use crate::dsl::row::{NO_OFFSET, Row, batch_of, rows_of};
+use crate::dsl::row::{NO_OFFSET, Row, rows_of};
 use crate::dsl::table_origin::TableWishes;
-use crate::dsl::{TimeWindows, Window, Windowed, WindowedSerde};
 use crate::processor::{
     Batch, BoxError, Headers, InitContext, NO_TIME, ProcessContext, ProcessError, Processor,
 };
@@ -24,149 +34,6 @@ use crate::state::{KeyBatch, KeyRange, StoreIndex, ValueEnvelope, window_key};
 
 /// Changed aggregates written to the store in one go.
 const FLUSH_CHUNK: usize = 4096;
-
-/// Which panes a record belongs to, and what the result is keyed by.
-pub(in crate::dsl) trait Paning<K>: Copy + Send + Sync + 'static {
-    type OutKey: Data;
-    fn windows(&self, timestamp: Timestamp, each: impl FnMut(Window));
-    fn is_closed(&self, window: Window, stream_time: Timestamp) -> bool;
-    fn window_of(&self, start_ms: Timestamp) -> Window;
-    fn out_key(&self, key: K, start_ms: Timestamp) -> Self::OutKey;
-    fn store_key(&self, start_ms: Timestamp, key: &[u8], out: &mut Vec<u8>);
-    /// Serde of the results' keys, from that of the records' keys.
-    fn out_serde(&self, key: &SerdeRef<K>) -> SerdeRef<Self::OutKey>;
-    /// The pane and the record's key in a result's key.
-    fn parts(key: &Self::OutKey) -> (Timestamp, &K);
-    /// How long after its end a window may still change; none without windows.
-    fn grace_ms(&self) -> Option<i64>;
-    /// Panes that start before this are to be deleted.
-    fn horizon(&self, stream_time: Timestamp) -> Option<Timestamp>;
-}
-
-/// One pane for all time.
-#[derive(Clone, Copy)]
-pub(in crate::dsl) struct Unwindowed;
-
-const ALWAYS: Window = Window {
-    start_ms: 0,
-    end_ms: Timestamp::MAX,
-};
-
-impl<K: Data> Paning<K> for Unwindowed {
-    type OutKey = K;
-
-    fn windows(&self, _timestamp: Timestamp, mut each: impl FnMut(Window)) {
-        each(ALWAYS);
-    }
-
-    fn is_closed(&self, _window: Window, _stream_time: Timestamp) -> bool {
-        false
-    }
-
-    fn window_of(&self, _start_ms: Timestamp) -> Window {
-        ALWAYS
-    }
-
-    fn out_key(&self, key: K, _start_ms: Timestamp) -> K {
-        key
-    }
-
-    fn store_key(&self, _start_ms: Timestamp, key: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(key);
-    }
-
-    fn out_serde(&self, key: &SerdeRef<K>) -> SerdeRef<K> {
-        key.clone()
-    }
-
-    fn parts(key: &K) -> (Timestamp, &K) {
-        (ALWAYS.start_ms, key)
-    }
-
-    fn grace_ms(&self) -> Option<i64> {
-        None
-    }
-
-    fn horizon(&self, _stream_time: Timestamp) -> Option<Timestamp> {
-        None
-    }
-}
-
-/// Tumbling or hopping windows with the retention of their store.
-#[derive(Clone, Copy)]
-pub(in crate::dsl) struct Panes {
-    pub(in crate::dsl) windows: TimeWindows,
-    pub(in crate::dsl) retention_ms: i64,
-}
-
-impl<K: Data> Paning<K> for Panes {
-    type OutKey = Windowed<K>;
-
-    fn windows(&self, timestamp: Timestamp, each: impl FnMut(Window)) {
-        self.windows.windows_for(timestamp).for_each(each);
-    }
-
-    fn is_closed(&self, window: Window, stream_time: Timestamp) -> bool {
-        self.windows.is_closed(window.end_ms, stream_time)
-    }
-
-    fn window_of(&self, start_ms: Timestamp) -> Window {
-        Window {
-            start_ms,
-            end_ms: start_ms + self.windows.size_ms(),
-        }
-    }
-
-    fn out_key(&self, key: K, start_ms: Timestamp) -> Windowed<K> {
-        Windowed {
-            key,
-            window: Window {
-                start_ms,
-                end_ms: start_ms + self.windows.size_ms(),
-            },
-        }
-    }
-
-    fn store_key(&self, start_ms: Timestamp, key: &[u8], out: &mut Vec<u8>) {
-        window_key::append_to(start_ms, key, out);
-    }
-
-    fn out_serde(&self, key: &SerdeRef<K>) -> SerdeRef<Windowed<K>> {
-        Arc::new(WindowedSerde::new(key.clone(), self.windows.size_ms()))
-    }
-
-    fn parts(key: &Windowed<K>) -> (Timestamp, &K) {
-        (key.window.start_ms, &key.key)
-    }
-
-    fn grace_ms(&self) -> Option<i64> {
-        Some(self.windows.grace_ms())
-    }
-
-    fn horizon(&self, stream_time: Timestamp) -> Option<Timestamp> {
-        let horizon = stream_time.saturating_sub(self.retention_ms);
-        // Whole hops, so that a range is deleted once per window and not once per commit.
-        (horizon > 0).then(|| horizon - horizon % self.windows.advance_ms())
-    }
-}
-
-/// A record that came after its window was closed.
-#[derive(Clone, Copy, Debug)]
-pub struct LateRecord<'a, K, V> {
-    /// Its key.
-    pub key: &'a K,
-    /// Its value.
-    pub value: &'a V,
-    /// Its timestamp.
-    pub timestamp: Timestamp,
-    /// The closed window it would have belonged to.
-    pub window: Window,
-    /// Stream time when it was read.
-    pub stream_time: Timestamp,
-}
-
-/// Called for every late record and window.
-pub(in crate::dsl) type LateHook<K, V> = Arc<dyn Fn(LateRecord<'_, K, V>) + Send + Sync>;
 
 pub(in crate::dsl) struct AggregateSettings<K, V, A> {
     pub(in crate::dsl) store: String,
@@ -177,7 +44,8 @@ pub(in crate::dsl) struct AggregateSettings<K, V, A> {
     pub(in crate::dsl) skips_null_values: bool,
     pub(in crate::dsl) emit_every_update: Option<bool>,
     pub(in crate::dsl) wishes: TableWishes,
-    pub(in crate::dsl) on_late: Option<LateHook<K, V>>,
+    pub(in crate::dsl) emit: EmitStrategy,
+    pub(in crate::dsl) late: LateOutput<K, V>,
 }
 
 /// See the module's text. `F` folds a record into an aggregate in place.
@@ -188,6 +56,8 @@ pub(in crate::dsl) struct Aggregate<K, V, A, P, F> {
     cache: PaneCache<A>,
     store: StoreIndex,
     emit_every_update: bool,
+    /// Results are forwarded when their window closes.
+    on_close: bool,
     /// Somebody below wants the values before.
     old_values: bool,
     /// Somebody else reads the store, so it is written after each batch.
@@ -221,6 +91,7 @@ impl<K, V, A, P, F> Aggregate<K, V, A, P, F> {
             cache: PaneCache::new(),
             store: StoreIndex::new(0),
             emit_every_update: false,
+            on_close: false,
             old_values: false,
             write_through: false,
             cache_max_bytes: 0,
@@ -246,10 +117,9 @@ where
 {
     fn init(&mut self, context: &mut InitContext<'_>) -> Result<(), ProcessError> {
         self.store = context.store_index(&self.settings.store)?;
-        self.emit_every_update = self
-            .settings
-            .emit_every_update
-            .unwrap_or(context.config().emit_every_update);
+        self.on_close = self.settings.emit.is_on_close();
+        let every = self.settings.emit_every_update;
+        self.emit_every_update = !self.on_close && every.unwrap_or(context.config().emit_every_update);
         self.old_values = self.settings.wishes.old_values.is_made();
         self.write_through = self.settings.wishes.write_through.is_made();
         self.cache_max_bytes = context.config().cache_max_bytes;
@@ -275,6 +145,9 @@ where
 
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         self.flush(context)?;
+        if self.on_close {
+            emit_closed(self.panes, &self.settings, self.store, context)?;
+        }
         let stream_time = context.stream_time();
         let panes = self.panes;
         self.cache
@@ -312,7 +185,8 @@ where
         context: &mut ProcessContext<'_>,
     ) -> Result<(), ProcessError> {
         let settings = &*self.settings;
-        let (mut skipped, mut late) = (0, 0);
+        let mut skipped = 0;
+        let mut late = LateRows::new(&settings.late);
         self.work.clear();
         self.keys.clear();
         for (index, row) in rows.iter().enumerate() {
@@ -329,24 +203,7 @@ where
             let key = self.keys.push(&self.key_bytes);
             self.panes.windows(row.timestamp, |window| {
                 if self.panes.is_closed(window, row.stream_time) {
-                    late += 1;
-                    if let Some(hook) = &settings.on_late {
-                        let Row {
-                            key,
-                            value,
-                            timestamp,
-                            stream_time,
-                            ..
-                        } = row;
-                        let (timestamp, stream_time) = (*timestamp, *stream_time);
-                        hook(LateRecord {
-                            key,
-                            value,
-                            timestamp,
-                            window,
-                            stream_time,
-                        });
-                    }
+                    late.add(row, window, context);
                 } else {
                     self.work.push(Work {
                         row: index as u32,
@@ -358,7 +215,7 @@ where
             });
         }
         context.skipped(skipped);
-        context.late(late);
+        late.forward(context);
         Ok(())
     }
 
@@ -500,7 +357,7 @@ where
             }
         }
         if !updates.is_empty() {
-            context.forward(batch_of(updates));
+            self.settings.late.forward_results(updates, context);
         }
         Ok(())
     }
@@ -530,7 +387,7 @@ where
     fn flush(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let mut buffers = FlushBuffers::default();
         let stream_time = context.stream_time();
-        let forwards = !self.emit_every_update && context.has_children();
+        let forwards = !self.emit_every_update && !self.on_close && context.has_children();
         for pane in &mut self.cache.panes {
             let mut forwarded = std::mem::take(&mut pane.forwarded).into_iter();
             for chunk in pane.dirty.chunks(FLUSH_CHUNK) {
@@ -566,81 +423,10 @@ where
                             offset: NO_OFFSET,
                         });
                     }
-                    context.forward(batch_of(rows));
+                    self.settings.late.forward_results(rows, context);
                 }
             }
             pane.mark_clean();
-        }
-        Ok(())
-    }
-}
-
-#[derive(Default)]
-struct FlushBuffers {
-    put_keys: KeyBatch,
-    values: Vec<u8>,
-    value_ends: Vec<usize>,
-    delete_keys: KeyBatch,
-    encoded: Vec<u8>,
-}
-
-impl FlushBuffers {
-    fn clear(&mut self) {
-        self.put_keys.clear();
-        self.values.clear();
-        self.value_ends.clear();
-        self.delete_keys.clear();
-    }
-
-    fn value(&self, number: usize) -> &[u8] {
-        let start = number.checked_sub(1).map_or(0, |before| self.value_ends[before]);
-        &self.values[start..self.value_ends[number]]
-    }
-}
-
-struct Fill<'a, K, V, A, P> {
-    settings: &'a AggregateSettings<K, V, A>,
-    panes: P,
-    pane: &'a Pane<A>,
-    /// The store may hold what it did not hold at the last commit.
-    deletes_all: bool,
-}
-
-impl<K: Data, V: Data, A: Data, P: Paning<K>> Fill<'_, K, V, A, P> {
-    fn write(
-        &self,
-        chunk: &[u32],
-        buffers: &mut FlushBuffers,
-        store: StoreIndex,
-        context: &mut ProcessContext<'_>,
-    ) -> Result<(), ProcessError> {
-        buffers.clear();
-        self.fill(chunk, buffers)
-            .map_err(|cause| ProcessError::node(context.node(), cause))?;
-        let mut store = context.store(store);
-        store.put_many(&buffers.put_keys, |number| buffers.value(number));
-        buffers.delete_keys.iter().for_each(|key| store.delete(key));
-        Ok(())
-    }
-
-    /// Encodes the slots of a chunk: each key and value once; the same bytes go to the changelog later.
-    fn fill(&self, chunk: &[u32], buffers: &mut FlushBuffers) -> Result<(), BoxError> {
-        for index in chunk {
-            let slot = &self.pane.slots[*index as usize];
-            let write_key = |out: &mut Vec<u8>| {
-                self.panes.store_key(self.pane.start_ms, slot.key.as_bytes(), out);
-            };
-            match &slot.value {
-                Some(value) => {
-                    buffers.put_keys.push_with(write_key);
-                    buffers.encoded.clear();
-                    self.settings.aggregate.serialize(value, &mut buffers.encoded)?;
-                    ValueEnvelope::append_plain(slot.timestamp, &buffers.encoded, &mut buffers.values);
-                    buffers.value_ends.push(buffers.values.len());
-                }
-                None if slot.was_there || self.deletes_all => buffers.delete_keys.push_with(write_key),
-                None => {}
-            }
         }
         Ok(())
     }

@@ -1,0 +1,159 @@
+//! Everything about an aggregation but its windows and its fold: what grouped and cogrouped streams hand to the windows, which complete it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::builder::{GraphRef, supplier};
+use super::late_records::LateWishes;
+use super::operators::aggregate::{Aggregate, AggregateSettings, Paning};
+use super::operators::spans::lookup::SpanTable;
+use super::operators::spans::{SpanAggregate, SpanRule, SpanSettings};
+use super::table_origin::{StoredTable, TableWishes};
+use super::{EmitStrategy, KTable, Materialized, Windowed};
+use crate::processor::{BoxError, ProcessorSupplier};
+use crate::serde::{Data, SerdeRef};
+use crate::topology::{NodeId, StoreSpec, TopologyError};
+
+/// See the module's text.
+pub struct AggregatePlan<'a, K, V, A> {
+    pub(super) graph: &'a GraphRef,
+    pub(super) parents: Vec<NodeId>,
+    /// Names the node and the store.
+    pub(super) name: &'a str,
+    pub(super) key: SerdeRef<K>,
+    pub(super) value: SerdeRef<V>,
+    pub(super) materialized: &'a Materialized<A>,
+    pub(super) emit: EmitStrategy,
+    pub(super) late: LateWishes<K, V>,
+}
+
+impl<'a, K: Data, V: Data, A> AggregatePlan<'a, K, V, A> {
+    /// Forwards on updates, counts late records only.
+    pub(super) fn new(
+        graph: &'a GraphRef,
+        parents: Vec<NodeId>,
+        name: &'a str,
+        (key, value): (SerdeRef<K>, SerdeRef<V>),
+        materialized: &'a Materialized<A>,
+    ) -> Self {
+        AggregatePlan {
+            graph,
+            parents,
+            name,
+            key,
+            value,
+            materialized,
+            emit: EmitStrategy::default(),
+            late: LateWishes::default(),
+        }
+    }
+}
+
+impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
+    /// Adds node and store of an aggregation into panes. `window`: size and retention of the store in ms, none for a store without windows.
+    pub(super) fn add_panes<P: Paning<K>>(
+        self,
+        panes: P,
+        window: Option<(i64, i64)>,
+        skips_null_values: bool,
+        update: impl Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) -> KTable<P::OutKey, A> {
+        let wishes = TableWishes::default();
+        let key = self.key.clone();
+        let origin = StoredTable {
+            store: self.name.to_owned(),
+            value: self.materialized.value.clone(),
+            wishes: wishes.clone(),
+            grace_ms: panes.grace_ms(),
+            write_key: Arc::new(move |wanted: &P::OutKey, out: &mut Vec<u8>| {
+                let (start_ms, wanted) = P::parts(wanted);
+                panes.store_key(start_ms, &[], out);
+                key.serialize(wanted, out)
+            }),
+        };
+        let out_key = panes.out_serde(&self.key);
+        let spec = match window {
+            Some((size_ms, retention_ms)) => StoreSpec::window(self.name, size_ms, retention_ms),
+            None => StoreSpec::key_value(self.name),
+        };
+        let settings = Arc::new(AggregateSettings {
+            store: self.name.to_owned(),
+            key: self.key.clone(),
+            value: self.value.clone(),
+            aggregate: self.materialized.value.clone(),
+            skips_null_values,
+            emit_every_update: self.materialized.emit_every_update,
+            wishes,
+            emit: self.emit,
+            late: self.late.output(),
+        });
+        let update = Arc::new(update);
+        let make = supplier(move || Aggregate::new(settings.clone(), panes, update.clone()));
+        let results = self.add(spec, make);
+        KTable::new(self.graph.clone(), results, out_key, origin)
+    }
+
+    /// Adds node and store of an aggregation into sessions or sliding windows. `out_key`: serde of the result's keys.
+    pub(super) fn add_spans<R: SpanRule<K, V, A>>(
+        self,
+        rule: R,
+        out_key: SerdeRef<Windowed<K>>,
+    ) -> KTable<Windowed<K>, A> {
+        let wishes = TableWishes::default();
+        let origin = SpanTable {
+            store: self.name.to_owned(),
+            key: self.key.clone(),
+            aggregate: self.materialized.value.clone(),
+            anchor: R::ANCHOR,
+            pane_ms: rule.pane_ms(),
+            grace_ms: rule.grace_ms(),
+            wishes: wishes.clone(),
+        };
+        let spec = StoreSpec::spans(self.name, rule.pane_ms(), rule.retention_ms());
+        let settings = Arc::new(SpanSettings {
+            store: self.name.to_owned(),
+            key: self.key.clone(),
+            value: self.value.clone(),
+            aggregate: self.materialized.value.clone(),
+            emit_every_update: self.materialized.emit_every_update,
+            emit: self.emit,
+            wishes,
+            late: self.late.output(),
+        });
+        let rule = Arc::new(rule);
+        let make = supplier(move || SpanAggregate::new(settings.clone(), rule.clone()));
+        let results = self.add(spec, make);
+        KTable::new(self.graph.clone(), results, out_key, origin)
+    }
+
+    /// Adds the store and the node, both of the plan's name. Returns the node that results come from.
+    fn add(&self, mut spec: StoreSpec, make: ProcessorSupplier) -> NodeId {
+        spec.logged = self.materialized.logged;
+        let mut building = self.graph.lock();
+        building.topology.add_store(spec);
+        let node = building
+            .topology
+            .add_processor(self.name, make, &self.parents, &[self.name]);
+        drop(building);
+        self.late.connect(self.graph, node)
+    }
+
+    /// The retention of the store in ms: as asked, at least `shortest_ms` (`why`: what that is).
+    pub(super) fn retention_ms(&self, shortest_ms: i64, why: &str) -> i64 {
+        let asked = self.materialized.retention.as_ref().map(Duration::as_millis);
+        let retention_ms = asked.map_or(shortest_ms, |asked| i64::try_from(asked).unwrap_or(i64::MAX / 4));
+        if retention_ms < shortest_ms {
+            self.report(format!(
+                "the retention of {retention_ms} ms is shorter than {why}, {shortest_ms} ms"
+            ));
+        }
+        retention_ms
+    }
+
+    /// Reports a mistake in the windows or in how they are to be emitted.
+    pub(super) fn report(&self, reason: String) {
+        let node = self.name.to_owned();
+        let error = TopologyError::InvalidOperator { node, reason };
+        self.graph.lock().topology.report(error);
+    }
+}
