@@ -16,6 +16,7 @@ mod group_windows;
 mod grouped;
 mod grouped_table;
 mod late_records;
+mod on_error;
 mod operators;
 mod options;
 mod process;

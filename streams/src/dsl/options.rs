@@ -94,6 +94,7 @@ pub struct Produced<K, V> {
     pub(crate) key: SerdeRef<K>,
     pub(crate) value: SerdeRef<V>,
     pub(crate) partitioner: Option<Partitioner<K, V>>,
+    pub(crate) on_error: Option<ErrorPolicy>,
     pub(crate) name: Option<String>,
 }
 
@@ -132,6 +133,7 @@ impl<K, V> Produced<K, V> {
             key,
             value,
             partitioner: None,
+            on_error: None,
             name: None,
         }
     }
@@ -154,6 +156,15 @@ impl<K, V> Produced<K, V> {
     ) -> Self {
         Produced {
             partitioner: Some(each_partition(choose)),
+            ..self
+        }
+    }
+
+    /// What happens to records that cannot be encoded, or that the topic will not take (default: as the application says).
+    #[must_use]
+    pub fn on_error(self, policy: ErrorPolicy) -> Self {
+        Produced {
+            on_error: Some(policy),
             ..self
         }
     }

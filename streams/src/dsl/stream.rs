@@ -334,6 +334,7 @@ impl<K: Data, V: Data> KStream<K, V> {
             key,
             value,
             partitioner,
+            on_error,
             name,
         } = produced;
         let settings = SinkSettings {
@@ -347,7 +348,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         let encoder = supplier(move || EncodeSink::new(settings.clone()));
         let mut graph = self.graph.lock();
         let name = name.unwrap_or_else(|| graph.new_name("KSTREAM-SINK"));
-        graph.topology.add_sink(
+        let node = graph.topology.add_sink(
             &name,
             topic,
             SinkOptions {
@@ -355,6 +356,9 @@ impl<K: Data, V: Data> KStream<K, V> {
             },
             &[self.node],
         );
+        if let Some(policy) = on_error {
+            graph.topology.on_error(node, policy);
+        }
     }
 
     /// Sends the stream through the topic `{app}-{name}-repartition`, partitioned by key: what follows runs in tasks of its own.

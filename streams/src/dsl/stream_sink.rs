@@ -67,6 +67,7 @@ impl<K: Data, V: Data> KStream<K, V> {
             key,
             value,
             partitioner,
+            on_error,
             name,
         } = produced;
         let sink = SinkSettings {
@@ -87,8 +88,11 @@ impl<K: Data, V: Data> KStream<K, V> {
         let options = SinkOptions {
             encoder: Some(encoder),
         };
-        graph
+        let node = graph
             .topology
             .add_choosing_sink(&name, topics, options, &[self.node]);
+        if let Some(policy) = on_error {
+            graph.topology.on_error(node, policy);
+        }
     }
 }

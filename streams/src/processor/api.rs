@@ -12,10 +12,9 @@ use millpond_log::types::{Offset, Timestamp, TopicName, TopicPartition};
 
 use super::graph_executor::ForwardQueue;
 use super::{
-    Batch, Headers, OutputCollector, OutputIndex, Outputs, RawBatch, RawRecord, SinkRecord, TaskClock,
-    TimeTrack,
+    Batch, OutputCollector, OutputIndex, Outputs, RawBatch, RawRecord, SinkRecord, TaskClock, TimeTrack,
 };
-use crate::config::{ErrorPolicy, ProcessingConfig};
+use crate::config::{ErrorPolicy, ErrorStage, ProcessingConfig};
 use crate::state::{StateError, StoreIndex, StoreRef, TaskId, TaskState};
 
 /// Any error of user code.
@@ -214,7 +213,9 @@ pub struct ProcessContext<'a> {
     pub(super) outputs: &'a mut Outputs,
     pub(super) counters: &'a mut TaskCounters,
     pub(super) dead_letters: Option<OutputIndex>,
-    pub(super) on_error: ErrorPolicy,
+    /// What this node does, and what happens to records that fail at it.
+    pub(super) stage: ErrorStage,
+    pub(super) on_error: &'a ErrorPolicy,
     /// The batch that is being worked on came from these records; none in `on_commit`.
     pub(super) origin: Option<&'a RawBatch>,
     pub(super) now_ms: Timestamp,
@@ -238,6 +239,7 @@ impl ProcessContext<'_> {
             outputs: self.outputs,
             counters: self.counters,
             dead_letters: self.dead_letters,
+            stage: self.stage,
             on_error: self.on_error,
             origin: self.origin,
             now_ms: self.now_ms,
@@ -356,7 +358,7 @@ impl ProcessContext<'_> {
         self.node_name
     }
 
-    /// Sends a record to a topic, inside the task's transaction.
+    /// Sends a record to a topic, inside the task's transaction. What the topic will not take stops the task: [`produce`](Self::produce) asks the policy first.
     pub fn send(&mut self, record: &SinkRecord<'_>) {
         self.counters.sent += 1;
         self.outputs.send(record);
@@ -381,75 +383,6 @@ impl ProcessContext<'_> {
     pub fn origin_record(&self, offset: Offset) -> Option<RawRecord> {
         self.origin.and_then(|origin| origin.find(offset))
     }
-
-    /// Treats the record at `offset` of the current source batch as its policy says: fail (the error comes back), skip, or dead letter.
-    /// # Errors
-    /// Only under [`ErrorPolicy::Fail`].
-    pub fn refuse(
-        &mut self,
-        policy: Option<ErrorPolicy>,
-        offset: Offset,
-        timestamp: Timestamp,
-        cause: BoxError,
-    ) -> Result<(), ProcessError> {
-        match policy.unwrap_or(self.on_error) {
-            ErrorPolicy::Fail => return Err(ProcessError::node(self.node_name, cause)),
-            ErrorPolicy::Skip => self.counters.skipped += 1,
-            ErrorPolicy::DeadLetter => {
-                let found = self.origin_record(offset);
-                let record = found.unwrap_or_else(|| RawRecord {
-                    origin: None,
-                    key: None,
-                    value: None,
-                    timestamp,
-                    headers: Headers::NONE,
-                });
-                self.dead_letter(&record, &with_sources(cause.as_ref()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a record to the application's dead-letter topic with the reason in its headers (the names of KIP-1034), inside the transaction. Counted.
-    pub fn dead_letter(&mut self, record: &RawRecord, reason: &str) {
-        self.counters.dead_letters += 1;
-        tracing::debug!(
-            node = self.node_name,
-            reason,
-            "record sent to the dead-letter topic"
-        );
-        let Some(topic) = self.dead_letters else { return };
-        let mut headers = record.headers.clone();
-        if let Some((partition, offset)) = &record.origin {
-            headers = headers
-                .with("__streams.errors.topic", partition.topic.to_string())
-                .with("__streams.errors.partition", partition.partition.to_string())
-                .with("__streams.errors.offset", offset.get().to_string());
-        }
-        let headers = headers
-            .with("__streams.errors.message", reason.to_owned())
-            .with("__streams.errors.node", self.node_name.to_owned());
-        self.outputs.send(&SinkRecord {
-            topic,
-            partition: None,
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            timestamp: record.timestamp,
-            headers: &headers,
-        });
-    }
-}
-
-/// An error and what caused it, on one line.
-fn with_sources(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// What a task counted since it was opened.

@@ -34,14 +34,15 @@ impl Processor for CopySink {
             let record = found?.record;
             let headers = Headers::of_record(&record);
             let (key, value, timestamp) = (record.key, record.value, record.timestamp);
-            context.send(&SinkRecord {
+            let record_out = SinkRecord {
                 topic,
                 partition: None,
                 key,
                 value,
                 timestamp,
                 headers: &headers,
-            });
+            };
+            context.produce(&record_out, record.offset)?;
         }
         Ok(())
     }

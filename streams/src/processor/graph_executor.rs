@@ -14,7 +14,7 @@ use super::{
     Batch, Headers, InitContext, NO_TIME, OutputCollector, OutputIndex, Outputs, ProcessContext,
     ProcessError, Processor, RawBatch, SinkRecord, TaskClock, TaskCounters, TimeMark, TimeTrack, time_header,
 };
-use crate::config::{ErrorPolicy, ProcessingConfig};
+use crate::config::{ErrorPolicy, ErrorStage, ProcessingConfig};
 use crate::state::{StoreIndex, TaskId, TaskState};
 use crate::topology::{NodeKind, SubTopology, TopicRef};
 
@@ -47,7 +47,6 @@ pub struct TaskGraph {
     dead_letters: Option<OutputIndex>,
     /// Where it is written that time went on while input was idle.
     time_topic: Option<OutputIndex>,
-    on_error: ErrorPolicy,
     /// Stream time last told to each (repartition topic, partition); forgotten on abort, then told again.
     announced: BTreeMap<(usize, usize), Timestamp>,
     writes_repartition: bool,
@@ -62,6 +61,8 @@ struct GraphNode {
     /// Set for sources reading a repartition topic that tells the time of upstream tasks.
     repartition: Option<String>,
     in_step: bool,
+    stage: ErrorStage,
+    on_error: ErrorPolicy,
 }
 
 /// Batches on their way, and who is whose child.
@@ -201,11 +202,19 @@ impl TaskGraph {
                     wall_clock.add(index, interval);
                 }
             }
+            let stage = match node.kind {
+                NodeKind::Source { .. } => ErrorStage::Deserialization,
+                NodeKind::Processor { .. } => ErrorStage::Processing,
+                NodeKind::Sink { .. } => ErrorStage::Production,
+            };
+            let on_error = node.on_error.as_ref().unwrap_or(options.config.policy(stage));
             nodes.push(GraphNode {
                 name: node.name.clone(),
                 processor,
                 repartition,
                 in_step: node.in_step,
+                stage,
+                on_error: on_error.clone(),
             });
         }
         let dead_letters = options.config.dead_letters.then(|| {
@@ -236,7 +245,6 @@ impl TaskGraph {
             },
             dead_letters,
             time_topic,
-            on_error: options.config.on_error,
             announced: BTreeMap::new(),
             writes_repartition,
             wall_clock,
@@ -520,6 +528,8 @@ impl TaskGraph {
             name,
             processor,
             in_step,
+            stage,
+            on_error,
             ..
         } = &mut self.nodes[node];
         if let Some(processor) = processor.as_mut() {
@@ -535,7 +545,8 @@ impl TaskGraph {
                 outputs: &mut *call.outputs,
                 counters: &mut self.counters,
                 dead_letters: self.dead_letters,
-                on_error: self.on_error,
+                stage: *stage,
+                on_error,
                 origin: call.origin,
                 now_ms: call.now_ms,
                 time: call.time,

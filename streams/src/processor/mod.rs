@@ -1,7 +1,7 @@
 //! Nodes and the executor of a task's graph.
 //!
 //! Start at `api.rs` (what a node implements and may touch), then `batch.rs` (what flows), `task_clock.rs` (time), `outputs.rs` (what leaves), `graph_executor.rs`
-//! (how it runs). Deliberately absent: sockets, files, clocks, threads and typed rows (those are the DSL's).
+//! (how it runs), `refusal.rs` (records that fail). Deliberately absent: sockets, files, clocks, threads and typed rows (those are the DSL's).
 
 mod api;
 mod batch;
@@ -15,12 +15,14 @@ mod outputs;
 mod outputs_test;
 mod partitioner;
 mod raw_batch;
+mod refusal;
 mod task_clock;
 #[cfg(test)]
 mod task_clock_test;
 pub mod time_header;
 mod time_mark;
 mod time_track;
+mod topic_rules;
 mod wall_clock;
 
 pub use api::{
@@ -36,3 +38,4 @@ pub use task_clock::{ClockStateError, NO_TIME, TaskClock};
 pub use time_header::TIME_HEADER;
 pub use time_mark::{DamagedMark, TimeMark};
 pub use time_track::TimeTrack;
+pub use topic_rules::{RecordRefused, TopicRules};

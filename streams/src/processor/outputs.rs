@@ -3,8 +3,11 @@
 //! The task writes here while it processes; its owner (runtime or test driver) drains it into record batches after every call. Dropping the content is
 //! how an abort takes outputs back, as long as they were not drained.
 
+use std::collections::BTreeMap;
+
 use millpond_log::types::{PartitionId, Timestamp, TopicName};
 
+use super::topic_rules::{RecordRefused, TopicRules};
 use super::{Headers, partition_for_key};
 
 /// Which output topic of the task: handed out by `InitContext::output`, valid for that task's graph only.
@@ -48,6 +51,7 @@ struct TopicOutputs {
     name: TopicName,
     repartition: bool,
     partitions: Vec<PartitionOutputs>,
+    rules: TopicRules,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +108,7 @@ impl Outputs {
             name,
             repartition,
             partitions,
+            rules: TopicRules::default(),
         });
         OutputIndex((self.topics.len() - 1) as u32)
     }
@@ -111,6 +116,23 @@ impl Outputs {
     /// Number of partitions of an output topic.
     pub(crate) fn partition_count(&self, topic: OutputIndex) -> i32 {
         self.topics[topic.0 as usize].partitions.len() as i32
+    }
+
+    /// What topics refuse; those that are not named take everything.
+    pub(crate) fn set_rules(&mut self, rules: &BTreeMap<TopicName, TopicRules>) {
+        for topic in &mut self.topics {
+            topic.rules = rules.get(&topic.name).cloned().unwrap_or_default();
+        }
+    }
+
+    /// Why a record's topic will not take it; `None` when it will, as far as is known.
+    pub(super) fn refusal(&self, record: &SinkRecord<'_>, now_ms: Timestamp) -> Option<RecordRefused> {
+        let topic = &self.topics[record.topic.0 as usize];
+        topic.rules.refusal(topic.name.as_str(), record, now_ms)
+    }
+
+    pub(super) fn topic_name(&self, topic: OutputIndex) -> &TopicName {
+        &self.topics[topic.0 as usize].name
     }
 
     /// Number of records buffered.

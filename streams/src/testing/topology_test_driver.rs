@@ -17,7 +17,7 @@ use super::driver_task::{DriverTask, DriverTopic};
 use super::{DriverError, TestInputTopic, TestOutputTopic, TestRecord};
 use crate::config::ProcessingConfig;
 use crate::processor::{
-    Headers, Outputs, RawRecord, TaskCounters, TaskGraph, TaskGraphOptions, partition_for_key,
+    Headers, Outputs, RawRecord, TaskCounters, TaskGraph, TaskGraphOptions, TopicRules, partition_for_key,
 };
 use crate::runtime::idle::IdleWatch;
 use crate::serde::{self, DefaultSerde, Serde, SerdeError};
@@ -31,6 +31,8 @@ const APPLICATION_ID: &str = "test";
 pub struct DriverOptions {
     /// Partition counts of topics; others have one partition.
     pub partitions: BTreeMap<String, i32>,
+    /// Settings of topics by Kafka's names, for what they refuse (`max.message.bytes`, `cleanup.policy`, `message.timestamp.*`); other topics take everything.
+    pub topic_configs: BTreeMap<String, BTreeMap<String, String>>,
     /// Caching, emission and error policy.
     pub config: ProcessingConfig,
     /// Whether every call commits by itself (default: yes).
@@ -43,6 +45,7 @@ impl Default for DriverOptions {
     fn default() -> Self {
         DriverOptions {
             partitions: BTreeMap::new(),
+            topic_configs: BTreeMap::new(),
             config: ProcessingConfig::default(),
             auto_commit: true,
             wall_clock_ms: 0,
@@ -90,6 +93,7 @@ impl TopologyTestDriver {
     ) -> Result<TopologyTestDriver, DriverError> {
         let DriverOptions {
             mut partitions,
+            topic_configs,
             config,
             auto_commit,
             wall_clock_ms,
@@ -101,6 +105,10 @@ impl TopologyTestDriver {
         for topic in &plan.internal_topics {
             partitions.insert(topic.name.to_string(), topic.partitions);
         }
+        let rules = topic_configs
+            .iter()
+            .map(|(topic, configs)| (legal(topic), TopicRules::from_configs(configs)))
+            .collect();
         let hosts = Arc::new(MemoryHosts::new());
         let mut tasks = Vec::new();
         for id in plan.tasks() {
@@ -122,6 +130,7 @@ impl TopologyTestDriver {
                 config: config.clone(),
             };
             let mut graph = TaskGraph::new(sub, &graph_options, &mut state, &mut outputs)?;
+            outputs.set_rules(&rules);
             // The first look starts the intervals.
             graph.advance_wall_clock(wall_clock_ms, &mut state, &mut outputs)?;
             let count = |topic: &TopicName| partitions.get(topic.as_str()).copied().unwrap_or(1);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use millpond_log::types::TopicName;
 
 use super::{Node, NodeId, NodeKind, TopicRef, Topology, TopologyError};
+use crate::config::ErrorPolicy;
 use crate::processor::ProcessorSupplier;
 use crate::state::StoreSpec;
 
@@ -195,6 +196,11 @@ impl TopologyBuilder {
         )
     }
 
+    /// What happens to records that fail at `node`, whatever the application says.
+    pub fn on_error(&mut self, node: NodeId, policy: ErrorPolicy) {
+        self.nodes[node.0].on_error = Some(policy);
+    }
+
     /// Says that these nodes meet key by key (in a join, a cogroup), so that the topics they are fed by must have the same partition count. A node stands
     /// for all sources above it; a repartition stands for itself. Groups that share a topic become one.
     ///
@@ -353,6 +359,7 @@ impl TopologyBuilder {
             children: Vec::new(),
             stores: stores.iter().map(|store| (*store).to_owned()).collect(),
             in_step: false,
+            on_error: None,
         });
         NodeId(index)
     }

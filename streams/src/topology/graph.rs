@@ -85,7 +85,25 @@ impl Topology {
         &self.copartition_groups
     }
 
-    /// Kafka's text form.
+    /// What this topology changes against an older one: stores, topics, operators.
+    ///
+    /// ```
+    /// use millpond_streams::dsl::StreamsBuilder;
+    ///
+    /// let before = StreamsBuilder::new();
+    /// before.stream::<String, String>("in").group_by_key().count("seen");
+    /// let now = StreamsBuilder::new();
+    /// now.stream::<String, String>("in").filter(|_, value| !value.is_empty()).group_by_key().count("seen");
+    /// let diff = now.build()?.diff(&before.build()?);
+    /// assert!(diff.stores.is_empty(), "every store is kept");
+    /// assert_eq!(diff.to_string(), "+ operator KSTREAM-FILTER\n");
+    /// # Ok::<(), millpond_streams::topology::TopologyError>(())
+    /// ```
+    pub fn diff(&self, old: &Topology) -> super::TopologyDiff {
+        super::TopologyDiff::between(old, self)
+    }
+
+    /// Kafka Streams' text form.
     pub fn describe(&self) -> String {
         super::describe::describe(self)
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::TopicRef;
+use crate::config::ErrorPolicy;
 use crate::processor::ProcessorSupplier;
 
 /// Handle of a node in a [`super::TopologyBuilder`].
@@ -50,6 +51,8 @@ pub struct Node {
     pub stores: Vec<String>,
     /// Set for sources whose batches must not hold a key twice.
     pub in_step: bool,
+    /// What happens to records that fail here; none = as the application says.
+    pub on_error: Option<ErrorPolicy>,
 }
 
 impl fmt::Debug for Node {

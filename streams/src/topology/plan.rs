@@ -68,7 +68,7 @@ impl Plan {
             internal_topics.push(InternalTopic {
                 name: legal(topic_names::repartition_topic(application_id, name))?,
                 partitions: *count,
-                configs: configs([("cleanup.policy", "delete"), ("retention.ms", "-1")]),
+                configs: configs([("cleanup.policy", "delete"), ("retention.ms", "-1"), ANY_TIME]),
             });
         }
         for (sub, tasks) in subs.iter().zip(&task_counts) {
@@ -97,7 +97,11 @@ impl Plan {
             partitions: 1,
             // A dead letter is its record plus the reason, so it may be larger than any source topic allows; refusing it would stop the task
             // for good. It keeps its record's timestamp, so retention by time would delete old history at once.
-            configs: configs([("max.message.bytes", "2147483647"), ("retention.ms", "-1")]),
+            configs: configs([
+                ("max.message.bytes", "2147483647"),
+                ("retention.ms", "-1"),
+                ANY_TIME,
+            ]),
         });
         Ok(Plan {
             application_id: application_id.to_owned(),
@@ -119,6 +123,9 @@ impl Plan {
         self.upstream_tasks.get(repartition).copied().unwrap_or(0)
     }
 }
+
+/// A record that is ahead of the wall clock was taken when it was read, or its extractor says so; between tasks it must not be refused.
+const ANY_TIME: (&str, &str) = ("message.timestamp.after.max.ms", "9223372036854775807");
 
 /// Changelogs are compacted; those of windows also expire, a day after the window's retention (as in Kafka Streams).
 fn changelog_configs(store: &StoreSpec) -> BTreeMap<String, String> {

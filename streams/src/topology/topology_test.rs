@@ -44,7 +44,7 @@ Topologies:
     Sink: counts-store-repartition-sink (topic: counts-store-repartition)
       <-- KSTREAM-KEY-SELECT-0000000002
 
-   Sub-topology: 1
+  Sub-topology: 1
     Source: counts-store-repartition-source (topics: [counts-store-repartition])
       --> counts-store
     Processor: counts-store (stores: [counts-store])
@@ -82,7 +82,7 @@ Topologies:
       <-- by-sign
     Processor: KSTREAM-MERGE-0000000001 (stores: [])
       --> KSTREAM-FOREACH-0000000002
-      <-- by-sign-rest, by-sign-negative
+      <-- by-sign-negative, by-sign-rest
     Processor: KSTREAM-FOREACH-0000000002 (stores: [])
       --> none
       <-- KSTREAM-MERGE-0000000001

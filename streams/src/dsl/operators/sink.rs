@@ -117,10 +117,12 @@ pub(super) fn send_row<K: Data, V: Data>(
         None => Partitions::ByKey,
     };
     match chosen {
-        Partitions::ByKey => context.send(&record),
+        Partitions::ByKey => {
+            context.produce(&record, row.offset)?;
+        }
         Partitions::One(partition) => {
             record.partition = Some(PartitionId::new(partition));
-            context.send(&record);
+            context.produce(&record, row.offset)?;
         }
         Partitions::Each(partitions) => {
             if let Some(&partition) = partitions
@@ -132,7 +134,10 @@ pub(super) fn send_row<K: Data, V: Data>(
             }
             for partition in partitions {
                 record.partition = Some(PartitionId::new(partition));
-                context.send(&record);
+                // Refused by one partition is refused by all: it is dealt with once.
+                if !context.produce(&record, row.offset)? {
+                    break;
+                }
             }
         }
     }

@@ -111,7 +111,12 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
             let (key, value) = match self.decode_record(&found) {
                 Ok(pair) => pair,
                 Err(cause) => {
-                    context.refuse(settings.on_error, record.offset, record.timestamp, cause.into())?;
+                    context.refuse(
+                        settings.on_error.as_ref(),
+                        record.offset,
+                        record.timestamp,
+                        cause.into(),
+                    )?;
                     continue;
                 }
             };
@@ -191,7 +196,7 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
         match policy {
             OnInvalid::Fail => return Err(ProcessError::node(context.node(), invalid)),
             OnInvalid::UsePartitionTime => {
-                return context.refuse(self.settings.on_error, offset, timestamp, invalid.into());
+                return context.refuse(self.settings.on_error.as_ref(), offset, timestamp, invalid.into());
             }
             OnInvalid::LogAndSkip => {}
         }
