@@ -1,11 +1,16 @@
 //! Counters of the runtime: live ones a worker counts up, and the snapshot a caller gets.
 //!
-//! Every counter only grows, except the two gauges (`uncommitted_bytes`, `state_lag_bytes`). Counters of records and their bytes are those of committed
+//! Every counter only grows, except the gauges, which say so. Counters of records and their bytes are those of committed
 //! transactions: work that was lost and done again counts once. Names for exporters stand
 //! here once, base unit last; a name once published stays.
 
+mod collector;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+pub use collector::StreamsCollector;
+pub(crate) use collector::{Observed, observe};
 
 /// Metric names, for exporters; label of all of them: `application`.
 pub mod names {
@@ -35,6 +40,26 @@ pub mod names {
     pub const UNCOMMITTED_BYTES: &str = "millpond_streams_uncommitted_bytes";
     /// Bytes committed but not yet in the state host.
     pub const STATE_LAG_BYTES: &str = "millpond_streams_state_lag_bytes";
+    /// Offsets between the positions of the inputs and their ends.
+    pub const INPUT_LAG: &str = "millpond_streams_input_lag_records";
+    /// Changelog offsets that are still to be replayed before all tasks run.
+    pub const RESTORE_REMAINING: &str = "millpond_streams_restore_remaining_records";
+    /// Memory of the in-memory tables of state, cached entries included.
+    pub const STATE_MEMORY_BYTES: &str = "millpond_streams_state_memory_bytes";
+    /// Entries in these tables.
+    pub const STATE_MEMORY_ENTRIES: &str = "millpond_streams_state_memory_entries";
+    /// Records left out by policy or because an operator cannot use them.
+    pub const SKIPPED: &str = "millpond_streams_skipped_records_total";
+    /// Workers that were started again after a failure.
+    pub const RESTARTS: &str = "millpond_streams_restarts_total";
+    /// The longest commit.
+    pub const COMMIT_LATENCY_MAX: &str = "millpond_streams_commit_latency_max_seconds";
+    /// Cached blocks and write buffers of all RocksDBs of the process; no label.
+    pub const ROCKSDB_MEMORY: &str = "millpond_streams_rocksdb_memory_bytes";
+    /// The write buffers among them; no label.
+    pub const ROCKSDB_WRITE_BUFFERS: &str = "millpond_streams_rocksdb_write_buffer_bytes";
+    /// Workers by what they do; label `state`: starting, restoring, running, stopped, failed.
+    pub const WORKERS: &str = "millpond_streams_workers";
 }
 
 /// A reading of all counters, summed over the workers of one application.
@@ -71,6 +96,16 @@ pub struct StreamsMetrics {
     pub uncommitted_bytes: u64,
     /// Bytes committed but not yet in the state host, now.
     pub state_lag_bytes: u64,
+    /// Records left out by policy, or because an operator cannot use them.
+    pub skipped_records: u64,
+    /// Offsets between the positions of the inputs and their ends, as last seen: records and transaction markers. A gauge.
+    pub input_lag_records: u64,
+    /// Changelog offsets still to be replayed before all tasks run. A gauge.
+    pub restore_remaining: u64,
+    /// Memory of the in-memory tables of state, cached entries included. A gauge; what RocksDB holds is in [`RocksBudget`](crate::state::RocksBudget).
+    pub state_memory_bytes: u64,
+    /// Entries in these tables. A gauge.
+    pub state_memory_entries: u64,
 }
 
 /// The live counters of one worker. Relaxed atomics: each is exact, together they are not a snapshot.
@@ -91,6 +126,11 @@ pub(crate) struct WorkerMetrics {
     pub(crate) restored_bytes: AtomicU64,
     pub(crate) uncommitted_bytes: AtomicU64,
     pub(crate) state_lag_bytes: AtomicU64,
+    pub(crate) skipped_records: AtomicU64,
+    pub(crate) input_lag_records: AtomicU64,
+    pub(crate) restore_remaining: AtomicU64,
+    pub(crate) state_memory_bytes: AtomicU64,
+    pub(crate) state_memory_entries: AtomicU64,
 }
 
 impl WorkerMetrics {
@@ -129,5 +169,10 @@ impl WorkerMetrics {
         sum.restored_bytes += get(&self.restored_bytes);
         sum.uncommitted_bytes += get(&self.uncommitted_bytes);
         sum.state_lag_bytes += get(&self.state_lag_bytes);
+        sum.skipped_records += get(&self.skipped_records);
+        sum.input_lag_records += get(&self.input_lag_records);
+        sum.restore_remaining += get(&self.restore_remaining);
+        sum.state_memory_bytes += get(&self.state_memory_bytes);
+        sum.state_memory_entries += get(&self.state_memory_entries);
     }
 }

@@ -36,6 +36,11 @@ impl NodeMetrics {
         Self { registry }
     }
 
+    /// Tells what `collector` finds as well, with names that begin with `millpond_`: what else runs in this process.
+    pub fn register(&mut self, collector: Box<dyn prometheus_client::collector::Collector>) {
+        self.registry.register_collector(collector);
+    }
+
     /// All of them, as `/metrics` answers: OpenMetrics text, ended by `# EOF`.
     pub fn render(&self) -> String {
         let mut text = String::new();

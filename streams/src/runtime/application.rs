@@ -1,26 +1,52 @@
 //! What all workers of one application share and none of them changes: the topology with its numbers, names, settings, and the way to log, state and time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use millpond_log::broker::OffsetSpec;
 use millpond_log::faults::Faults;
-use millpond_log::types::{GroupId, PartitionId, TopicName, TopicPartition, TransactionalId};
+use millpond_log::types::{GroupId, Offset, PartitionId, TopicName, TopicPartition, TransactionalId};
+use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use super::config::StreamsConfig;
 use super::log_calls::LogCalls;
+use super::state_directory::StateLayout;
+use super::worker_status::Control;
 use crate::query::StoreRegistry;
 use crate::state::{StoreHostFactory, TaskId};
 use crate::topology::{Plan, SubTopology, TopicRef, Topology};
 
-/// Progress of the replay of one changelog, told while a task opens.
+/// Where the replay of a changelog is (the callbacks of Kafka Streams' `StateRestoreListener`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestorePhase {
+    /// It begins.
+    Started,
+    /// A batch was replayed.
+    Batch,
+    /// Everything was replayed.
+    Ended,
+    /// It was given up before its end: the worker was stopped or failed. The next start goes on from what the state has.
+    Suspended,
+}
+
+/// Progress of the replay of one changelog, told while a task opens. A changelog of which nothing is to be replayed is not told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RestoreProgress {
+    /// Where it is.
+    pub phase: RestorePhase,
     /// The task.
     pub task: TaskId,
     /// The store.
     pub store: String,
+    /// The changelog.
+    pub partition: TopicPartition,
+    /// Where the replay began.
+    pub start_offset: Offset,
+    /// Where it ends, exclusive.
+    pub end_offset: Offset,
     /// Records replayed so far.
     pub records: u64,
     /// Bytes of the batches replayed so far.
@@ -41,18 +67,39 @@ pub(crate) struct Application {
     pub(crate) partitions: BTreeMap<TopicName, i32>,
     pub(crate) config: StreamsConfig,
     pub(crate) calls: LogCalls,
-    /// Directory of this application's state.
+    /// Directory of this application's state, and which of its directories belongs to which sub-topology.
     pub(crate) state_dir: PathBuf,
+    pub(crate) layout: StateLayout,
     pub(crate) hosts: Arc<dyn StoreHostFactory>,
     pub(crate) faults: Faults,
     pub(crate) registry: Arc<StoreRegistry>,
     pub(crate) on_restore: Option<RestoreListener>,
+    /// What all workers are told to do.
+    pub(crate) control: watch::Sender<Control>,
+    /// Sub-topologies whose tasks process nothing.
+    pub(crate) paused: RwLock<BTreeSet<u32>>,
 }
 
 impl Application {
     /// Name of the group that holds the committed input positions.
     pub(crate) fn group(&self) -> GroupId {
         GroupId::new(&self.id)
+    }
+
+    /// Whether a task is to process nothing now.
+    pub(crate) fn is_paused(&self, task: TaskId) -> bool {
+        self.paused.read().contains(&task.sub_topology)
+    }
+
+    /// Tells all workers to commit what they have and to end, unless they were told before.
+    pub(crate) fn stop_all(&self) {
+        self.control.send_if_modified(|control| {
+            let goes_on = matches!(control, Control::Run | Control::Pause);
+            if goes_on {
+                *control = Control::Drain;
+            }
+            goes_on
+        });
     }
 
     /// Transactional id of a worker.
@@ -66,30 +113,7 @@ impl Application {
 
     /// Input partitions of a task, in a fixed order; `true` for repartition topics. The time topic is one, if the task has one.
     pub(crate) fn inputs(&self, task: TaskId) -> Vec<(TopicPartition, bool)> {
-        let sub = self.sub_topology(task);
-        let time_topic = sub.idle_advance().map(|idle| &idle.topic);
-        let mut inputs: Vec<(TopicPartition, bool)> = sub
-            .source_topics()
-            .chain(time_topic)
-            .map(|topic| (topic.resolve(&self.id), matches!(topic, TopicRef::Repartition(_))))
-            .filter(|(name, _)| {
-                self.partitions
-                    .get(name)
-                    .is_some_and(|count| task.partition.get() < *count)
-            })
-            .map(|(topic, repartition)| {
-                (
-                    TopicPartition {
-                        topic,
-                        partition: task.partition,
-                    },
-                    repartition,
-                )
-            })
-            .collect();
-        inputs.sort();
-        inputs.dedup();
-        inputs
+        input_partitions(self.sub_topology(task), task, &self.id, &self.partitions)
     }
 
     /// Every input partition of the application.
@@ -104,6 +128,43 @@ impl Application {
         all.dedup();
         all
     }
+}
+
+/// See [`Application::inputs`].
+pub(crate) fn input_partitions(
+    sub: &SubTopology,
+    task: TaskId,
+    application_id: &str,
+    partitions: &BTreeMap<TopicName, i32>,
+) -> Vec<(TopicPartition, bool)> {
+    let time_topic = sub.idle_advance().map(|idle| &idle.topic);
+    let mut inputs: Vec<(TopicPartition, bool)> = sub
+        .source_topics()
+        .chain(time_topic)
+        .map(|topic| {
+            (
+                topic.resolve(application_id),
+                matches!(topic, TopicRef::Repartition(_)),
+            )
+        })
+        .filter(|(name, _)| {
+            partitions
+                .get(name)
+                .is_some_and(|count| task.partition.get() < *count)
+        })
+        .map(|(topic, repartition)| {
+            (
+                TopicPartition {
+                    topic,
+                    partition: task.partition,
+                },
+                repartition,
+            )
+        })
+        .collect();
+    inputs.sort();
+    inputs.dedup();
+    inputs
 }
 
 /// The changelog partition of a store in a task.

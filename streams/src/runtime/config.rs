@@ -5,6 +5,7 @@ use std::time::Duration;
 use millpond_log::record::Compression;
 
 use super::error::RuntimeError;
+use super::restart_policy::RestartPolicy;
 use crate::config::ProcessingConfig;
 use crate::state::StateLimits;
 
@@ -101,21 +102,6 @@ impl StreamsConfig {
         }
         Ok(())
     }
-}
-
-/// What happens when a worker fails. State is kept in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RestartPolicy {
-    /// The worker stops, the application's state becomes `Error`; the other workers go on.
-    #[default]
-    Stop,
-    /// The worker opens its tasks again from the last commit. Being fenced and state that does not match its inputs still stop it.
-    Restart {
-        /// Give up after this many restarts in a row without a commit.
-        attempts_max: u32,
-        /// Wait this long before each.
-        pause: Duration,
-    },
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millpond_log::broker::{
-    Broker, BrokerError, ErrorCode, ErrorKind, FetchRequest, FetchResponse, Isolation, NewTopic,
-    OffsetAndMetadata, OffsetSpec, ProduceAck, ProduceRequest, ProducerIdentity, TopicDescription,
+    Broker, BrokerError, ConfigResource, ErrorCode, ErrorKind, FetchRequest, FetchResponse, Isolation,
+    NewTopic, OffsetAndMetadata, OffsetSpec, ProduceAck, ProduceRequest, ProducerIdentity, TopicDescription,
     TxnOffsetCommit, TxnResult,
 };
 use millpond_log::types::{GroupId, Offset, TopicName, TopicPartition, TransactionalId};
 
 use super::log_client::{LogClient, LogError};
+use crate::processor::TopicRules;
 
 /// A [`LogClient`] over a [`Broker`].
 #[derive(Debug, Clone)]
@@ -137,6 +138,25 @@ impl LogClient for EmbeddedLog {
         Ok(found)
     }
 
+    /// Descriptions tell only what differs from the broker's defaults, and the defaults are rules as well.
+    async fn topic_rules(&self, names: Vec<TopicName>) -> Result<BTreeMap<TopicName, TopicRules>, LogError> {
+        let asked = names.iter().cloned().map(ConfigResource::Topic).collect();
+        let mut rules = BTreeMap::new();
+        for (name, answer) in names.into_iter().zip(self.broker.describe_configs(asked).await) {
+            match answer {
+                Ok(entries) => {
+                    let configs = entries
+                        .into_iter()
+                        .map(|entry| (entry.name.to_owned(), entry.value));
+                    rules.insert(name, TopicRules::from_configs(&configs.collect()));
+                }
+                Err(error) if error.code() == ErrorCode::UnknownTopicOrPartition => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(rules)
+    }
+
     async fn create_topics(&self, topics: Vec<NewTopic>) -> Result<(), LogError> {
         for answer in self.broker.create_topics(topics).await {
             answer?;
@@ -153,6 +173,15 @@ impl LogClient for EmbeddedLog {
             answer?;
         }
         Ok(())
+    }
+
+    fn hold_leases(&self, name: &str, from: &[(TopicPartition, Offset)]) {
+        for (partition, offset) in from {
+            match self.broker.partition_log(partition) {
+                Ok(log) => log.set_retention_lease(name, *offset),
+                Err(error) => tracing::debug!(%partition, %error, "no lease on a changelog"),
+            }
+        }
     }
 
     async fn knows_transactional_id(&self, id: TransactionalId) -> Result<bool, LogError> {

@@ -1,5 +1,7 @@
 //! What can end a worker or refuse a start. Each names the thing it is about; none of them is answered by deleting state.
 
+use std::path::PathBuf;
+
 use millpond_log::types::{Offset, TopicPartition};
 
 use super::commit::StopReason;
@@ -48,6 +50,24 @@ pub enum RuntimeError {
         /// End of the partition, exclusive.
         end: Offset,
     },
+    /// Another instance has the application's state directory.
+    #[error(
+        "state directory {} is in use by {}; stop it, or give this one its own application id and state directory",
+        dir.display(),
+        pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    )]
+    StateDirectoryLocked {
+        /// The directory.
+        dir: PathBuf,
+        /// The process that has it, as far as is known.
+        pid: Option<u32>,
+    },
+    /// The application's state directory cannot be read or created.
+    #[error("{message}")]
+    StateDirectory {
+        /// The failure, with the path.
+        message: String,
+    },
     /// The metadata beside a committed offset is not readable.
     #[error("{partition}: {message}")]
     OffsetMetadata {
@@ -90,10 +110,12 @@ pub enum RuntimeError {
         message: String,
     },
     /// A worker panicked, in an operator's closure for example. Nothing of its open transaction counts; the next start aborts it.
-    #[error("worker {worker} panicked; see the log for the message")]
+    #[error("worker {worker} panicked: {message}")]
     Panicked {
         /// The worker.
         worker: usize,
+        /// What it said, as far as that is text.
+        message: String,
     },
     /// A setting is unusable.
     #[error("{setting}: {message}")]

@@ -9,16 +9,16 @@ use futures::future::BoxFuture;
 use futures::future::{Either, join_all, select, select_all};
 use millpond_log::broker::OffsetSpec;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
 use super::application::Application;
 use super::error::RuntimeError;
 use super::restore::log_error;
 use super::thread::WorkerThread;
 use super::worker_status::{Control, WorkerState, WorkerStatus};
-use crate::metrics::StreamsMetrics;
+use crate::metrics::{Observed, StreamsMetrics, observe};
 use crate::query::{QueryError, StoreRegistry, StoreView};
 use crate::serde::{DefaultSerde, SerdeRef};
+use crate::topology::SubTopology;
 
 /// How often waiting for the end of the input looks again when nothing was told meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -45,7 +45,8 @@ pub enum StreamsState {
 pub struct StreamsHandle {
     app: Arc<Application>,
     workers: Vec<Arc<WorkerStatus>>,
-    control: watch::Sender<Control>,
+    /// What the process's metrics see of it.
+    _observed: Arc<dyn Observed>,
     threads: Mutex<Vec<WorkerThread>>,
 }
 
@@ -57,22 +58,54 @@ impl std::fmt::Debug for Application {
     }
 }
 
+#[derive(Debug)]
+struct ObservedApplication {
+    id: String,
+    workers: Vec<Arc<WorkerStatus>>,
+}
+
+impl Observed for ObservedApplication {
+    fn application_id(&self) -> &str {
+        &self.id
+    }
+
+    fn read(&self) -> StreamsMetrics {
+        sum(&self.workers)
+    }
+
+    fn workers(&self) -> Vec<(&'static str, usize)> {
+        const STATES: [&str; 5] = ["starting", "restoring", "running", "stopped", "failed"];
+        let states: Vec<&str> = self.workers.iter().map(|worker| worker.state().name()).collect();
+        let count = |name| states.iter().filter(|state| **state == name).count();
+        STATES.map(|name| (name, count(name))).to_vec()
+    }
+}
+
+fn sum(workers: &[Arc<WorkerStatus>]) -> StreamsMetrics {
+    let mut sum = StreamsMetrics::default();
+    for worker in workers {
+        worker.metrics.add_to(&mut sum);
+    }
+    sum
+}
+
 impl Drop for StreamsHandle {
     fn drop(&mut self) {
-        self.control.send_replace(Control::Abort);
+        self.app.control.send_replace(Control::Abort);
     }
 }
 
 impl StreamsHandle {
-    pub(crate) fn new(
-        app: Arc<Application>,
-        workers: Vec<Arc<WorkerStatus>>,
-        control: watch::Sender<Control>,
-    ) -> Self {
+    pub(crate) fn new(app: Arc<Application>, workers: Vec<Arc<WorkerStatus>>) -> Self {
+        let observed: Arc<dyn Observed> = Arc::new(ObservedApplication {
+            id: app.id.clone(),
+            workers: workers.clone(),
+        });
+        observe(&observed);
         StreamsHandle {
             app,
             workers,
-            control,
+            _observed: observed,
             threads: Mutex::new(Vec::new()),
         }
     }
@@ -113,11 +146,7 @@ impl StreamsHandle {
     /// All counters, summed over the workers.
     #[must_use]
     pub fn metrics(&self) -> StreamsMetrics {
-        let mut sum = StreamsMetrics::default();
-        for worker in &self.workers {
-            worker.metrics.add_to(&mut sum);
-        }
-        sum
+        sum(&self.workers)
     }
 
     /// A typed view of the committed state of a store, over all tasks.
@@ -145,7 +174,7 @@ impl StreamsHandle {
 
     /// Processes nothing new until [`resume`](Self::resume); what is open is committed.
     pub fn pause(&self) {
-        self.control.send_if_modified(|control| {
+        self.app.control.send_if_modified(|control| {
             let running = *control == Control::Run;
             if running {
                 *control = Control::Pause;
@@ -156,13 +185,50 @@ impl StreamsHandle {
 
     /// Goes on after [`pause`](Self::pause).
     pub fn resume(&self) {
-        self.control.send_if_modified(|control| {
+        self.app.control.send_if_modified(|control| {
             let paused = *control == Control::Pause;
             if paused {
                 *control = Control::Run;
             }
             paused
         });
+    }
+
+    /// Processes nothing new in the sub-topology with the operator or store `name`, until [`resume_part`](Self::resume_part); the others go on. What it had processed is
+    /// committed, and what others write to its repartition topics waits there.
+    ///
+    /// Errs when no operator and no store has that name.
+    pub fn pause_part(&self, name: &str) -> Result<(), RuntimeError> {
+        let part = self.part(name)?;
+        self.app.paused.write().insert(part);
+        self.wake_workers();
+        Ok(())
+    }
+
+    /// Goes on after [`pause_part`](Self::pause_part); a no-op when it was not paused.
+    ///
+    /// Errs when no operator and no store has that name.
+    pub fn resume_part(&self, name: &str) -> Result<(), RuntimeError> {
+        let part = self.part(name)?;
+        self.app.paused.write().remove(&part);
+        self.wake_workers();
+        Ok(())
+    }
+
+    fn part(&self, name: &str) -> Result<u32, RuntimeError> {
+        let subs = self.app.topology.sub_topologies();
+        let found = subs
+            .iter()
+            .find(|sub| sub.store_index(name).is_some() || sub.nodes().iter().any(|node| node.name == name));
+        found
+            .map(SubTopology::id)
+            .ok_or_else(|| RuntimeError::Unavailable {
+                message: format!("application {} has no operator or store {name:?}", self.app.id),
+            })
+    }
+
+    fn wake_workers(&self) {
+        self.app.control.send_modify(|_| {});
     }
 
     /// Waits until everything that is in the input topics now, repartition topics included, is processed and committed.
@@ -244,7 +310,7 @@ impl StreamsHandle {
     /// time was not enough.
     pub fn shutdown(&self, timeout: Duration) -> BoxFuture<'_, Result<(), RuntimeError>> {
         async move {
-            self.control.send_replace(Control::Drain);
+            self.app.control.send_replace(Control::Drain);
             let mut threads = std::mem::take(&mut *self.threads.lock());
             let ended = async {
                 join_all(threads.iter_mut().map(WorkerThread::ended)).await;
@@ -261,7 +327,7 @@ impl StreamsHandle {
                 )
             };
             if !in_time {
-                self.control.send_replace(Control::Abort);
+                self.app.control.send_replace(Control::Abort);
                 return Err(RuntimeError::Timeout {
                     what: "shutdown",
                     waited_ms: timeout.as_millis(),

@@ -81,6 +81,12 @@ impl InputQueue {
         self.batches.is_empty()
     }
 
+    /// Offsets between the position and the end when we last looked; 0 before that.
+    pub(crate) fn lag(&self) -> i64 {
+        self.end_seen
+            .map_or(0, |end| (end.get() - self.position.get()).max(0))
+    }
+
     /// Nothing is queued and the log had no more when we last looked.
     pub(crate) fn is_at_end(&self) -> bool {
         self.batches.is_empty() && self.end_seen.is_some_and(|end| self.fetch_position >= end)

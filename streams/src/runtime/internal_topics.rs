@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use millpond_log::broker::NewTopic;
+use millpond_log::broker::{NewTopic, TopicDescription};
 use millpond_log::types::TopicName;
 
 use super::error::RuntimeError;
@@ -48,39 +48,63 @@ async fn check<'a>(
         .map_err(|error| log_error("describing internal topics", &error))?;
     let mut missing = Vec::new();
     for topic in wanted {
-        let Some(existing) = found.iter().find(|existing| existing.name == topic.name) else {
-            missing.push(topic);
-            continue;
-        };
-        let mismatch = |found: String, expected: String| RuntimeError::InternalTopicMismatch {
-            topic: topic.name.to_string(),
-            found,
-            expected,
-        };
-        if existing.partitions != topic.partitions {
-            return Err(mismatch(
-                format!("{} partitions", existing.partitions),
-                format!("{} partitions", topic.partitions),
-            ));
-        }
-        // A changelog that is not compacted, or a repartition topic that is, loses data in silence.
-        const POLICY: &str = "cleanup.policy";
-        let policy = |configs: &BTreeMap<String, String>| {
-            let mut parts: Vec<String> = configs
-                .get(POLICY)
-                .map_or("delete", String::as_str)
-                .split(',')
-                .map(|part| part.trim().to_owned())
-                .collect();
-            parts.sort();
-            parts.join(",")
-        };
-        let (has, needs) = (policy(&existing.configs), policy(&topic.configs));
-        if has != needs {
-            return Err(mismatch(format!("{POLICY}={has}"), format!("{POLICY}={needs}")));
+        match compare(topic, &found) {
+            TopicState::Missing => missing.push(topic),
+            TopicState::Sound => {}
+            TopicState::Other { found, expected } => {
+                return Err(RuntimeError::InternalTopicMismatch {
+                    topic: topic.name.to_string(),
+                    found,
+                    expected,
+                });
+            }
         }
     }
     Ok(missing)
+}
+
+/// What there is of an internal topic.
+pub(crate) enum TopicState {
+    Missing,
+    Sound,
+    /// It has another shape than needed.
+    Other {
+        found: String,
+        expected: String,
+    },
+}
+
+/// Looks for an internal topic among those that exist.
+pub(crate) fn compare(wanted: &InternalTopic, found: &[TopicDescription]) -> TopicState {
+    let Some(existing) = found.iter().find(|existing| existing.name == wanted.name) else {
+        return TopicState::Missing;
+    };
+    if existing.partitions != wanted.partitions {
+        return TopicState::Other {
+            found: format!("{} partitions", existing.partitions),
+            expected: format!("{} partitions", wanted.partitions),
+        };
+    }
+    // A changelog that is not compacted, or a repartition topic that is, loses data in silence.
+    const POLICY: &str = "cleanup.policy";
+    let policy = |configs: &BTreeMap<String, String>| {
+        let mut parts: Vec<String> = configs
+            .get(POLICY)
+            .map_or("delete", String::as_str)
+            .split(',')
+            .map(|part| part.trim().to_owned())
+            .collect();
+        parts.sort();
+        parts.join(",")
+    };
+    let (has, needs) = (policy(&existing.configs), policy(&wanted.configs));
+    if has != needs {
+        return TopicState::Other {
+            found: format!("{POLICY}={has}"),
+            expected: format!("{POLICY}={needs}"),
+        };
+    }
+    TopicState::Sound
 }
 
 /// Partition counts of those of the asked topics that exist.

@@ -13,10 +13,11 @@ use millpond_log::broker::{
     TxnResult,
 };
 use millpond_log::clock::Clock;
-use millpond_log::types::{GroupId, Offset, TopicPartition, TransactionalId};
+use millpond_log::types::{GroupId, Offset, TopicName, TopicPartition, TransactionalId};
 
 use super::log_client::{LogClient, LogError};
 use super::record_collector::Round;
+use crate::processor::TopicRules;
 
 /// How long and how often.
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +100,7 @@ impl LogCalls {
         self,
         transactional_id: Option<TransactionalId>,
         rounds: Vec<Round>,
-    ) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
+    ) -> Result<BTreeMap<TopicPartition, Offset>, ProduceFailed> {
         let mut ends = BTreeMap::new();
         for round in rounds {
             let mut left: Vec<_> = round.partitions.into_iter().zip(round.record_counts).collect();
@@ -134,9 +135,9 @@ impl LogCalls {
                                     last_error = Some(error);
                                 }
                                 Err(LogError::TooLarge(text)) => {
-                                    return Err(LogError::TooLarge(too_large(&partition, count, &text)));
+                                    return Err(ProduceFailed::too_large(&partition, count, &text));
                                 }
-                                Err(error) => return Err(error),
+                                Err(error) => return Err(error.into()),
                             }
                         }
                         left = again;
@@ -145,7 +146,7 @@ impl LogCalls {
                 }
                 let Some(error) = last_error else { break };
                 if !self.paused(started, &mut pause).await {
-                    return Err(error);
+                    return Err(error.into());
                 }
             }
         }
@@ -254,6 +255,16 @@ impl LogCalls {
         .await
     }
 
+    pub(crate) async fn topic_rules(
+        &self,
+        names: Vec<TopicName>,
+    ) -> Result<BTreeMap<TopicName, TopicRules>, LogError> {
+        self.repeated("reading of topics' settings", LogError::may_repeat, || {
+            self.log.topic_rules(names.clone())
+        })
+        .await
+    }
+
     pub(crate) async fn list_offsets(
         &self,
         asked: Vec<(TopicPartition, OffsetSpec)>,
@@ -262,6 +273,44 @@ impl LogCalls {
             self.log.list_offsets(asked.clone())
         })
         .await
+    }
+}
+
+/// Why batches were not taken.
+#[derive(Debug, Clone)]
+pub(crate) struct ProduceFailed {
+    pub(crate) error: LogError,
+    /// The batch that is above its topic's limit, when that is the reason.
+    pub(crate) too_large: Option<TooLargeBatch>,
+}
+
+/// A batch the log did not take for its size.
+#[derive(Debug, Clone)]
+pub(crate) struct TooLargeBatch {
+    pub(crate) topic: TopicName,
+    pub(crate) size: usize,
+    pub(crate) records: usize,
+}
+
+impl From<LogError> for ProduceFailed {
+    fn from(error: LogError) -> ProduceFailed {
+        ProduceFailed {
+            error,
+            too_large: None,
+        }
+    }
+}
+
+impl ProduceFailed {
+    fn too_large(batch: &ProducePartition, records: usize, said: &str) -> ProduceFailed {
+        ProduceFailed {
+            error: LogError::TooLarge(too_large(batch, records, said)),
+            too_large: Some(TooLargeBatch {
+                topic: batch.partition.topic.clone(),
+                size: batch.batches.len(),
+                records,
+            }),
+        }
     }
 }
 

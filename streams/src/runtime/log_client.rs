@@ -14,6 +14,7 @@ use millpond_log::broker::{
 use millpond_log::types::{GroupId, Offset, TopicName, TopicPartition, TransactionalId};
 
 use super::commit::Failure;
+use crate::processor::TopicRules;
 
 /// Why a request did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +124,21 @@ pub trait LogClient: Send + Sync + std::fmt::Debug {
 
     /// Removes the records below each offset. What is below the log start already is a no-op.
     async fn delete_records(&self, below: Vec<(TopicPartition, Offset)>) -> Result<(), LogError>;
+
+    /// What those of the asked topics that exist refuse, as far as can be told. This default knows what the descriptions tell.
+    async fn topic_rules(&self, names: Vec<TopicName>) -> Result<BTreeMap<TopicName, TopicRules>, LogError> {
+        let found = self.describe_topics(names).await?;
+        let rules = found
+            .into_iter()
+            .map(|topic| (topic.name, TopicRules::from_configs(&topic.configs)));
+        Ok(rules.collect())
+    }
+
+    /// Keeps these partitions from their offsets on from retention, and their tombstones from compaction; a later call with the same name moves the leases. At best an
+    /// effort: a log that knows no leases (Apache Kafka) does nothing.
+    fn hold_leases(&self, name: &str, from: &[(TopicPartition, Offset)]) {
+        let _ = (name, from);
+    }
 
     /// Whether the coordinator knows this transactional id.
     async fn knows_transactional_id(&self, id: TransactionalId) -> Result<bool, LogError>;

@@ -12,6 +12,7 @@ mod application;
 mod assignment;
 pub mod commit;
 mod config;
+mod dry_run;
 mod embedded_log;
 mod error;
 #[cfg(test)]
@@ -23,12 +24,16 @@ mod internal_topics;
 mod log_calls;
 mod log_client;
 mod offset_metadata;
+mod output_rules;
 mod partition_group;
 mod record_collector;
 mod remote;
+mod restart_policy;
 mod restore;
+mod restore_watch;
 mod session_commit;
 mod session_fetch;
+mod session_upkeep;
 mod state_directory;
 mod streams;
 mod task;
@@ -46,15 +51,19 @@ mod worker_status;
 mod worker_test;
 #[cfg(test)]
 mod worker_timers_test;
+#[cfg(test)]
+mod worker_uncaught_test;
 
-pub use application::{RestoreListener, RestoreProgress};
+pub use application::{RestoreListener, RestorePhase, RestoreProgress};
 pub use assignment::assign;
-pub use config::{RestartPolicy, StreamsConfig};
+pub use config::StreamsConfig;
+pub use dry_run::{DryRun, StoreForecast, TopicForecast};
 pub use embedded_log::EmbeddedLog;
 pub use error::RuntimeError;
 pub use handle::{StreamsHandle, StreamsState};
 pub use log_client::{LogClient, LogError};
 pub use offset_metadata::{BadOffsetMetadata, OffsetMetadata};
 pub use remote::{RemoteLog, RemoteOptions};
+pub use restart_policy::{RestartPolicy, UncaughtError, UncaughtErrorHandler, UncaughtResponse};
 pub use streams::{Streams, StreamsLauncher};
 pub use worker::Worker;

@@ -5,16 +5,19 @@
 //! when it freezes the transaction and starts an empty one.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use millpond_log::broker::{ProducePartition, ProducerIdentity};
 use millpond_log::record::{BatchBuilder, BatchError, BatchOptions, Compression, Header};
-use millpond_log::types::{Sequence, Timestamp, TopicPartition};
+use millpond_log::types::{Sequence, Timestamp, TopicName, TopicPartition};
 
 use crate::processor::{Outputs, TIME_HEADER, time_header};
 
-/// More than a record needs beside its key and value, headers left out.
+/// More than a record needs beside its key, value and headers.
 const RECORD_OVERHEAD: usize = 32;
+/// More than a header needs beside its name and value.
+const HEADER_OVERHEAD: usize = 10;
 /// What a batch has before its first record.
 const EMPTY_BATCH_BYTES: usize = 61;
 
@@ -26,6 +29,8 @@ pub(crate) struct CollectorOptions {
     pub(crate) batch_bytes: usize,
     /// Batches belong to a transaction.
     pub(crate) transactional: bool,
+    /// Topics that take smaller batches only, with their largest size in bytes.
+    pub(crate) smaller: Arc<BTreeMap<TopicName, usize>>,
 }
 
 /// The records of one transaction.
@@ -40,6 +45,8 @@ pub(crate) struct RecordCollector {
 
 #[derive(Debug, Default)]
 struct PartitionBatches {
+    /// As [`CollectorOptions::batch_bytes`], for this topic.
+    batch_bytes: usize,
     full: VecDeque<BatchBuilder>,
     open: Option<BatchBuilder>,
 }
@@ -71,6 +78,11 @@ impl RecordCollector {
 
     pub(crate) fn options(&self) -> &CollectorOptions {
         &self.options
+    }
+
+    /// From the next transaction on these topics take smaller batches only. The collector must be empty, or be taken before it counts.
+    pub(crate) fn set_smaller(&mut self, smaller: Arc<BTreeMap<TopicName, usize>>) {
+        self.options.smaller = smaller;
     }
 
     /// An empty collector in its place; this one's content is returned.
@@ -130,15 +142,27 @@ impl RecordCollector {
         headers: &[Header],
     ) -> Result<(), BatchError> {
         if !self.partitions.contains_key(partition) {
-            self.partitions
-                .insert(partition.clone(), PartitionBatches::default());
+            let smaller = self.options.smaller.get(&partition.topic);
+            let batches = PartitionBatches {
+                batch_bytes: smaller.map_or(self.options.batch_bytes, |most| {
+                    self.options.batch_bytes.min(*most)
+                }),
+                ..PartitionBatches::default()
+            };
+            self.partitions.insert(partition.clone(), batches);
         }
         let batches = self.partitions.get_mut(partition).expect("inserted just above");
-        let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD;
+        let header = |header: &Header| {
+            header.key.len() + header.value.as_ref().map_or(0, Bytes::len) + HEADER_OVERHEAD
+        };
+        let size = key.map_or(0, <[u8]>::len)
+            + value.map_or(0, <[u8]>::len)
+            + headers.iter().map(header).sum::<usize>()
+            + RECORD_OVERHEAD;
         if batches
             .open
             .as_ref()
-            .is_some_and(|open| open.estimated_size_bytes() + size > self.options.batch_bytes)
+            .is_some_and(|open| open.estimated_size_bytes() + size > batches.batch_bytes)
         {
             batches.full.extend(batches.open.take());
             self.full += 1;

@@ -5,19 +5,20 @@
 //! that clears a store. B30: what a crash in mid-restore leaves behind carries the offset that was really restored, so the next start goes on from there.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use millpond_log::broker::{FetchPartition, FetchRequest, Isolation, OffsetAndMetadata, OffsetSpec};
 use millpond_log::types::{Offset, TopicPartition};
 
-use super::application::{Application, RestoreProgress, changelog_partition, range_requests};
+use super::application::{Application, changelog_partition, range_requests};
 use super::commit::TxnSeq;
 use super::error::RuntimeError;
 use super::input_queue::InputQueue;
 use super::log_client::LogError;
 use super::offset_metadata::OffsetMetadata;
 use super::partition_group::PartitionGroup;
+use super::restore_watch::RestoreWatch;
+use super::state_directory::{LOCK_ATTEMPTS, LOCK_PAUSE};
 use super::task::{Changelog, CommittedPoint, Task, processing_error, with_causes};
 use crate::metrics::WorkerMetrics;
 use crate::processor::{Outputs, TaskGraph, TaskGraphOptions};
@@ -25,9 +26,6 @@ use crate::state::{CommitPosition, StateError, StateOptions, StoreIndex, TaskId,
 
 /// Batches asked for per fetch of a changelog.
 const RESTORE_FETCH_BYTES: usize = 4 << 20;
-/// How often, and how long apart, a directory is tried that an earlier instance in this process is still closing.
-const LOCK_ATTEMPTS: u32 = 250;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 type Committed = BTreeMap<TopicPartition, OffsetAndMetadata>;
 
@@ -131,7 +129,7 @@ async fn open_state(app: &Application, id: TaskId) -> Result<TaskState, RuntimeE
     loop {
         let opened = TaskState::open(StateOptions {
             dir: app.state_dir.clone(),
-            task: id,
+            task: app.layout.state_of(id),
             host: app.hosts.clone(),
             stores: app.sub_topology(id).stores().to_vec(),
             limits: app.config.state.clone(),
@@ -161,6 +159,10 @@ fn recorded(
         let Some(offset) = committed.get(&partition) else {
             continue;
         };
+        if offset.metadata.is_empty() {
+            // Set by hand, by a reset for example: nothing is known of changelogs that would belong to it.
+            continue;
+        }
         let metadata =
             OffsetMetadata::decode(&offset.metadata).map_err(|error| RuntimeError::OffsetMetadata {
                 partition,
@@ -220,13 +222,7 @@ async fn restore_store(
         None => start,
     };
     let mut queue = InputQueue::new(partition.clone(), from);
-    let mut progress = RestoreProgress {
-        task: id,
-        store: changelog.name.clone(),
-        records: 0,
-        bytes: 0,
-        remaining_offsets: end.get() - from.get(),
-    };
+    let mut watch = RestoreWatch::begin(app, metrics, id, &changelog.name, partition, from, end);
     let mut data_end = None;
     while queue.position() < end {
         // A log in this process may answer every fetch at once; who wants to end this must get a turn.
@@ -236,6 +232,7 @@ async fn restore_store(
             .take(usize::MAX, None)
             .map_err(|error| state_text(id, &with_causes(&error)))?;
         let mut records = Vec::new();
+        let mut bytes = 0;
         if let Some(run) = &run {
             for record in run.batch.records() {
                 let record = record
@@ -245,22 +242,17 @@ async fn restore_store(
                 records.push((key, record.value));
                 data_end = Some(record.offset.next());
             }
-            progress.records += records.len() as u64;
-            progress.bytes += run.bytes as u64;
-            WorkerMetrics::add(&metrics.restored_records, records.len() as u64);
-            WorkerMetrics::add(&metrics.restored_bytes, run.bytes as u64);
+            bytes = run.bytes;
         }
+        let count = records.len();
         let reached = stored.map_or(queue.position(), |stored| stored.max(queue.position()));
         state
             .restore(changelog.store, records, reached)
             .map_err(|error| state_error(id, &error))?;
-        progress.remaining_offsets = end.get() - queue.position().get();
-        if let Some(listener) = &app.on_restore {
-            listener(&progress);
-        }
+        watch.replayed(count as u64, bytes as u64, queue.position());
     }
-    if progress.records > 0 {
-        let RestoreProgress { records, bytes, .. } = progress;
+    let (records, bytes) = watch.finish();
+    if records > 0 {
         tracing::info!(task = %id, store = %changelog.name, records, bytes, "state restored from its changelog");
     }
     match (expected, data_end) {

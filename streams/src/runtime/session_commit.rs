@@ -12,11 +12,11 @@ use millpond_log::broker::{OffsetAndMetadata, ProducerIdentity, TxnOffsetCommit,
 use millpond_log::faults::Sabotage;
 use millpond_log::types::{Offset, TopicPartition};
 
-use super::commit::{Command, CommittedOffset, Event, StopReason, TxnSeq, Verdict, verdict};
+use super::commit::{Command, CommittedOffset, Event, Failure, StopReason, TxnSeq, Verdict, verdict};
 use super::error::RuntimeError;
+use super::log_calls::ProduceFailed;
 use super::log_client::LogError;
 use super::record_collector::{RecordCollector, Round, Sequences};
-use super::restore::state_error;
 use super::txn_counts::TxnCounts;
 use super::worker::{End, Session};
 use crate::metrics::WorkerMetrics;
@@ -39,7 +39,7 @@ pub(super) type Flight = BoxFuture<'static, Landed>;
 
 /// Its answer.
 pub(super) enum Landed {
-    Produced(Result<BTreeMap<TopicPartition, Offset>, LogError>),
+    Produced(Result<BTreeMap<TopicPartition, Offset>, ProduceFailed>),
     OffsetsCommitted(Result<(), LogError>),
     Ended(Result<ProducerIdentity, LogError>),
     Fenced(Result<ProducerIdentity, LogError>),
@@ -193,17 +193,10 @@ impl Session<'_> {
         let frozen = self.frozen.take().expect("a frozen transaction is applied");
         debug_assert_eq!(frozen.txn, txn);
         let now = self.app.calls.clock.monotonic();
-        let mut lag = 0;
         for index in frozen.tasks {
-            let task = &mut self.tasks[index];
-            let id = task.id;
-            task.commit_frozen(txn, self.identity);
-            task.state
-                .maybe_apply(now)
-                .map_err(|error| state_error(id, &error))?;
-            lag += task.state.metrics().applied_lag_bytes;
+            self.tasks[index].commit_frozen(txn, self.identity);
+            self.apply_task(index, now)?;
         }
-        WorkerMetrics::set(&self.status.metrics.state_lag_bytes, lag as u64);
         frozen.counts.publish(&self.status.metrics);
         self.status
             .metrics
@@ -288,8 +281,8 @@ impl Session<'_> {
                 Event::FenceDone
             }
             Landed::Read(Ok(found)) => Event::Resolved(self.verdict(&found)),
-            Landed::Produced(Err(error))
-            | Landed::OffsetsCommitted(Err(error))
+            Landed::Produced(Err(failed)) => Event::Failed(self.not_produced(failed)),
+            Landed::OffsetsCommitted(Err(error))
             | Landed::Ended(Err(error))
             | Landed::Fenced(Err(error))
             | Landed::Read(Err(error)) => Event::Failed(error.into_failure()),
@@ -298,6 +291,19 @@ impl Session<'_> {
             tracing::warn!(application = %self.app.id, worker = self.worker, reason = failure.reason(), "commit step failed");
         }
         self.dispatch(event)
+    }
+
+    /// A batch that is too large may be the last of its kind: see `output_rules.rs`.
+    fn not_produced(&mut self, failed: ProduceFailed) -> Failure {
+        let learned = failed.too_large.is_some_and(|batch| self.rules.learn(&batch));
+        if !learned {
+            return failed.error.into_failure();
+        }
+        self.collector.set_smaller(self.rules.batch_bytes());
+        for task in &mut self.tasks {
+            task.set_rules(self.rules.rules());
+        }
+        Failure::NotDone(failed.error.to_string())
     }
 
     /// Takes the identity for what is sent from now on. Nothing is open under it: it came from the end of a transaction, or from a fence.

@@ -47,7 +47,8 @@ impl Session<'_> {
     /// Starts a fetch when none is in flight, or when a partition has run dry that the one in flight did not ask for.
     pub(super) fn ensure_fetch(&mut self) {
         let room = self.app.config.buffered_bytes_per_partition;
-        let queues = || self.tasks.iter().flat_map(|task| task.group.queues());
+        let running = || self.tasks.iter().filter(|task| !self.app.is_paused(task.id));
+        let queues = || running().flat_map(|task| task.group.queues());
         if let Some(fetch) = &self.fetch {
             let starved =
                 queues().any(|queue| queue.is_empty() && !fetch.asked.contains_key(queue.partition()));

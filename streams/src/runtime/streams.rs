@@ -14,11 +14,13 @@ use millpond_log::broker::Broker;
 use millpond_log::clock::{Clock, SystemClock};
 use millpond_log::faults::Faults;
 use millpond_log::types::TopicName;
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::application::{Application, RestoreListener};
 use super::assignment::assign;
 use super::config::StreamsConfig;
+use super::dry_run::{DryRun, Survey};
 use super::embedded_log::EmbeddedLog;
 use super::error::RuntimeError;
 use super::handle::StreamsHandle;
@@ -27,7 +29,7 @@ use super::log_calls::{LogCalls, RetryPolicy};
 use super::log_client::LogClient;
 use super::remote::{RemoteLog, RemoteOptions};
 use super::restore::log_error;
-use super::state_directory::application_directory;
+use super::state_directory::{self, StateLayout, application_directory};
 use super::thread::WorkerThread;
 use super::worker::Worker;
 use super::worker_status::{Control, WorkerStatus};
@@ -200,7 +202,8 @@ impl StreamsLauncher {
     pub fn run(self) -> BoxFuture<'static, Result<StreamsHandle, RuntimeError>> {
         async move {
             let (workers, handle) = self.prepare().await?;
-            for worker in workers {
+            for mut worker in workers {
+                worker.flushes_apart = true;
                 let name = format!("{}-{}", handle.application_id(), worker.index);
                 let thread = WorkerThread::spawn(name, move || worker.run())?;
                 handle.add_thread(thread);
@@ -210,39 +213,84 @@ impl StreamsLauncher {
         .boxed()
     }
 
+    /// Says what a start would do to every store and internal topic, and does none of it: reuse, rebuild, incompatible, each with the reason. May be asked while
+    /// another version of the application runs.
+    ///
+    /// Errs when the topology cannot run at all, because a topic is missing for example.
+    #[inline(never)] // else every crate that calls it compiles the whole future again
+    pub fn dry_run(self) -> BoxFuture<'static, Result<DryRun, RuntimeError>> {
+        async move {
+            let settled = self.settle()?;
+            let (plan, partitions) = plan(&settled.topology, &settled.id, &settled.calls).await?;
+            let survey = Survey {
+                topology: &settled.topology,
+                plan: &plan,
+                partitions: &partitions,
+                calls: &settled.calls,
+                hosts: &settled.hosts,
+                dir: settled.state_dir,
+            };
+            survey.run().await
+        }
+        .boxed()
+    }
+
+    /// Checks the settings and fills in what was not given.
+    fn settle(self) -> Result<Settled, RuntimeError> {
+        let needed = |setting, message: &str| RuntimeError::Config {
+            setting,
+            message: message.to_owned(),
+        };
+        let id = self
+            .application_id
+            .ok_or_else(|| needed("application_id", "is not set"))?;
+        let log = self
+            .log
+            .ok_or_else(|| needed("log", "is not set; call `embedded`, `connect` or `log_client`"))?;
+        let state_dir = self.state_dir.ok_or_else(|| needed("state_dir", "is not set"))?;
+        self.config.validate()?;
+        let log = log.open(&self.config)?;
+        let calls = LogCalls {
+            log,
+            clock: self.clock.unwrap_or_else(SystemClock::shared),
+            retry: RetryPolicy {
+                request_timeout: self.config.request_timeout,
+                delivery_timeout: self.config.delivery_timeout,
+                transaction_timeout: self.config.transaction_timeout,
+            },
+        };
+        Ok(Settled {
+            topology: self.topology,
+            state_dir: application_directory(&state_dir, &id),
+            id,
+            calls,
+            hosts: self.hosts.unwrap_or_else(|| Arc::new(RocksHosts::process_wide())),
+            faults: self.faults.unwrap_or_else(Faults::from_env),
+            config: self.config,
+            on_restore: self.on_restore,
+        })
+    }
+
     /// Prepares the application without starting anything: the caller awaits [`Worker::run`] of each worker, where and how it wants.
     #[inline(never)] // else every crate that calls it compiles the whole future again
     pub fn prepare(self) -> BoxFuture<'static, Result<(Vec<Worker>, StreamsHandle), RuntimeError>> {
         async move {
-            let needed = |setting, message: &str| RuntimeError::Config {
-                setting,
-                message: message.to_owned(),
-            };
-            let id = self
-                .application_id
-                .ok_or_else(|| needed("application_id", "is not set"))?;
-            let log = self
-                .log
-                .ok_or_else(|| needed("log", "is not set; call `embedded`, `connect` or `log_client`"))?;
-            let state_dir = self.state_dir.ok_or_else(|| needed("state_dir", "is not set"))?;
-            self.config.validate()?;
-            let log = log.open(&self.config)?;
-            let hosts = match self.hosts {
-                Some(hosts) => hosts,
-                None => Arc::new(RocksHosts::process_wide()),
-            };
-            let calls = LogCalls {
-                log,
-                clock: self.clock.unwrap_or_else(SystemClock::shared),
-                retry: RetryPolicy {
-                    request_timeout: self.config.request_timeout,
-                    delivery_timeout: self.config.delivery_timeout,
-                    transaction_timeout: self.config.transaction_timeout,
-                },
-            };
-            let (plan, partitions) = plan(&self.topology, &id, &calls).await?;
+            let Settled {
+                topology,
+                id,
+                calls,
+                state_dir,
+                hosts,
+                faults,
+                config,
+                on_restore,
+            } = self.settle()?;
+            let state_lock = Arc::new(state_directory::lock(&hosts, &state_dir, &calls.clock).await?);
+            let layout = StateLayout::find(&topology, &id, &hosts, &state_dir)?;
+            let (plan, partitions) = plan(&topology, &id, &calls).await?;
+            internal_topics::ensure(&*calls.log, &plan).await?;
             let registry = Arc::new(StoreRegistry::default());
-            for sub in self.topology.sub_topologies() {
+            for sub in topology.sub_topologies() {
                 let tasks: Vec<TaskId> = plan
                     .tasks()
                     .filter(|task| task.sub_topology == sub.id())
@@ -251,20 +299,23 @@ impl StreamsLauncher {
                     registry.announce(spec, tasks.clone());
                 }
             }
+            let (control, receiver) = watch::channel(Control::Run);
             let app = Arc::new(Application {
-                state_dir: application_directory(&state_dir, &id),
+                state_dir,
+                layout,
                 id,
-                topology: self.topology,
+                topology,
                 plan,
                 partitions,
-                config: self.config,
+                config,
                 calls,
                 hosts,
-                faults: self.faults.unwrap_or_else(Faults::from_env),
+                faults,
                 registry,
-                on_restore: self.on_restore,
+                on_restore,
+                control,
+                paused: RwLock::default(),
             });
-            let (control, receiver) = watch::channel(Control::Run);
             let mut workers = Vec::new();
             for (index, tasks) in assign(app.plan.tasks().collect(), app.config.workers)
                 .into_iter()
@@ -280,17 +331,32 @@ impl StreamsLauncher {
                     status: Arc::new(WorkerStatus::new()),
                     control: receiver.clone(),
                     identity: None,
+                    flushes_apart: false,
+                    _state_lock: state_lock.clone(),
                 });
             }
             fence_all(&app, &mut workers).await?;
             let statuses = workers.iter().map(|worker| worker.status.clone()).collect();
-            Ok((workers, StreamsHandle::new(app, statuses, control)))
+            Ok((workers, StreamsHandle::new(app, statuses)))
         }
         .boxed()
     }
 }
 
-/// Reads what there is, works out what must be, and makes it so.
+/// A launcher whose settings are checked and complete.
+struct Settled {
+    topology: Topology,
+    id: String,
+    calls: LogCalls,
+    /// The application's own directory.
+    state_dir: PathBuf,
+    hosts: Arc<dyn StoreHostFactory>,
+    faults: Faults,
+    config: StreamsConfig,
+    on_restore: Option<RestoreListener>,
+}
+
+/// Reads what there is and works out what must be. The partition counts are those of all topics, internal ones as they will be.
 async fn plan(
     topology: &Topology,
     id: &str,
@@ -319,7 +385,6 @@ async fn plan(
             message: super::task::with_causes(&error),
         }
     })?;
-    internal_topics::ensure(&*calls.log, &plan).await?;
     partitions.extend(
         plan.internal_topics
             .iter()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millpond_log::broker::{OffsetAndMetadata, ProducerIdentity};
-use millpond_log::types::{Offset, Timestamp, TopicPartition};
+use millpond_log::types::{Offset, Timestamp, TopicName, TopicPartition};
 
 use super::commit::TxnSeq;
 use super::error::RuntimeError;
@@ -17,7 +17,7 @@ use super::idle::IdleWatch;
 use super::offset_metadata::OffsetMetadata;
 use super::partition_group::{Choice, PartitionGroup};
 use super::record_collector::RecordCollector;
-use crate::processor::{Outputs, TaskCounters, TaskGraph, TimeMark};
+use crate::processor::{Outputs, TaskCounters, TaskGraph, TimeMark, TopicRules};
 use crate::state::{CommitPosition, StoreIndex, TaskId, TaskState};
 
 /// The changelog of one store of a task.
@@ -101,6 +101,11 @@ impl Task {
             idle: timeout.map(IdleWatch::new),
             ..self
         }
+    }
+
+    /// What the topics it writes refuse.
+    pub(crate) fn set_rules(&mut self, rules: &BTreeMap<TopicName, TopicRules>) {
+        self.outputs.set_rules(rules);
     }
 
     /// Whether the transaction being filled holds work of this task.

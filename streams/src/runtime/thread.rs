@@ -1,10 +1,12 @@
-//! The only owner of threads in this crate: one named thread per worker and per client of a cluster, each with a tokio runtime of its own that runs nothing else.
+//! The only owner of threads in this crate: one named thread per worker and per client of a cluster, each with a tokio runtime of its own that runs nothing else, and
+//! beside a worker's one for what blocks (flushes of state).
 //!
 //! A worker is CPU-bound between its awaits, so it must not share an executor with the broker's loops or the user's tasks. Simulations do not
 //! come here: they await `Worker::run` directly on their paused runtime.
 
 use std::future::Future;
 
+use futures::FutureExt;
 use tokio::sync::oneshot;
 
 use super::error::RuntimeError;
@@ -82,4 +84,15 @@ impl IoThread {
     pub(crate) fn handle(&self) -> &tokio::runtime::Handle {
         &self.handle
     }
+}
+
+/// Runs what blocks on a thread beside the worker's, and gives its result, or the message of its panic. It runs to its end even when nobody waits for it any more; the worker's
+/// thread ends after it.
+///
+/// # Panics
+/// Outside of a worker's thread.
+pub(crate) fn run_apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> impl Future<Output = Result<T, String>> + Send {
+    tokio::task::spawn_blocking(work).map(|ended| ended.map_err(|error| error.to_string()))
 }

@@ -16,6 +16,7 @@ pub(super) struct TxnCounts {
     bytes_out: u64,
     late_records: u64,
     dead_letters: u64,
+    skipped_records: u64,
 }
 
 impl TxnCounts {
@@ -34,6 +35,7 @@ impl TxnCounts {
         self.records_in += counters.read;
         self.late_records += counters.late;
         self.dead_letters += counters.dead_letters;
+        self.skipped_records += counters.skipped;
     }
 
     /// Batches are on their way.
@@ -53,5 +55,6 @@ impl TxnCounts {
         WorkerMetrics::add(&metrics.bytes_out, self.bytes_out);
         WorkerMetrics::add(&metrics.late_records, self.late_records);
         WorkerMetrics::add(&metrics.dead_letters, self.dead_letters);
+        WorkerMetrics::add(&metrics.skipped_records, self.skipped_records);
     }
 }

@@ -8,10 +8,12 @@
 //! worker that is dropped in the middle leaves exactly what a crash at that point leaves. It owns no thread: `thread.rs` gives it one, a simulation
 //! awaits [`Worker::run`] on its own runtime. How commands are carried out: `session_commit.rs`; how input is fetched: `session_fetch.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::{BoxFuture, Either, select};
 use millpond_log::broker::ProducerIdentity;
 use millpond_log::types::{Offset, Timestamp, TopicPartition};
@@ -19,20 +21,24 @@ use tokio::sync::watch;
 
 use super::application::Application;
 use super::commit::{CommitMachine, CommitPolicy, Event, TxnSeq};
-use super::config::RestartPolicy;
 use super::error::RuntimeError;
+use super::output_rules::OutputRules;
 use super::record_collector::{CollectorOptions, RecordCollector, Sequences};
-use super::restore::{log_error, open_task, state_error};
+use super::restart_policy::{UncaughtError, UncaughtResponse};
+use super::restore::{log_error, open_task};
 use super::session_commit::{Flight, FrozenTxn};
 use super::session_fetch::{Fetch, Fetched};
+use super::session_upkeep::{Flushed, Flushing};
 use super::task::Task;
 use super::txn_counts::TxnCounts;
 use super::worker_status::{Control, WorkerState, WorkerStatus, told_to_end};
 use crate::metrics::WorkerMetrics;
-use crate::state::TaskId;
+use crate::state::{DirectoryLock, FlushJob, TaskId};
 
 /// How often the state of an idle worker is asked whether something is due to be written.
 const STATE_CHECK: Duration = Duration::from_secs(1);
+/// How often gauges are brought up to date.
+const GAUGE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A worker that is ready to run.
 pub struct Worker {
@@ -43,6 +49,10 @@ pub struct Worker {
     pub(super) control: watch::Receiver<Control>,
     /// From fencing at the start of the application; used by the first session.
     pub(super) identity: Option<ProducerIdentity>,
+    /// It has a thread of its own, so flushes may have another.
+    pub(super) flushes_apart: bool,
+    /// Held as long as one worker lives.
+    pub(super) _state_lock: Arc<DirectoryLock>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -51,22 +61,6 @@ impl std::fmt::Debug for Worker {
             .field("index", &self.index)
             .field("tasks", &self.tasks)
             .finish_non_exhaustive()
-    }
-}
-
-/// Tells the outside that a worker panicked (an operator's closure, say): nobody else could, and who waits would wait for ever.
-struct Unwound {
-    worker: usize,
-    status: Arc<WorkerStatus>,
-}
-
-impl Drop for Unwound {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.status.set_state(WorkerState::Failed(RuntimeError::Panicked {
-                worker: self.worker,
-            }));
-        }
     }
 }
 
@@ -81,6 +75,7 @@ pub(super) enum End {
 struct Opened {
     identity: ProducerIdentity,
     tasks: Vec<Task>,
+    rules: OutputRules,
     first_txn: TxnSeq,
 }
 
@@ -100,6 +95,8 @@ pub(super) struct Session<'a> {
     pub(super) maybe_open: bool,
     /// Outputs of the transaction being filled.
     pub(super) collector: RecordCollector,
+    /// What the topics that are written refuse.
+    pub(super) rules: OutputRules,
     /// What the transaction being filled did; what its tasks counted comes in when it is frozen.
     pub(super) counts: TxnCounts,
     /// Offsets after the records of the transaction being filled that were sent early.
@@ -109,6 +106,12 @@ pub(super) struct Session<'a> {
     pub(super) fetch: Option<Fetch>,
     pub(super) purge: Option<BoxFuture<'static, ()>>,
     pub(super) purged_at: Duration,
+    /// Flushes run on another thread.
+    pub(super) flushes_apart: bool,
+    /// Flushes that wait for the one under way, by the index of their task.
+    pub(super) flushes: VecDeque<(usize, FlushJob)>,
+    pub(super) flushing: Option<Flushing>,
+    gauged_at: Duration,
     next_task: usize,
 }
 
@@ -119,6 +122,7 @@ enum Wake {
     Landed(super::session_commit::Landed),
     Fetched(Fetched),
     Purged,
+    Flushed(Flushed),
     Timer,
 }
 
@@ -126,24 +130,20 @@ impl Worker {
     /// Runs until it is told to stop or fails for good; the outcome is in the handle's state. Dropping the future is a crash: nothing is
     /// committed or flushed any more.
     pub async fn run(mut self) {
-        let _unwound = Unwound {
-            worker: self.index,
-            status: self.status.clone(),
-        };
         let app = self.app.clone();
-        let mut restarts = 0;
+        let mut replaced = 0;
         let outcome = loop {
             let commits_before = self.commits();
-            match self.session(&app).await {
+            match self.session_or_panic(&app).await {
                 Ok(end) => break Ok(end),
                 Err(error) => {
                     if self.commits() > commits_before {
-                        restarts = 0;
+                        replaced = 0;
                     }
-                    if !self.may_restart(&error, restarts).await {
+                    if !self.is_replaced(&error, replaced).await {
                         break Err(error);
                     }
-                    restarts += 1;
+                    replaced += 1;
                     WorkerMetrics::add(&self.status.metrics.restarts, 1);
                 }
             }
@@ -167,33 +167,50 @@ impl Worker {
             .load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// Waits out the pause and says whether to try again.
-    async fn may_restart(&self, error: &RuntimeError, restarts: u32) -> bool {
-        let RestartPolicy::Restart { attempts_max, pause } = self.app.config.restart else {
-            return false;
-        };
-        // A newer instance owns the id, state and inputs disagree, or a topic will never take the output: starting again would not help, or would hurt.
-        let hopeless = matches!(
+    /// A session; a panic in it (an operator's closure, say) is an error like any other. What it had not committed is gone with it.
+    async fn session_or_panic(&mut self, app: &Application) -> Result<End, RuntimeError> {
+        // Nothing that is used afterwards can be broken halfway: tasks and producer are the session's own, the status is set anew by the next one.
+        let caught = AssertUnwindSafe(self.session(app)).catch_unwind().await;
+        caught.unwrap_or_else(|payload| {
+            for id in &self.tasks {
+                app.registry.unregister(*id);
+            }
+            let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+            Err(RuntimeError::Panicked {
+                worker: self.index,
+                message: text.unwrap_or_else(|| "no message".to_owned()),
+            })
+        })
+    }
+
+    /// Carries out what the policy says about a failure; `true` when the worker is to begin again.
+    async fn is_replaced(&self, error: &RuntimeError, replaced: u32) -> bool {
+        let failed = UncaughtError {
+            application_id: &self.app.id,
+            worker: self.index,
             error,
-            RuntimeError::Commit(_) | RuntimeError::StateMismatch { .. }
-        );
-        let hopeless = hopeless
-            && !matches!(
-                error,
-                RuntimeError::Commit(super::commit::StopReason::TooManyRecoveries { .. })
-            );
-        if hopeless || restarts >= attempts_max {
-            return false;
+            replaced,
+        };
+        match self.app.config.restart.response(&failed) {
+            UncaughtResponse::ReplaceWorker { after } => {
+                tracing::warn!(application = %self.app.id, worker = self.index, %error, "worker starts again from its last commit");
+                let mut control = self.control.clone();
+                // Told to end, it starts again only to find that out.
+                select(
+                    self.app.calls.clock.sleep(after),
+                    std::pin::pin!(told_to_end(&mut control)),
+                )
+                .await;
+                true
+            }
+            UncaughtResponse::StopWorker => false,
+            UncaughtResponse::StopClient | UncaughtResponse::StopApplication => {
+                tracing::warn!(application = %self.app.id, worker = self.index, %error, "all workers are stopped");
+                self.app.stop_all();
+                false
+            }
         }
-        tracing::warn!(application = %self.app.id, worker = self.index, %error, "worker starts again from its last commit");
-        let mut control = self.control.clone();
-        // Told to end, it starts again only to find that out.
-        select(
-            self.app.calls.clock.sleep(pause),
-            std::pin::pin!(told_to_end(&mut control)),
-        )
-        .await;
-        true
     }
 
     /// Opens the tasks, unless the worker is told to end meanwhile: replaying a long changelog must not hold up a shutdown. Giving up in the
@@ -230,16 +247,22 @@ impl Worker {
             .committed(app.group(), inputs.collect())
             .await
             .map_err(|error| log_error("reading committed positions", &error))?;
+        let written = app.partitions.keys().cloned().collect();
+        let rules = app.calls.topic_rules(written).await;
+        let rules = rules.map_err(|error| log_error("reading the settings of topics", &error))?;
+        let rules = OutputRules::new(rules, app.config.compression);
         let mut tasks = Vec::new();
         let mut last_txn = TxnSeq::default();
         for id in &self.tasks {
-            let (task, txn) = open_task(app, *id, &committed, &self.status.metrics).await?;
+            let (mut task, txn) = open_task(app, *id, &committed, &self.status.metrics).await?;
+            task.set_rules(rules.rules());
             tasks.push(task);
             last_txn = last_txn.max(txn);
         }
         Ok(Opened {
             identity,
             tasks,
+            rules,
             first_txn: last_txn.next(),
         })
     }
@@ -251,6 +274,7 @@ impl Worker {
         let Opened {
             identity,
             tasks,
+            rules,
             first_txn,
         } = match self.open(app).await? {
             Ok(opened) => opened,
@@ -266,6 +290,7 @@ impl Worker {
             compression: app.config.compression,
             batch_bytes: app.config.batch_bytes,
             transactional: app.config.exactly_once,
+            smaller: rules.batch_bytes(),
         };
         for task in &tasks {
             app.registry
@@ -283,6 +308,7 @@ impl Worker {
             sequences: Sequences::default(),
             maybe_open: false,
             collector: RecordCollector::new(collector),
+            rules,
             counts: TxnCounts::default(),
             streamed: BTreeMap::new(),
             frozen: None,
@@ -290,6 +316,10 @@ impl Worker {
             fetch: None,
             purge: None,
             purged_at: app.calls.clock.monotonic(),
+            flushes_apart: self.flushes_apart,
+            flushes: VecDeque::new(),
+            flushing: None,
+            gauged_at: Duration::ZERO,
             next_task: 0,
         };
         self.status.set_state(WorkerState::Running);
@@ -305,6 +335,7 @@ impl Worker {
 
 impl Session<'_> {
     async fn run(&mut self) -> Result<End, RuntimeError> {
+        (0..self.tasks.len()).for_each(|index| self.hold_lease(index));
         loop {
             let control = *self.control.borrow_and_update();
             if control == Control::Abort {
@@ -324,6 +355,7 @@ impl Session<'_> {
                 self.ensure_fetch();
             }
             self.report(progressed);
+            self.gauge_now_and_then();
             if !progressed {
                 self.apply_when_old()?;
             }
@@ -339,6 +371,10 @@ impl Session<'_> {
                     self.take_fetched(fetched)?;
                 }
                 Wake::Purged => self.purge = None,
+                Wake::Flushed(flushed) => {
+                    self.flushing = None;
+                    self.take_flushed(flushed)?;
+                }
             }
         }
     }
@@ -352,6 +388,7 @@ impl Session<'_> {
             flight,
             fetch,
             purge,
+            flushing,
             ..
         } = self;
         tokio::select! {
@@ -360,6 +397,7 @@ impl Session<'_> {
             landed = landing(flight) => Wake::Landed(landed),
             fetched = landing(fetch) => Wake::Fetched(fetched),
             () = landing(purge) => Wake::Purged,
+            flushed = landing(flushing) => Wake::Flushed(flushed),
             () = async { if more { tokio::task::yield_now().await } else { clock.sleep(pause).await } } => Wake::Timer,
         }
     }
@@ -374,10 +412,8 @@ impl Session<'_> {
             _ => STATE_CHECK,
         };
         let told = *self.control.borrow() == Control::Run && self.machine.may_process();
-        let timers = self
-            .tasks
-            .iter()
-            .flat_map(|task| task.graph.wall_clock_due().into_iter().chain(task.idle_due()));
+        let running = self.tasks.iter().filter(|task| !self.app.is_paused(task.id));
+        let timers = running.flat_map(|task| task.graph.wall_clock_due().into_iter().chain(task.idle_due()));
         match timers.min().filter(|_| told) {
             Some(due) => commit.min(until(due, self.app.calls.clock.now_ms())),
             None => commit,
@@ -397,6 +433,9 @@ impl Session<'_> {
         let now_ms = self.app.calls.clock.now_ms();
         let mut told = false;
         for (task, bytes) in self.tasks.iter_mut().zip(&mut self.overlay_bytes) {
+            if self.app.is_paused(task.id) {
+                continue;
+            }
             if task.advance_wall_clock(now_ms, &mut self.collector)?
                 | task.advance_idle(now_ms, &mut self.collector)?
             {
@@ -419,6 +458,9 @@ impl Session<'_> {
         for step in 0..self.tasks.len() {
             let index = (self.next_task + step) % self.tasks.len();
             let task = &mut self.tasks[index];
+            if self.app.is_paused(task.id) {
+                continue;
+            }
             let Some(bytes) = task.process_next(self.app.config.run_bytes, now_ms, &mut self.collector)?
             else {
                 continue;
@@ -448,6 +490,14 @@ impl Session<'_> {
         self.overlay_bytes.iter().sum::<usize>() + self.collector.bytes() + self.counts.bytes_in()
     }
 
+    fn gauge_now_and_then(&mut self) {
+        let now = self.app.calls.clock.monotonic();
+        if now.saturating_sub(self.gauged_at) >= GAUGE_INTERVAL {
+            self.gauged_at = now;
+            self.gauge();
+        }
+    }
+
     /// Tells the outside whether this worker has caught up with what it was given.
     fn report(&self, progressed: bool) {
         if !progressed
@@ -464,27 +514,6 @@ impl Session<'_> {
         } else {
             self.status.busy();
         }
-    }
-
-    /// Lets the host take what has waited long enough: an idle task must not lag for ever (I8).
-    fn apply_when_old(&mut self) -> Result<(), RuntimeError> {
-        let now = self.app.calls.clock.monotonic();
-        for task in &mut self.tasks {
-            let id = task.id;
-            task.state
-                .maybe_apply(now)
-                .map_err(|error| state_error(id, &error))?;
-        }
-        Ok(())
-    }
-
-    /// Everything committed goes to the host and to its disk, so that the next start replays nothing.
-    fn close_state(&mut self) -> Result<(), RuntimeError> {
-        for task in &mut self.tasks {
-            let id = task.id;
-            task.state.flush().map_err(|error| state_error(id, &error))?;
-        }
-        Ok(())
     }
 }
 

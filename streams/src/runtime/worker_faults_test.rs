@@ -61,31 +61,84 @@ async fn a_shutdown_does_not_wait_for_a_restore() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_the_topic_will_never_take_fails_the_application_at_once() {
+async fn batches_stay_below_the_limit_of_their_topic() {
     let world = World::new();
     world.log.set_max_message_bytes("counts", 100);
     let running = world.start(1).await;
     world.log.send("lines", 0, &[("", "a b c d e f g", 1)]);
+    running.caught_up().await;
+    assert_eq!(world.counts().len(), 7);
+    let metrics = running.handle.metrics();
+    assert_eq!((metrics.recoveries, metrics.dead_letters), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_lowered_meanwhile_costs_recoveries_and_no_record() {
+    let world = World::new();
+    let running = world.start(1).await;
+    running.handle.wait_until_running().await.expect("it runs");
+    world.log.set_max_message_bytes("counts", 100);
+    world.log.send("lines", 0, &[("", "a b c d e f g", 1)]);
+    running.caught_up().await;
+    assert_eq!(world.counts().len(), 7);
+    let metrics = running.handle.metrics();
+    assert_eq!((metrics.recoveries, metrics.dead_letters), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_no_batch_can_hold_is_a_dead_letter_and_the_others_go_on() {
+    let world = World::new();
+    let running = world.start(1).await;
+    running.handle.wait_until_running().await.expect("it runs");
+    world.log.set_max_message_bytes("counts", 80);
+    let long = "long".repeat(10);
+    world.log.send("lines", 0, &[("", &format!("a b {long} c"), 1)]);
+    running.caught_up().await;
+    assert_eq!(world.counts(), counts([("a", 1), ("b", 1), ("c", 1)]));
+    assert_eq!(running.handle.metrics().dead_letters, 1);
+    let dead = world.log.committed("words-dead-letters");
+    assert_eq!(dead, [(long.clone(), Some("1".to_owned()))]);
+
+    // The next life knows the limit from the start.
+    running
+        .handle
+        .shutdown(Duration::from_secs(5))
+        .await
+        .expect("it ends");
+    let running = world.start(1).await;
+    world.log.send("lines", 0, &[("", &long, 2)]);
+    running.caught_up().await;
+    let metrics = running.handle.metrics();
+    assert_eq!((metrics.recoveries, metrics.dead_letters), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_sink_can_leave_out_fails_the_application_without_trying_for_long() {
+    let world = World::new();
+    let running = world.start(1).await;
+    running.handle.wait_until_running().await.expect("it runs");
+    world.log.set_max_message_bytes("words-word-counts-changelog", 80);
+    world.log.send("lines", 0, &[("", &"long".repeat(10), 1)]);
     let error = running
         .handle
         .wait_until_caught_up()
         .await
-        .expect_err("100 bytes hold no batch of seven counts");
+        .expect_err("a change of state cannot be left out");
     assert!(
         matches!(error, RuntimeError::Commit(StopReason::Rejected(_))),
         "{error:?}"
     );
     let text = error.to_string();
     for part in [
-        "topic counts",
-        "7 record(s)",
-        "limit of 100",
+        "topic words-word-counts-changelog",
+        "1 record(s)",
+        "limit of 80",
         "`max.message.bytes`",
-        "`batch_bytes`",
+        "make the record smaller",
     ] {
         assert!(text.contains(part), "{part:?} is missing in {text:?}");
     }
-    assert_eq!(running.handle.metrics().recoveries, 0, "trying again cannot help");
+    assert_eq!(running.handle.metrics().recoveries, 1, "once, to be sure");
     world.clock.sleep(Duration::from_millis(10)).await;
     assert!(!world.log.holds_readers_back(), "its transaction was aborted");
 }

@@ -19,6 +19,19 @@ pub(crate) enum WorkerState {
     Failed(RuntimeError),
 }
 
+impl WorkerState {
+    /// As it stands in metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            WorkerState::Starting => "starting",
+            WorkerState::Restoring => "restoring",
+            WorkerState::Running => "running",
+            WorkerState::Stopped => "stopped",
+            WorkerState::Failed(_) => "failed",
+        }
+    }
+}
+
 /// What the outside asks of the workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Control {

@@ -11,13 +11,12 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Another process, or another task in this one, holds the directory.
-    #[error(
-        "state directory {} is in use by another process; stop it, or give this one its own state directory",
-        dir.display()
-    )]
+    #[error("state directory {} is in use by {}; stop it, or give this one its own state directory", dir.display(), holder(*pid))]
     Locked {
-        /// The task's state directory.
+        /// The state directory of the application or the task.
         dir: PathBuf,
+        /// Who has it, as far as is known.
+        pid: Option<u32>,
     },
     /// The directory was written by a version this one does not know.
     #[error("state directory {} has format {found:?}, this version reads {known:?}", dir.display())]
@@ -92,4 +91,12 @@ pub enum StateError {
         /// The task that was asked.
         task: String,
     },
+}
+
+fn holder(pid: Option<u32>) -> String {
+    match pid {
+        Some(pid) if pid == std::process::id() => "this process".to_owned(),
+        Some(pid) => format!("process {pid}"),
+        None => "another process".to_owned(),
+    }
 }

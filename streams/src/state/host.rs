@@ -5,12 +5,16 @@
 //! anything it was not told to. Implementations: `rocksdb/` for real, `memory_host.rs` for simulation; the suite in
 //! `host_contract.rs` runs against both.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use millpond_log::types::{Offset, TopicPartition};
+
+use super::position::StoredPosition;
 use super::{KeyRange, StateError, StoreIndex, StoreSpec, TaskId};
 
 /// Opens the hosts of tasks. One per process, so that all tasks share its memory budget.
@@ -20,6 +24,64 @@ pub trait StoreHostFactory: Send + Sync + Debug {
     ///
     /// Errs when the task is open elsewhere, the format is unknown, or a store was written in another shape.
     fn open(&self, dir: &Path, task: TaskId, stores: &[StoreSpec]) -> Result<Arc<dyn StoreHost>, StateError>;
+
+    /// The tasks that have state below `dir`, in order. A factory that cannot tell names none: then a sub-topology finds its state by its number only.
+    fn stored_tasks(&self, dir: &Path) -> Result<Vec<TaskId>, StateError> {
+        let _ = dir;
+        Ok(Vec::new())
+    }
+
+    /// What the state of `task` below `dir` holds, without opening it for writing: also while it is open, then as of its last flush. `None` when
+    /// there is none.
+    fn inspect(&self, dir: &Path, task: TaskId) -> Result<Option<StoredTask>, StateError> {
+        let _ = (dir, task);
+        Ok(None)
+    }
+
+    /// Takes all of `dir` for this application until what comes back is dropped; tasks lock their own directories besides.
+    ///
+    /// Errs with [`StateError::Locked`] when another one has it.
+    fn lock(&self, dir: &Path) -> Result<DirectoryLock, StateError> {
+        let _ = dir;
+        Ok(Box::new(()))
+    }
+}
+
+/// Holds a directory until it is dropped.
+pub type DirectoryLock = Box<dyn Debug + Send + Sync>;
+
+/// What is on disk of one task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredTask {
+    /// Every store that is there, used by the topology of now or not, with its shape in words.
+    pub shapes: BTreeMap<String, String>,
+    /// Next changelog offset of every store for which one is known.
+    pub changelogs: BTreeMap<String, Offset>,
+    /// Position of every input that was ever read.
+    pub inputs: Vec<(TopicPartition, Offset)>,
+}
+
+impl StoredTask {
+    /// From the shapes and the encoded position of a host.
+    pub(super) fn new(
+        task: TaskId,
+        shapes: BTreeMap<String, String>,
+        position: Option<Bytes>,
+    ) -> Result<StoredTask, StateError> {
+        let stored = match position {
+            None => StoredPosition::default(),
+            Some(bytes) => StoredPosition::decode(bytes, &[]).map_err(|detail| StateError::Damaged {
+                what: "stored position",
+                task: task.to_string(),
+                detail,
+            })?,
+        };
+        Ok(StoredTask {
+            shapes,
+            changelogs: stored.unused,
+            inputs: stored.position.inputs,
+        })
+    }
 }
 
 /// Committed state of one task.

@@ -317,7 +317,7 @@ pub(super) fn a_second_owner_is_refused_by_name(machine: impl Machine) {
     let host = open(&machine);
     let error = machine.hosts().open(machine.dir(), task(), &specs()).unwrap_err();
     assert!(matches!(error, StateError::Locked { .. }), "{error}");
-    assert!(error.to_string().contains("in use by another process"), "{error}");
+    assert!(error.to_string().contains(" is in use by "), "{error}");
     drop(host);
     open(&machine);
 }

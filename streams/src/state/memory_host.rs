@@ -13,7 +13,7 @@ use bytes::Bytes;
 use imbl::OrdMap;
 use parking_lot::Mutex;
 
-use super::host::{HostBatch, HostScan, HostSnapshot, StoreHost, StoreHostFactory};
+use super::host::{HostBatch, HostScan, HostSnapshot, StoreHost, StoreHostFactory, StoredTask};
 use super::{KeyRange, StateError, StoreIndex, StoreSpec, TaskId};
 
 type Entries = OrdMap<Bytes, Bytes>;
@@ -97,7 +97,7 @@ impl StoreHostFactory for MemoryHosts {
         {
             let mut open = disk.open.lock();
             if *open {
-                return Err(StateError::Locked { dir: path });
+                return Err(StateError::Locked { dir: path, pid: None });
             }
             let mut images = disk.images.lock();
             let mut image = images.newest().clone();
@@ -125,6 +125,22 @@ impl StoreHostFactory for MemoryHosts {
             disk,
             names: stores.iter().map(|store| store.name.clone()).collect(),
         }))
+    }
+
+    fn stored_tasks(&self, dir: &Path) -> Result<Vec<TaskId>, StateError> {
+        let tasks = self.tasks.lock();
+        let below = tasks.keys().filter_map(|path| path.strip_prefix(dir).ok());
+        let mut tasks: Vec<TaskId> = below.filter_map(|name| name.to_str()?.parse().ok()).collect();
+        tasks.sort();
+        Ok(tasks)
+    }
+
+    fn inspect(&self, dir: &Path, task: TaskId) -> Result<Option<StoredTask>, StateError> {
+        let Some(disk) = self.tasks.lock().get(&dir.join(task.to_string())).cloned() else {
+            return Ok(None);
+        };
+        let image = disk.images.lock().newest().clone();
+        StoredTask::new(task, image.shapes, image.position).map(Some)
     }
 }
 

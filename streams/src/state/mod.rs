@@ -59,7 +59,7 @@ pub mod window_key;
 pub use apply::FlushJob;
 pub use changes::{Change, FrozenChanges};
 pub use error::StateError;
-pub use host::{StoreHost, StoreHostFactory};
+pub use host::{DirectoryLock, StoreHost, StoreHostFactory, StoredTask};
 pub use key_batch::KeyBatch;
 pub use key_range::KeyRange;
 pub use limits::StateLimits;

@@ -1,5 +1,6 @@
 //! The runtime on a real broker in a temporary directory, with RocksDB state, on threads of its own.
 
+mod evolution;
 mod exactly_once;
 mod hooked_log;
 mod lost_answers;

@@ -145,3 +145,28 @@ async fn a_paused_application_reads_nothing_until_resumed() {
     app.wait_until_caught_up().await.expect("it catches up");
     assert_eq!(last_counts(&node.read("counts").await), expected(LINES));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_part_waits_while_the_others_go_on() {
+    let node = Node::start().await;
+    let app = node.run_words(StreamsConfig::default()).await;
+    app.wait_until_running().await.expect("it runs");
+    assert!(app.pause_part("no-such-store").is_err());
+    app.pause_part("word-counts").expect("it is there");
+    node.send(lines()).await;
+    // The first part hands all words over and the second takes none of them.
+    let words: usize = LINES.iter().map(|line| line.split(' ').count()).sum();
+    let handed_over = async || {
+        let records = node.read("words-word-counts-repartition").await;
+        records.iter().filter(|record| record.value.is_some()).count()
+    };
+    while handed_over().await < words {
+        node.broker.clock().sleep(Duration::from_millis(10)).await;
+    }
+    node.broker.clock().sleep(Duration::from_millis(300)).await;
+    assert_eq!(node.read("counts").await.len(), 0);
+    app.resume_part("word-counts").expect("it is there");
+    app.wait_until_caught_up().await.expect("it catches up");
+    assert_eq!(last_counts(&node.read("counts").await), expected(LINES));
+    app.shutdown(PATIENCE).await.expect("it ends");
+}

@@ -1,6 +1,7 @@
 //! A task's directory: who may use it and what version wrote it.
 //!
 //! ```text
+//! <state dir>/LOCK             held while the application runs, with its process id
 //! <state dir>/<task>/LOCK      held while the task is open
 //!                    FORMAT    one line
 //!                    db/       RocksDB
@@ -8,7 +9,7 @@
 //! Nothing here removes anything. A directory of an unknown format is refused and left as it is.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::state::{StateError, TaskId};
@@ -20,26 +21,13 @@ const FORMAT: &str = "millpond-state 1";
 #[derive(Debug)]
 pub(super) struct TaskDirectory {
     path: PathBuf,
-    /// The kernel lets go of the lock when the file is closed, however the process ends.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl TaskDirectory {
     pub(super) fn open(state_dir: &Path, task: TaskId) -> Result<Self, StateError> {
         let path = state_dir.join(task.to_string());
-        std::fs::create_dir_all(&path).map_err(io("creating state directory", &path))?;
-        let lock_path = path.join("LOCK");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path);
-        let lock = lock.map_err(io("opening lock file", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StateError::Locked { dir: path }),
-            Err(TryLockError::Error(error)) => return Err(io("locking", &lock_path)(error)),
-        }
+        let lock = lock(&path)?;
         let directory = Self { path, _lock: lock };
         directory.check_format()?;
         Ok(directory)
@@ -75,6 +63,66 @@ impl TaskDirectory {
         let directory = File::open(&self.path).and_then(|directory| directory.sync_all());
         directory.map_err(io("syncing state directory", &self.path))
     }
+}
+
+/// Where the database of a task is.
+pub(super) fn database_of(state_dir: &Path, task: TaskId) -> PathBuf {
+    state_dir.join(task.to_string()).join("db")
+}
+
+/// The tasks that have a directory below `state_dir`, in order; none when there is no such directory.
+pub(super) fn tasks(state_dir: &Path) -> Result<Vec<TaskId>, StateError> {
+    let entries = match std::fs::read_dir(state_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io("listing state directory", state_dir)(error)),
+    };
+    let mut tasks: Vec<TaskId> = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(io("listing state directory", state_dir))?;
+        let name = entry.file_name();
+        tasks.extend(name.to_str().and_then(|name| name.parse::<TaskId>().ok()));
+    }
+    tasks.sort();
+    Ok(tasks)
+}
+
+/// A directory that is taken. The kernel lets go of it when this is dropped, however the process ends.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Takes `dir`, creating it when it is missing, and leaves the process id in its lock file for whoever comes next.
+pub(super) fn lock(dir: &Path) -> Result<Lock, StateError> {
+    std::fs::create_dir_all(dir).map_err(io("creating state directory", dir))?;
+    let path = dir.join("LOCK");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path);
+    let mut file = file.map_err(io("opening lock file", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // Who holds it is told as far as it can be read; that somebody does is certain.
+            let read = file.read_to_string(&mut text);
+            let pid = read.ok().and_then(|_| text.trim().parse().ok());
+            return Err(StateError::Locked {
+                dir: dir.to_owned(),
+                pid,
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(io("locking", &path)(error)),
+    }
+    let written = file
+        .set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(io("writing lock file", &path))?;
+    Ok(Lock { _file: file })
 }
 
 fn io<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> StateError + 'a {

@@ -8,18 +8,21 @@
 //! The write-ahead log is off. What the disk surely has is what [`StoreHost::flush`] last flushed; RocksDB may have
 //! flushed more by itself, atomically over all stores, so a reopened database is always at some batch's position.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use ::rocksdb::{
-    BoundColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, Error, FlushOptions, ReadOptions, Snapshot,
-    WriteBatch,
+    BoundColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, Error, FlushOptions, Options, ReadOptions,
+    Snapshot, WriteBatch,
 };
 use bytes::Bytes;
 
-use super::directory::TaskDirectory;
+use super::directory::{self, TaskDirectory};
 use super::{RocksBudget, options};
-use crate::state::host::{HostBatch, HostScan, HostSnapshot, StoreHost, StoreHostFactory};
+use crate::state::host::{
+    DirectoryLock, HostBatch, HostScan, HostSnapshot, StoreHost, StoreHostFactory, StoredTask,
+};
 use crate::state::{KeyRange, StateError, StoreIndex, StoreSpec, TaskId};
 
 const META: &str = "default";
@@ -87,6 +90,39 @@ impl StoreHostFactory for RocksHosts {
         };
         host.check_shapes(stores)?;
         Ok(Arc::new(host))
+    }
+
+    fn stored_tasks(&self, dir: &Path) -> Result<Vec<TaskId>, StateError> {
+        directory::tasks(dir)
+    }
+
+    fn inspect(&self, dir: &Path, task: TaskId) -> Result<Option<StoredTask>, StateError> {
+        let path = directory::database_of(dir, task);
+        if !path.join("CURRENT").exists() {
+            return Ok(None);
+        }
+        let failed = |what| move |error: Error| host_error(task, what, &error);
+        // Only what is needed to read a few small entries: this is no database of the budget.
+        let db = DB::open_cf_for_read_only(&Options::default(), &path, [META], false)
+            .map_err(failed("opening the database for reading"))?;
+        let position = db.get(POSITION_KEY).map_err(failed("reading the position"))?;
+        let mut shapes = BTreeMap::new();
+        let mut walk = db.raw_iterator();
+        walk.seek(SHAPE_KEY_PREFIX);
+        while let Some((key, shape)) = walk.item() {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let Some(name) = text(key).strip_prefix(SHAPE_KEY_PREFIX).map(str::to_owned) else {
+                break;
+            };
+            shapes.insert(name, text(shape));
+            walk.next();
+        }
+        walk.status().map_err(failed("reading the stores' shapes"))?;
+        StoredTask::new(task, shapes, position.map(Bytes::from)).map(Some)
+    }
+
+    fn lock(&self, dir: &Path) -> Result<DirectoryLock, StateError> {
+        Ok(Box::new(directory::lock(dir)?))
     }
 }
 
