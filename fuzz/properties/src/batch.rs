@@ -1,13 +1,13 @@
 //! Target 4: record batches of format 2: lengths, varints, counts, offset deltas.
 //!
 //! Input: a run of batches, as Produce brings it. Promised: offsets ascend and stay within their batch; a walk over records that are not packed takes
-//! no memory; the walk that borrows and the one that shares agree; what assigns offsets in place finds the batches sound or refuses the run.
+//! no memory; the walk that borrows and the one that shares agree; what the broker's own check takes can be read, with offsets that have no gap; what assigns offsets in place finds the batches sound or refuses the run.
 
 use bytes::{Bytes, BytesMut};
 use fastrand::Rng;
 use millpond_log::record::{
-    BatchBuilder, BatchIter, BatchOptions, Compression, ControlRecord, DecodeLimits, Header, RecordBatch,
-    batches_of, patch,
+    BatchBuilder, BatchIter, BatchOptions, BatchSlice, Compression, ControlRecord, DecodeLimits, Header,
+    RecordBatch, batches_of, patch,
 };
 use millpond_log::types::{LeaderEpoch, Offset};
 
@@ -28,6 +28,7 @@ pub(crate) fn property(input: &[u8]) -> bool {
                 assert_eq!((batch.header(), &batch.bytes()[..]), (&slice.header, slice.bytes));
                 assert_eq!(batch.check_crc(), slice.check_crc());
                 sound |= records(&batch);
+                checked(&slice, &batch);
             }
             (Err(error), Some(Err(same))) => assert_eq!(error, same),
             (batch, slice) => panic!("one walk found {batch:?}, the other {slice:?}"),
@@ -36,6 +37,30 @@ pub(crate) fn property(input: &[u8]) -> bool {
     assert!(borrowed.next().is_none());
     assign(input);
     sound
+}
+
+/// What a produced batch has to pass: it may take no memory for records that are not packed, and pass nothing that a reader cannot take apart.
+fn checked(slice: &BatchSlice<'_>, batch: &RecordBatch) {
+    let mut places = 0;
+    let (passed, memory) = peak(|| {
+        slice.walk_records(LIMITS, |place, _| {
+            assert_eq!(place, places);
+            places += 1;
+        })
+    });
+    if batch.compression() == Compression::None {
+        assert_eq!(memory, 0, "the check of records took memory");
+    }
+    if passed.is_err() {
+        return;
+    }
+    assert_eq!(places, batch.record_count());
+    let decoded = batch.decode_within(LIMITS);
+    let decoded = decoded.unwrap_or_else(|error| panic!("checked, but cannot be unpacked: {error}"));
+    for (place, record) in (0..).zip(&decoded) {
+        let record = record.unwrap_or_else(|error| panic!("checked, but cannot be read: {error}"));
+        assert_eq!(record.offset, batch.base_offset().plus(place));
+    }
 }
 
 /// Reads the records of a batch; true if all of them are sound.

@@ -23,6 +23,15 @@ pub enum ErrorKind {
     Fenced,
 }
 
+/// A record that is to blame for a refused batch (KIP-467).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRecord {
+    /// Its place in the batch, from 0.
+    pub index: i32,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// An error of a [`Broker`](super::Broker) call.
 ///
 /// ```
@@ -38,7 +47,7 @@ pub struct BrokerError {
     message: String,
     outcome_unknown: bool,
     kind: Option<ErrorKind>,
-    bad_records: Arc<[i32]>,
+    bad_records: Arc<[BadRecord]>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -73,14 +82,14 @@ impl BrokerError {
         self
     }
 
-    /// Names the records of a refused batch that are to blame, by their place in it (KIP-467).
-    pub(crate) fn with_bad_records(mut self, bad_records: Vec<i32>) -> Self {
+    /// Names the records of a refused batch that are to blame (KIP-467).
+    pub(crate) fn with_bad_records(mut self, bad_records: Vec<BadRecord>) -> Self {
         self.bad_records = bad_records.into();
         self
     }
 
-    /// The records that are to blame for a refused batch, by their place in it, from 0; empty if the whole batch is.
-    pub fn bad_records(&self) -> &[i32] {
+    /// The records that are to blame for a refused batch, in order, or the first of them if they are very many; empty if the whole batch is to blame.
+    pub fn bad_records(&self) -> &[BadRecord] {
         &self.bad_records
     }
 

@@ -2,12 +2,12 @@
 //!
 //! Always true: "maybe done" is kept, so that nobody repeats a write that may stand in the log.
 
-use super::{BrokerError, ErrorCode, ErrorKind};
+use super::{BadRecord, BrokerError, ErrorCode, ErrorKind};
 use crate::codec::CodecError;
 use crate::config::ConfigError;
 use crate::metadata::ApplyError;
 use crate::record::BatchError;
-use crate::storage::StorageError;
+use crate::storage::{RefusedRecord, RefusedRecords, StorageError};
 
 impl From<StorageError> for BrokerError {
     fn from(error: StorageError) -> Self {
@@ -17,7 +17,9 @@ impl From<StorageError> for BrokerError {
             E::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             E::InvalidBatch { .. } => ErrorCode::CorruptMessage,
             E::InvalidRecord { .. } => ErrorCode::InvalidRecord,
-            E::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
+            E::InvalidRecords { refused, .. } if refused.is_about_time() => ErrorCode::InvalidTimestamp,
+            // The checksum holds, so these are the bytes the client meant: to call them corrupt would have it send them again.
+            E::InvalidRecords { .. } | E::InvalidContent { .. } => ErrorCode::InvalidRecord,
             E::BatchTooLarge { .. } => ErrorCode::MessageTooLarge,
             E::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             E::DuplicateSequence { .. } => ErrorCode::DuplicateSequenceNumber,
@@ -36,6 +38,7 @@ impl From<StorageError> for BrokerError {
         };
         let mapped = BrokerError::new(code, error.to_string());
         let mapped = match &error {
+            E::InvalidRecords { refused, .. } => mapped.with_bad_records(bad_records(refused)),
             // Space may come back; nothing was written.
             E::DiskFull { .. } => mapped.with_kind(ErrorKind::Retriable),
             // A stopped broker does not come back in this process.
@@ -74,4 +77,12 @@ impl From<BatchError> for BrokerError {
     fn from(error: BatchError) -> Self {
         BrokerError::new(ErrorCode::CorruptMessage, error.to_string()).with_source(error)
     }
+}
+
+fn bad_records(refused: &RefusedRecords) -> Vec<BadRecord> {
+    let bad = |record: &RefusedRecord| BadRecord {
+        index: i32::try_from(record.index).unwrap_or(i32::MAX),
+        reason: record.reason.to_string(),
+    };
+    refused.told.iter().map(bad).collect()
 }

@@ -80,7 +80,7 @@ pub use describe_topic_partitions::{PAGE_PARTITIONS, TopicCursor, TopicPartition
 pub use describe_topics::TopicDescription;
 pub use describe_transaction::TransactionDescription;
 pub use end_txn::TxnResult;
-pub use error::{BrokerError, ErrorKind};
+pub use error::{BadRecord, BrokerError, ErrorKind};
 pub use error_code::ErrorCode;
 pub use features::{Features, SupportedFeature};
 pub use fetch::{FetchPartition, FetchRequest, FetchResponse, FetchedData};

@@ -6,16 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{Broker, BrokerError, ErrorCode, ProducerIdentity};
 use crate::coordinator::txn::not_in_txn;
-use crate::record::{
-    BatchBuilder, BatchBytes, BatchIter, BatchOptions, Compression, RecordBatch, batches_of,
-};
-use crate::storage::{AppendAck, AppendOrigin, AppendRequest, QueuedAppend, Verification};
+use crate::record::{BatchBytes, batches_of};
+use crate::storage::{AppendAck, AppendRequest, QueuedAppend};
 use crate::types::{Offset, Timestamp, TopicPartition, TransactionVersion, TransactionalId};
 
 /// When a produce is answered.
@@ -86,8 +83,8 @@ impl Broker {
     /// Appends batches; one answer per partition, in order. Partitions succeed and fail on their own. A batch seen before is answered with
     /// its first offset.
     ///
-    /// Errs per partition: `UnknownTopicOrPartition`, `CorruptMessage`, `MessageTooLarge`, `InvalidRecord`,
-    /// `OutOfOrderSequenceNumber`, `DuplicateSequenceNumber`, `InvalidProducerEpoch` (fenced), `InvalidTxnState`,
+    /// Errs per partition: `UnknownTopicOrPartition`, `CorruptMessage`, `MessageTooLarge`, `InvalidRecord` and `InvalidTimestamp` (which tell the records to
+    /// blame), `OutOfOrderSequenceNumber`, `DuplicateSequenceNumber`, `InvalidProducerEpoch` (fenced), `InvalidTxnState`,
     /// `KafkaStorageError`. Cancel-safe: a dropped call may or may not have appended; sending the same batches again is answered right.
     pub fn produce(&self, request: ProduceRequest) -> BoxFuture<'_, Vec<Result<ProduceAck, BrokerError>>> {
         async move { self.begin_produce(request).await.finish().await }.boxed()
@@ -129,8 +126,9 @@ impl Broker {
         let mut producer = None;
         let mut touched = BTreeSet::new();
         for ProducePartition { partition, batches } in partitions {
-            for batch in batches_of(batches) {
-                let batch = batch?.header;
+            // A batch that is none is refused where it would be appended, and the other partitions with it are not.
+            for batch in batches_of(batches).map_while(Result::ok) {
+                let batch = batch.header;
                 if !batch.is_transactional() {
                     continue;
                 }
@@ -196,23 +194,11 @@ impl Broker {
         verified_from: Option<Offset>,
     ) -> Result<QueuedAppend, BrokerError> {
         let log = self.node().writable_partition(partition)?;
-        let (batches, verify) = match self.node().stored_compression(&partition.topic) {
-            Some(codec) => (
-                recompressed(batches.into_shared(), codec)?.into(),
-                Verification::Trusted,
-            ),
-            None => (batches, Verification::Checksum),
-        };
-        if log.config().cleanup_policy.compact {
-            check_keys(partition, &batches)?;
-        }
-        let acks_durable = acks != Acks::None;
         let request = AppendRequest {
-            batches,
-            origin: AppendOrigin::Client,
-            verify,
-            acks_durable,
+            acks_durable: acks != Acks::None,
             verified_from,
+            stored_as: self.node().stored_compression(&partition.topic),
+            ..AppendRequest::client(batches)
         };
         Ok(log.enqueue(request).await?)
     }
@@ -259,50 +245,4 @@ fn fenced_as_produce_says(error: BrokerError) -> BrokerError {
         ErrorCode::ProducerFenced => BrokerError::new(ErrorCode::InvalidProducerEpoch, error.message()),
         _ => error,
     }
-}
-
-/// Refuses records without a key, as Kafka does on a compacted topic: compaction could only throw them away.
-fn check_keys(partition: &TopicPartition, batches: &BatchBytes) -> Result<(), BrokerError> {
-    for batch in batches_of(batches) {
-        let batch = batch?;
-        if batch.header.is_control() {
-            continue;
-        }
-        // The copy keeps the original changeable in place; records with keys are small beside what compaction will do to them.
-        let batch = RecordBatch::parse(Bytes::copy_from_slice(batch.bytes))?;
-        let mut without_key = Vec::new();
-        for (place, record) in (0..).zip(batch.decode()?.iter()) {
-            if record?.key.is_none() {
-                without_key.push(place);
-            }
-        }
-        if !without_key.is_empty() {
-            let message = format!("compacted topic: record without a key for {partition}");
-            return Err(BrokerError::new(ErrorCode::InvalidRecord, message).with_bad_records(without_key));
-        }
-    }
-    Ok(())
-}
-
-/// The batches in the codec the topic asks for; those that have it already stay as they are.
-fn recompressed(batches: Bytes, codec: Compression) -> Result<Bytes, BrokerError> {
-    let mut stored = Vec::with_capacity(batches.len());
-    for batch in BatchIter::new(batches) {
-        let batch = batch?;
-        batch.check_crc()?;
-        if batch.compression() == codec {
-            stored.extend_from_slice(batch.bytes());
-            continue;
-        }
-        let options = BatchOptions {
-            compression: codec,
-            ..BatchOptions::rewrite_of(batch.header())
-        };
-        let mut builder = BatchBuilder::new(options);
-        for record in batch.decode()?.iter() {
-            builder.append_ref(&record?)?;
-        }
-        stored.extend_from_slice(&builder.build());
-    }
-    Ok(stored.into())
 }

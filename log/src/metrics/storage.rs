@@ -1,10 +1,33 @@
-//! What storage counts: appends, reads, flushes.
+//! What storage counts: appends, those it refuses for what is in them, reads, flushes.
 
 use std::time::Duration;
 
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::storage::StorageError;
+
+/// What was wrong with a client's batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum RefusedFor {
+    /// The checksum or the form of a batch.
+    CorruptBatch,
+    /// A record that is malformed or has no key, or a batch of a kind that clients may not write.
+    InvalidRecord,
+    /// A record's timestamp.
+    InvalidTimestamp,
+    /// Size of a batch.
+    TooLarge,
+}
+
+/// Label: why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabel {
+    reason: RefusedFor,
+}
 
 /// Counters of one log directory. Clones count together.
 #[derive(Clone, Debug)]
@@ -12,6 +35,7 @@ pub(crate) struct StorageMetrics {
     appended_bytes: Counter,
     appended_batches: Counter,
     appended_records: Counter,
+    refused: Family<RefusedLabel, Counter>,
     read_bytes: Counter,
     tail_hits: Counter,
     tail_misses: Counter,
@@ -26,6 +50,7 @@ impl Default for StorageMetrics {
             appended_bytes: Counter::default(),
             appended_batches: Counter::default(),
             appended_records: Counter::default(),
+            refused: Family::default(),
             read_bytes: Counter::default(),
             tail_hits: Counter::default(),
             tail_misses: Counter::default(),
@@ -42,6 +67,22 @@ impl StorageMetrics {
         self.appended_batches.inc_by(batches as u64);
         self.appended_records.inc_by(records);
         self.appended_bytes.inc_by(bytes as u64);
+    }
+
+    /// An append was refused for what is in it. Other refusals are not counted: they are about the partition or the producer.
+    pub(crate) fn on_refused(&self, refused: &StorageError) {
+        let reason = match refused {
+            StorageError::InvalidBatch { .. } => RefusedFor::CorruptBatch,
+            StorageError::InvalidRecords { refused, .. } if refused.is_about_time() => {
+                RefusedFor::InvalidTimestamp
+            }
+            StorageError::InvalidRecord { .. }
+            | StorageError::InvalidRecords { .. }
+            | StorageError::InvalidContent { .. } => RefusedFor::InvalidRecord,
+            StorageError::BatchTooLarge { .. } => RefusedFor::TooLarge,
+            _ => return,
+        };
+        self.refused.get_or_create(&RefusedLabel { reason }).inc();
     }
 
     /// Batches were read, from memory or from files.
@@ -78,6 +119,11 @@ impl StorageMetrics {
             "appended_records",
             "Records written",
             self.appended_records.clone(),
+        );
+        log.register(
+            "rejected_appends",
+            "Appends to a partition turned away for what is in them, by reason",
+            self.refused.clone(),
         );
         log.register_with_unit("read", "Batches read", Unit::Bytes, self.read_bytes.clone());
         log.register(

@@ -9,7 +9,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::batch::crc_matches;
 use super::error::BatchError;
-use super::header::BatchHeader;
+use super::header::{
+    AT_ATTRIBUTES, AT_CRC, AT_LENGTH, BATCH_HEADER_SIZE, BATCH_LENGTH_PREFIX_SIZE, BatchHeader, get,
+};
 
 /// The bytes of one or more record batches, back to back.
 #[derive(Debug)]
@@ -93,6 +95,19 @@ impl BatchSlice<'_> {
     pub fn check_crc(&self) -> Result<(), BatchError> {
         crc_matches(&self.header, self.bytes)
     }
+}
+
+/// True if the whole batch that `run` begins with is there and its checksum matches, whatever else its header says: then its sender meant it so.
+pub fn checksum_holds(run: &[u8]) -> bool {
+    if run.len() < BATCH_HEADER_SIZE {
+        return false;
+    }
+    let length = u32::from_be_bytes(get(run, AT_LENGTH)) as usize;
+    let Some(batch) = run.get(..length.saturating_add(BATCH_LENGTH_PREFIX_SIZE)) else {
+        return false;
+    };
+    let stored = u32::from_be_bytes(get(run, AT_CRC));
+    batch.len() >= BATCH_HEADER_SIZE && crc32c::crc32c(&batch[AT_ATTRIBUTES..]) == stored
 }
 
 /// Walks over the batches of `run`. Ends after the last one, or after the first error: what follows it cannot be trusted.

@@ -1,8 +1,7 @@
 //! The five codecs of a batch, readable by every Kafka client.
 //!
-//! Snappy is written in the framing of the Java library (xerial: magic, versions, then length-prefixed blocks) and read
-//! with or without it, for some clients send a bare block. LZ4 is the frame format with independent 64 KiB blocks, the only
-//! ones Kafka's own reader takes. Gzip may be several members in a row.
+//! Snappy is written in the framing of the Java library and read with or without it (`snappy.rs`). LZ4 is the frame format with independent 64 KiB
+//! blocks, the only ones Kafka's own reader takes. Gzip may be several members in a row.
 //!
 //! Always true: unpacking stops at the cap of [`DecodeLimits`], and sizes claimed by the sender reserve no memory beyond a
 //! small multiple of the bytes that were really sent.
@@ -13,6 +12,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::error::BatchError;
+use super::snappy::{self, BlockReader, Blocks, SnappyError};
 
 /// How the records of a batch are packed. Displayed as in `compression.type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,15 +66,6 @@ impl Default for DecodeLimits {
     }
 }
 
-/// First bytes of xerial framing: magic, then version 1, compatible with 1.
-const XERIAL_HEADER: [u8; 16] = [
-    0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1,
-];
-const XERIAL_MAGIC_LENGTH: usize = 8;
-/// Uncompressed bytes per block, as the Java library writes them.
-const XERIAL_BLOCK_SIZE: usize = 32 << 10;
-/// No snappy element yields more than 64 bytes from two: a block cannot honestly claim more than this many times its size.
-const SNAPPY_MAX_RATIO: usize = 32;
 /// 128 MiB, zstd's own default: what its highest levels ask for.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
@@ -132,17 +123,7 @@ impl Compression {
                     .map_err(|e| failed(e.to_string()))?;
             }
             Compression::Snappy => {
-                out.extend_from_slice(&XERIAL_HEADER);
-                let mut encoder = snap::raw::Encoder::new();
-                for block in records.chunks(XERIAL_BLOCK_SIZE) {
-                    let at = out.len();
-                    out.resize(at + 4 + snap::raw::max_compress_len(block.len()), 0);
-                    let size = encoder
-                        .compress(block, &mut out[at + 4..])
-                        .map_err(|e| failed(e.to_string()))?;
-                    out[at..at + 4].copy_from_slice(&(size as u32).to_be_bytes());
-                    out.truncate(at + 4 + size);
-                }
+                snappy::compress(records, out).map_err(|e| failed(e.to_string()))?;
             }
             Compression::Lz4 => {
                 let frame = lz4_flex::frame::FrameInfo::new()
@@ -166,105 +147,83 @@ impl Compression {
 
     /// Unpacks a payload; shares it if it is not packed.
     pub(super) fn decompress(self, payload: Bytes, limits: DecodeLimits) -> Result<Bytes, BatchError> {
-        let unpacked = match self {
-            Compression::None => return Ok(payload),
-            Compression::Gzip => self.read_capped(
-                flate2::bufread::MultiGzDecoder::new(&payload[..]),
-                &payload,
-                limits,
-            ),
-            Compression::Snappy => self.decompress_snappy(&payload, limits),
-            Compression::Lz4 => {
-                self.read_capped(lz4_flex::frame::FrameDecoder::new(&payload[..]), &payload, limits)
+        match self {
+            Compression::None => Ok(payload),
+            Compression::Snappy => self.decompress_snappy(&payload, limits).map(Bytes::from),
+            _ => self.read_capped(&payload, limits).map(Bytes::from),
+        }
+    }
+
+    /// Unpacks a payload piece by piece, as it is read; whoever reads sees to the cap on the whole.
+    pub(super) fn reader(
+        self,
+        payload: &[u8],
+        limits: DecodeLimits,
+    ) -> Result<Box<dyn Read + '_>, BatchError> {
+        Ok(match self {
+            Compression::None => Box::new(payload),
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(payload)),
+            Compression::Snappy => {
+                let most = limits.most_for(payload.len());
+                Box::new(BlockReader::new(payload, most).map_err(|e| self.corrupt(e))?)
             }
+            Compression::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(payload)),
             Compression::Zstd => {
                 let mut decoder =
-                    zstd::stream::read::Decoder::with_buffer(&payload[..]).map_err(|e| self.corrupt(e))?;
+                    zstd::stream::read::Decoder::with_buffer(payload).map_err(|e| self.corrupt(e))?;
                 decoder
                     .window_log_max(ZSTD_WINDOW_LOG_MAX)
                     .map_err(|e| self.corrupt(e))?;
-                self.read_capped(decoder, &payload, limits)
+                Box::new(decoder)
             }
-        };
-        unpacked.map(Bytes::from)
+        })
     }
 
-    fn corrupt(self, reason: impl ToString) -> BatchError {
+    pub(super) fn corrupt(self, reason: impl ToString) -> BatchError {
         BatchError::Decompress {
             codec: self.name(),
             reason: reason.to_string(),
         }
     }
 
+    /// The payload unpacks to more than `limit`.
+    pub(super) fn too_large(self, limit: usize) -> BatchError {
+        BatchError::TooLargeUnpacked {
+            codec: self.name(),
+            limit,
+        }
+    }
+
     /// Reads to the end, or to one byte past the cap, which is then an error.
-    fn read_capped(
-        self,
-        reader: impl Read,
-        payload: &[u8],
-        limits: DecodeLimits,
-    ) -> Result<Vec<u8>, BatchError> {
+    fn read_capped(self, payload: &[u8], limits: DecodeLimits) -> Result<Vec<u8>, BatchError> {
         let limit = limits.most_for(payload.len());
         // Text packs about fourfold; the vector grows by itself where that guess is low.
         let mut unpacked = Vec::with_capacity(payload.len().saturating_mul(4).min(limit));
-        reader
+        self.reader(payload, limits)?
             .take(limit as u64 + 1)
             .read_to_end(&mut unpacked)
             .map_err(|e| self.corrupt(e))?;
         if unpacked.len() > limit {
-            return Err(BatchError::TooLargeUnpacked {
-                codec: self.name(),
-                limit,
-            });
+            return Err(self.too_large(limit));
         }
         Ok(unpacked)
     }
 
+    /// Unpacks block by block into one buffer.
     fn decompress_snappy(self, payload: &[u8], limits: DecodeLimits) -> Result<Vec<u8>, BatchError> {
-        let mut unpacked = Vec::new();
         let limit = limits.most_for(payload.len());
-        if !payload.starts_with(&XERIAL_HEADER[..XERIAL_MAGIC_LENGTH]) {
-            self.unpack_snappy_block(payload, &mut unpacked, limit)?;
-            return Ok(unpacked);
-        }
-        let mut rest = payload
-            .get(XERIAL_HEADER.len()..)
-            .ok_or_else(|| self.corrupt("xerial header is cut short"))?;
-        while !rest.is_empty() {
-            let (length, tail) = rest
-                .split_first_chunk()
-                .ok_or_else(|| self.corrupt("block length is cut short"))?;
-            let length = u32::from_be_bytes(*length) as usize;
-            // Two framed payloads back to back are legal: the header then stands where a block would.
-            if rest.starts_with(&XERIAL_HEADER[..4]) && rest.starts_with(&XERIAL_HEADER) {
-                rest = &rest[XERIAL_HEADER.len()..];
-                continue;
+        let refused = |error: SnappyError| match error {
+            SnappyError::TooLarge => self.too_large(limit),
+            corrupt => self.corrupt(corrupt),
+        };
+        let mut unpacked = Vec::new();
+        let mut blocks = Blocks::of(payload).map_err(refused)?;
+        loop {
+            let room = limit - unpacked.len();
+            if !blocks.unpack_next(&mut unpacked, room).map_err(refused)? {
+                return Ok(unpacked);
             }
-            let (block, tail) = tail
-                .split_at_checked(length)
-                .ok_or_else(|| self.corrupt("block is cut short"))?;
-            self.unpack_snappy_block(block, &mut unpacked, limit)?;
-            rest = tail;
         }
-        Ok(unpacked)
-    }
-
-    fn unpack_snappy_block(self, block: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), BatchError> {
-        let size = snap::raw::decompress_len(block).map_err(|e| self.corrupt(e))?;
-        if size / SNAPPY_MAX_RATIO > block.len() {
-            return Err(self.corrupt("block claims more than it can hold"));
-        }
-        if size > limit - out.len() {
-            return Err(BatchError::TooLargeUnpacked {
-                codec: self.name(),
-                limit,
-            });
-        }
-        let at = out.len();
-        out.resize(at + size, 0);
-        snap::raw::Decoder::new()
-            .decompress(block, &mut out[at..])
-            .map_err(|e| self.corrupt(e))?;
-        Ok(())
     }
 }
 

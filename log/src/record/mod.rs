@@ -5,7 +5,7 @@
 //! give a [`BatchError`], never a panic, and never make us allocate more than the caps in [`DecodeLimits`].
 //!
 //! To read: [`BatchIter`] cuts a run of bytes into [`RecordBatch`]es, [`RecordBatch::decode`] gives a [`DecodedBatch`],
-//! its `iter()` the [`RecordRef`]s. To write: [`BatchBuilder`]. To change what lies outside the checksum: [`patch`].
+//! its `iter()` the [`RecordRef`]s; [`BatchSlice::walk_records`] only checks that they are there to be read. To write: [`BatchBuilder`]. To change what lies outside the checksum: [`patch`].
 
 mod batch;
 mod batch_run;
@@ -16,22 +16,27 @@ mod decode;
 mod error;
 mod header;
 pub mod patch;
+mod recompress;
 #[allow(
     clippy::module_inception,
     reason = "the file is named after the one thing in it: a record"
 )]
 mod record;
+mod record_walk;
+mod snappy;
 pub mod varint;
 
 pub use batch::{BatchIter, RecordBatch};
-pub use batch_run::{BatchBytes, BatchSlice, batches_of};
+pub use batch_run::{BatchBytes, BatchSlice, batches_of, checksum_holds};
 pub use builder::{BatchBuilder, BatchOptions};
 pub use compression::{Compression, DecodeLimits, RATIO_FREE_BYTES, UnknownCompression};
 pub use control_record::ControlRecord;
 pub use decode::{DecodedBatch, HeaderRef, HeadersIter, HeadersRef, RecordIter, RecordRef};
 pub use error::BatchError;
 pub use header::{BATCH_HEADER_SIZE, BATCH_LENGTH_PREFIX_SIZE, BatchHeader, TimestampType};
+pub use recompress::recompressed;
 pub use record::{Header, Record};
+pub use record_walk::WalkedRecord;
 
 #[cfg(test)]
 mod batch_test;

@@ -8,7 +8,7 @@
 use super::error::BatchError;
 use super::header::{
     AT_ATTRIBUTES, AT_CRC, AT_LEADER_EPOCH, AT_MAX_TIMESTAMP, BATCH_HEADER_SIZE, BatchHeader,
-    LOG_APPEND_TIME_FLAG, get,
+    LOG_APPEND_TIME_FLAG, TimestampType, get,
 };
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 
@@ -41,6 +41,16 @@ pub fn set_leader_epoch(batch: &mut [u8], epoch: LeaderEpoch) {
 /// Gives the batch, and so each of its records, the broker's time, and computes the checksum anew. The caller has
 /// checked the old one: otherwise damage would get a valid checksum here.
 pub fn set_log_append_time(batch: &mut [u8], time: Timestamp) -> Result<(), BatchError> {
+    set_max_timestamp(batch, TimestampType::LogAppendTime, time)
+}
+
+/// Makes the largest timestamp of the batch this one and says that it is the producers', and computes the checksum anew. The caller has checked the old one, and
+/// found the records' latest to be `latest`.
+pub fn set_create_time(batch: &mut [u8], latest: Timestamp) -> Result<(), BatchError> {
+    set_max_timestamp(batch, TimestampType::CreateTime, latest)
+}
+
+fn set_max_timestamp(batch: &mut [u8], kind: TimestampType, time: Timestamp) -> Result<(), BatchError> {
     let size = BatchHeader::parse(batch)?.size_bytes();
     if batch.len() < size {
         return Err(BatchError::Truncated {
@@ -49,7 +59,11 @@ pub fn set_log_append_time(batch: &mut [u8], time: Timestamp) -> Result<(), Batc
         });
     }
     let batch = &mut batch[..size];
-    let attributes = i16::from_be_bytes(get(batch, AT_ATTRIBUTES)) | LOG_APPEND_TIME_FLAG;
+    let attributes = i16::from_be_bytes(get(batch, AT_ATTRIBUTES));
+    let attributes = match kind {
+        TimestampType::LogAppendTime => attributes | LOG_APPEND_TIME_FLAG,
+        TimestampType::CreateTime => attributes & !LOG_APPEND_TIME_FLAG,
+    };
     batch[AT_ATTRIBUTES..AT_ATTRIBUTES + 2].copy_from_slice(&attributes.to_be_bytes());
     batch[AT_MAX_TIMESTAMP..AT_MAX_TIMESTAMP + 8].copy_from_slice(&time.to_be_bytes());
     let crc = crc32c::crc32c(&batch[AT_ATTRIBUTES..]);

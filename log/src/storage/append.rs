@@ -1,12 +1,12 @@
 //! What goes into a partition and what comes back.
 
-use crate::record::BatchBytes;
+use crate::record::{BatchBytes, Compression};
 use crate::types::{Offset, Timestamp};
 
 /// Who appends; decides which checks apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendOrigin {
-    /// A producer: sequences are checked, control batches refused.
+    /// A producer: records and sequences are checked, control batches refused.
     Client,
     /// A coordinator of this node: offsets are assigned, sequences need not follow.
     Coordinator,
@@ -38,6 +38,8 @@ pub struct AppendRequest {
     /// The log end when the coordinator was asked whether the transaction of these batches is open here. If a marker of their producer came after it, the
     /// answer is out of date and the append is refused. None: nobody was asked.
     pub verified_from: Option<Offset>,
+    /// The codec the batches are stored with, if not the one they came in. Only for `AppendOrigin::Client`.
+    pub stored_as: Option<Compression>,
 }
 
 impl AppendRequest {
@@ -49,6 +51,7 @@ impl AppendRequest {
             verify: Verification::Checksum,
             acks_durable: true,
             verified_from: None,
+            stored_as: None,
         }
     }
 
@@ -60,6 +63,7 @@ impl AppendRequest {
             verify: Verification::Trusted,
             acks_durable: true,
             verified_from: None,
+            stored_as: None,
         }
     }
 }

@@ -56,6 +56,7 @@ mod partition_log;
 mod prepared_append;
 pub mod producer_state;
 mod reader;
+mod record_rules;
 pub mod recovery;
 pub mod retention;
 pub mod roll;
@@ -76,6 +77,7 @@ pub use log_offsets::{AbortedTxn, Isolation, LogOffsets, ReadResult};
 pub use log_store::{LogStore, LogStoreOptions, NewPartition};
 pub use partition_handle::{PartitionHandle, QueuedAppend};
 pub use producer_state::ProducerDescription;
+pub use record_rules::{REFUSED_RECORDS_TOLD, RecordFault, RefusedRecord, RefusedRecords};
 pub use settings::{CleanupPolicy, Durability, StorageConfig, TimestampSource, TopicConfig};
 pub use storage_error::StorageError;
 
@@ -101,6 +103,8 @@ mod log_store_test;
 mod partition_dirs_test;
 #[cfg(test)]
 mod producer_state_test;
+#[cfg(test)]
+mod record_rules_test;
 #[cfg(test)]
 mod recovery_test;
 #[cfg(test)]

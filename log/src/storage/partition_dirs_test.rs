@@ -81,7 +81,13 @@ async fn a_timestamp_outside_the_range_of_the_topic_is_refused_whole() {
     };
     for refused in [&[now + 1_001][..], &[now, now - 1_001]] {
         let error = handle.append(at(refused)).await.unwrap_err();
-        assert!(matches!(error, StorageError::InvalidTimestamp { .. }), "{error}");
+        let StorageError::InvalidRecords { refused, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(
+            refused.told.iter().all(|record| record.reason.is_about_time()),
+            "{refused}"
+        );
     }
     assert_eq!(handle.offsets().log_end_offset, Offset::ZERO);
     handle

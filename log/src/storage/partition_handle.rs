@@ -79,7 +79,8 @@ impl PartitionHandle {
         }
         self.shared.check_open()?;
         let now = self.shared.dir.clock.now_ms();
-        let append = PreparedAppend::new(&self.shared.id, &self.shared.config(), request, now)?;
+        let append = PreparedAppend::new(&self.shared.id, &self.shared.config(), request, now)
+            .inspect_err(|refused| self.shared.dir.metrics.on_refused(refused))?;
         let answer = self
             .send(|reply| Command::Append {
                 key: self.shared.key,

@@ -4,10 +4,12 @@
 //! before anything changed. The broker maps these to Kafka's error codes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::disk::DiskError;
+use super::record_rules::RefusedRecords;
 use crate::record::BatchError;
-use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicPartition};
+use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition};
 
 /// Why storage refused or failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -46,19 +48,21 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A record's timestamp outside what the topic allows.
-    #[error(
-        "timestamp {timestamp} for {partition} is out of range {earliest}..={latest}; see message.timestamp.before.max.ms and message.timestamp.after.max.ms of the topic"
-    )]
-    InvalidTimestamp {
+    /// Records of a batch are malformed, or not what the topic takes.
+    #[error("invalid records for {partition}: {refused}")]
+    InvalidRecords {
         /// Where.
         partition: TopicPartition,
-        /// The one that came.
-        timestamp: Timestamp,
-        /// The earliest allowed now.
-        earliest: Timestamp,
-        /// The latest allowed now.
-        latest: Timestamp,
+        /// Which, and why.
+        refused: Arc<RefusedRecords>,
+    },
+    /// The checksum of a batch holds, but its header cannot be or its records cannot be unpacked: it was built so.
+    #[error("invalid batch for {partition}: {source}")]
+    InvalidContent {
+        /// Where.
+        partition: TopicPartition,
+        /// What is wrong with it.
+        source: BatchError,
     },
     /// A batch above `max.message.bytes`.
     #[error("batch of {size_bytes} bytes for {partition} is above the limit of {limit_bytes}")]

@@ -195,10 +195,10 @@ fn answer(
 
 /// KIP-467: the client refuses only these records for good, and may send the others again.
 fn bad_records(error: &BrokerError) -> Vec<BatchIndexAndErrorMessage> {
-    let to_blame = error.bad_records().iter().map(|place| {
+    let to_blame = error.bad_records().iter().map(|record| {
         BatchIndexAndErrorMessage::default()
-            .with_batch_index(*place)
-            .with_batch_index_error_message(Some(text(error.message())))
+            .with_batch_index(record.index)
+            .with_batch_index_error_message(Some(text(record.reason.as_str())))
     });
     to_blame.collect()
 }
