@@ -1,16 +1,16 @@
-//! Small text files of offsets: `recovery-point-offset-checkpoint` and its kin, and `leader-epoch-checkpoint`.
+//! Small text files of offsets: `recovery-point-offset-checkpoint` and its kin, `leader-epoch-checkpoint`, and `aborted-segments-checkpoint`.
 //!
-//! First line the version (0), second the number of entries, then an entry a line: `topic partition offset`, or
-//! `epoch start_offset`. Always true: a file is replaced as a whole, by way of a synced temporary file and a synced
+//! First line the version (0), second the number of entries, then an entry a line: `topic partition offset`,
+//! `epoch start_offset`, or `base_offset`. Always true: a file is replaced as a whole, by way of a synced temporary file and a synced
 //! directory, so after a power cut it holds the old entries or the new ones (KAFKA-16541 was one sync left out).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::disk::{Disk, DiskError, DiskExt};
+use super::disk::{Disk, DiskError, DiskExt, DiskResult};
 use super::epoch_cache::EpochEntry;
 use crate::types::{LeaderEpoch, Offset, PartitionId, TopicName, TopicPartition};
 
@@ -89,6 +89,24 @@ pub fn read_epochs(disk: &dyn Disk, path: &Path) -> Result<Vec<EpochEntry>, Chec
 /// Replaces the leader epochs, durably.
 pub fn write_epochs(disk: &dyn Disk, path: &Path, epochs: &[EpochEntry]) -> Result<(), CheckpointError> {
     Ok(disk.replace_file(path, epochs_text(epochs).as_bytes())?)
+}
+
+/// Reads base offsets of segments; none if the file does not exist.
+pub(super) fn read_bases(disk: &dyn Disk, path: &Path) -> Result<BTreeSet<Offset>, CheckpointError> {
+    let mut bases = BTreeSet::new();
+    read_entries(disk, path, |fields| {
+        let [base] = fields[..] else {
+            return Err("one field is expected".to_owned());
+        };
+        bases.insert(Offset::new(number(base)?));
+        Ok(())
+    })?;
+    Ok(bases)
+}
+
+/// Replaces the base offsets, durably.
+pub(super) fn write_bases(disk: &dyn Disk, path: &Path, bases: &BTreeSet<Offset>) -> DiskResult<()> {
+    disk.replace_file(path, text_of(bases.iter().map(Offset::to_string)).as_bytes())
 }
 
 /// What a file of leader epochs holds.

@@ -3,8 +3,9 @@
 //! Always: the new files are whole and durable under `.tmp` names before an old one is touched, and the offset index is missing from before the first
 //! old file goes until after the last new one is in place. So a crash in between leaves a segment that is rebuilt again, never one with half a
 //! transaction index, which would turn aborted records into committed ones. A transaction index that is missing alone looks like that of a
-//! segment without aborted transactions; `verify.rs` tells the two apart.
+//! segment without aborted transactions; `aborted_segments.rs` tells the two apart.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,14 +24,15 @@ use super::txn_index::{AbortedTxnEntry, TxnIndex};
 use super::upkeep::with_suffix;
 use crate::types::{Offset, Timestamp};
 
-/// Rebuilds what must be among the closed segments `bases`. Errs with `Damaged` if the log file of such a segment is damaged as well.
+/// Rebuilds what must be among the closed segments `bases`; those in `with_txn_index` must have a transaction index. Errs with `Damaged` if the log file of such a segment is damaged as well.
 pub(super) fn mend_indexes(
     dir: &LogDir,
     request: &LoadRequest,
     bases: &[Offset],
+    with_txn_index: &BTreeSet<Offset>,
 ) -> Result<(), StorageError> {
     for (i, base) in bases.iter().enumerate() {
-        if let Some(reason) = what_is_wrong(dir, &request.path, *base)? {
+        if let Some(reason) = what_is_wrong(dir, &request.path, *base, with_txn_index.contains(base))? {
             let log = &Segment::paths(&request.path, *base)[0];
             tracing::warn!(partition = %request.id, segment = %log.display(), reason, "an index of a closed segment is not usable; rebuilding its indexes from the log");
             let producers = producers_at(dir, request, &bases[..=i])?;
@@ -41,10 +43,19 @@ pub(super) fn mend_indexes(
 }
 
 /// What is wrong with the indexes of a closed segment, with the name of the file.
-fn what_is_wrong(dir: &LogDir, path: &Path, base: Offset) -> Result<Option<String>, StorageError> {
+fn what_is_wrong(
+    dir: &LogDir,
+    path: &Path,
+    base: Offset,
+    has_txn_index: bool,
+) -> Result<Option<String>, StorageError> {
     let segment = Segment::at(dir, path, base, Numbers::default());
     let (offset_index, time_index, txn_index) = segment.indexes();
-    for file in [offset_index.path(), time_index.path()] {
+    let txn_file = has_txn_index.then_some(txn_index.path());
+    for file in [offset_index.path(), time_index.path()]
+        .into_iter()
+        .chain(txn_file)
+    {
         if !dir.disk.exists(file)? {
             return Ok(Some(format!("{} is missing", file.display())));
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::aborted_segments::ABORTED_SEGMENTS;
 use super::disk::{Disk, OpenMode};
 use super::disk_sim::SimDisk;
 use super::store_testing::*;
@@ -138,6 +139,8 @@ async fn damaged_indexes_of_closed_segments_are_rebuilt_at_open() {
 async fn missing_indexes_of_closed_segments_are_rebuilt_at_open() {
     survives("index", remove, true).await;
     survives("timeindex", remove, false).await;
+    survives("txnindex", remove, true).await;
+    survives("txnindex", remove, false).await;
     let all = |disk: &Arc<dyn Disk>, path: &Path| {
         for extension in ["index", "timeindex", "txnindex"] {
             let file = path.with_extension(extension);
@@ -147,4 +150,64 @@ async fn missing_indexes_of_closed_segments_are_rebuilt_at_open() {
         }
     };
     survives("index", all, true).await;
+}
+
+/// Segments with a file of that kind, oldest first, the active one included.
+fn all_with(disk: &Arc<dyn Disk>, extension: &str) -> Vec<PathBuf> {
+    let listed = disk.list(Path::new(DIR)).expect("listed").into_iter();
+    let paths = listed.map(|e| Path::new(DIR).join(e.name));
+    let mut files: Vec<PathBuf> = paths
+        .filter(|p| p.extension().is_some_and(|e| e == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_transaction_index_of_the_active_segment_is_rebuilt_after_a_clean_stop() {
+    let sim = SimDisk::new(12);
+    let disk = sim.shared();
+    let store = open(&sim).await;
+    let handle = create(&store, 0, TopicConfig::default()).await;
+    for sequence in 0..3 {
+        let data = batch(Some((1, 0, sequence)), true, &[("k", Some("aborted"))]);
+        append(&handle, data).await.expect("ack");
+        marker(&handle, 1, 0, false).await.expect("ack");
+    }
+    append(&handle, batch(None, false, &[("k", Some("plain"))]))
+        .await
+        .expect("ack");
+    store.shutdown().await.expect("clean");
+    let [only] = &all_with(&disk, "txnindex")[..] else {
+        panic!("one segment aborted something");
+    };
+    remove(&disk, only);
+    let store = open(&sim).await;
+    let handle = store.partition(&partition(0)).expect("there");
+    let committed = consume(&handle, 0, Isolation::ReadCommitted, 1 << 20).expect("read");
+    assert_eq!(committed, [(6, "k".to_owned(), Some("plain".to_owned()))]);
+    store.shutdown().await.expect("clean");
+    assert!(verify(&disk, Path::new("/data")).expect("verified").is_clean());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_without_the_list_of_transaction_indexes_gets_one_at_open() {
+    let sim = SimDisk::new(13);
+    let disk = sim.shared();
+    let store = open(&sim).await;
+    fill(&store).await;
+    let handle = store.partition(&partition(0)).expect("there");
+    let committed = consume(&handle, 0, Isolation::ReadCommitted, 1 << 20).expect("read");
+    store.shutdown().await.expect("clean");
+    // As Kafka, or an earlier version of ours, leaves it.
+    remove(&disk, &Path::new(DIR).join(ABORTED_SEGMENTS));
+    open(&sim).await.shutdown().await.expect("clean");
+    for file in all_with(&disk, "txnindex") {
+        remove(&disk, &file);
+    }
+    let store = open(&sim).await;
+    let handle = store.partition(&partition(0)).expect("there");
+    let again = consume(&handle, 0, Isolation::ReadCommitted, 1 << 20).expect("read");
+    assert_eq!(again, committed);
+    store.shutdown().await.expect("clean");
 }

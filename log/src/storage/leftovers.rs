@@ -91,6 +91,11 @@ pub(super) fn snapshot_offsets(disk: &dyn Disk, partition_path: &Path) -> DiskRe
     bases_with(disk, partition_path, ".snapshot")
 }
 
+/// Base offsets of the segments with a transaction index, ascending.
+pub(super) fn txn_index_bases(disk: &dyn Disk, partition_path: &Path) -> DiskResult<Vec<Offset>> {
+    bases_with(disk, partition_path, ".txnindex")
+}
+
 fn bases_with(disk: &dyn Disk, partition_path: &Path, extension: &str) -> DiskResult<Vec<Offset>> {
     let names = disk.list(partition_path)?;
     let mut bases: Vec<_> = names

@@ -5,9 +5,11 @@
 //! Indexes of closed segments that are not usable are rebuilt by `index_rebuild.rs`.
 //! Always: loading twice gives the same bytes; when it returns, everything it left is durable. Blocking; runs off the reactor.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::aborted_segments;
 use super::batch_facts::{facts_of, facts_of_header};
 use super::batch_walk::{BatchWalk, Step};
 use super::compaction::AbortedRange;
@@ -70,10 +72,15 @@ pub(super) fn load(dir: &LogDir, request: &LoadRequest) -> Result<Loaded, Storag
         dir.disk.sync_dir(path)?;
         bases.push(base);
     }
-    if let Some(loaded) = load_clean(dir, request, &bases)? {
-        return Ok(loaded);
+    let with_txn_index = aborted_segments::read(&*dir.disk, path)?;
+    let loaded = match load_clean(dir, request, &bases, &with_txn_index)? {
+        Some(loaded) => loaded,
+        None => load_unclean(dir, request, &bases, &with_txn_index)?,
+    };
+    if loaded.damage.is_none() {
+        aborted_segments::settle(&*dir.disk, path, &with_txn_index)?;
     }
-    load_unclean(dir, request, &bases)
+    Ok(loaded)
 }
 
 /// Removes segments wholly below the log start: the removal by an earlier run may not have been durable, nor their bytes, and a torn tail in one of
@@ -138,7 +145,12 @@ fn replay_journal(dir: &LogDir, request: &LoadRequest, keep_from: Offset) -> Dis
 }
 
 /// The quick way, if the last stop was clean; `None` if it was not.
-fn load_clean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result<Option<Loaded>, StorageError> {
+fn load_clean(
+    dir: &LogDir,
+    request: &LoadRequest,
+    bases: &[Offset],
+    with_txn_index: &BTreeSet<Offset>,
+) -> Result<Option<Loaded>, StorageError> {
     let end = request.recovery_point;
     let active_base = bases[bases.len() - 1];
     if active_base > end || !request.journal.is_empty() {
@@ -157,7 +169,8 @@ fn load_clean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result<O
     let file = active.log_file(dir)?;
     let size_bytes = file.len()?;
     let (offset_index, time_index, txn_index) = active.indexes();
-    if !indexes_fit(offset_index, time_index, txn_index, active_base, end) {
+    let txn_index_lost = with_txn_index.contains(&active_base) && !dir.disk.exists(txn_index.path())?;
+    if txn_index_lost || !indexes_fit(offset_index, time_index, txn_index, active_base, end) {
         return Ok(None);
     }
     let (Ok(entries), Ok(last), Ok(newest)) = (offset_index.len(), offset_index.last(), time_index.last())
@@ -182,7 +195,7 @@ fn load_clean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result<O
         index_bytes: entries * 8,
     });
     let closed = &bases[..bases.len() - 1];
-    mend_indexes(dir, request, closed)?;
+    mend_indexes(dir, request, closed, with_txn_index)?;
     let mut segments = closed_segments(dir, &request.path, closed)?;
     segments.push(Arc::new(active));
     Ok(Some(Loaded {
@@ -245,11 +258,16 @@ pub(super) fn open_closed(dir: &LogDir, path: &Path, base: Offset) -> DiskResult
     Ok(segment)
 }
 
-fn load_unclean(dir: &LogDir, request: &LoadRequest, bases: &[Offset]) -> Result<Loaded, StorageError> {
+fn load_unclean(
+    dir: &LogDir,
+    request: &LoadRequest,
+    bases: &[Offset],
+    with_txn_index: &BTreeSet<Offset>,
+) -> Result<Loaded, StorageError> {
     let path = &request.path;
     let now = dir.clock.now_ms();
     let first_scanned = first_scanned(&*dir.disk, path, bases, request.recovery_point);
-    mend_indexes(dir, request, &bases[..first_scanned])?;
+    mend_indexes(dir, request, &bases[..first_scanned], with_txn_index)?;
     let mut producers = producers_at(dir, request, &bases[..=first_scanned])?;
     let stored_epochs = EpochLog::load(&*dir.disk, path)?;
     let rebuild_epochs = stored_epochs.is_none();

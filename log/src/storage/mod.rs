@@ -25,6 +25,7 @@ pub mod txn_index;
 
 pub use index_file::{IndexError, IndexResult};
 
+mod aborted_segments;
 mod aligned_buffer;
 mod append;
 mod batch_facts;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::aborted_segments;
 use super::cleaner::CleanedGroup;
 use super::flush_queue::{DirtyFile, FlushQueue};
 use super::log_dir::LogDir;
@@ -240,10 +241,11 @@ impl Owner {
             }
             let active = log.shared.active();
             let snapshot = write_snapshot(&log.shared, &log.producers, log.next_offset());
-            let closing = Arc::clone(&active);
+            let (partition, closing) = (Arc::clone(&log.shared), Arc::clone(&active));
             self.flush.push_chore(Box::new(move || {
                 closing.close()?;
                 closing.sync_indexes()?;
+                aborted_segments::note(&partition, &closing)?;
                 snapshot()
             }));
             // Page-cache topics too: after a clean stop nothing has to be checked.

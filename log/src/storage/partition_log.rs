@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::aborted_segments;
 use super::append::{AppendAck, AppendOrigin};
 use super::batch_facts::facts_of;
 use super::compaction::AbortedRange;
@@ -377,8 +378,10 @@ impl PartitionLog {
             file: closed.log_file(&dir)?,
         };
         let snapshot = write_snapshot(&self.shared, &self.producers, self.next_offset);
+        let partition = Arc::clone(&self.shared);
         let chore: Chore = Box::new(move || {
             closed.sync_indexes()?;
+            aborted_segments::note(&partition, &closed)?;
             snapshot()
         });
         self.flush

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::aborted_segments;
 use super::checkpoints;
 use super::cleaner::CleanedGroup;
 use super::disk::{DiskExt, DiskResult};
@@ -249,6 +250,9 @@ impl PartitionLog {
             }
         }
         let new = Arc::new(open_closed(dir, path, group.old[0].base_offset())?);
+        let (partition, listed) = (Arc::clone(&self.shared), Arc::clone(&new));
+        self.flush()
+            .push_chore(Box::new(move || aborted_segments::note(&partition, &listed)));
         self.shared
             .replace_segments(self.shared.segments().with_replaced(&group.old, Some(new)));
         Ok(())

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::aborted_segments;
 use super::batch_facts::facts_of;
 use super::checkpoint::read_offsets;
 use super::checkpoints::{CLEANER_OFFSETS, LOG_STARTS, Offsets, RECOVERY_POINTS};
@@ -138,6 +139,7 @@ pub fn verify(disk: &Arc<dyn Disk>, data_dir: &Path) -> Result<VerifyReport, Sto
             producers: ProducerState::default(),
             touched: BTreeMap::new(),
             with_data: BTreeSet::new(),
+            with_txn_index: aborted_segments::read(&**disk, &path)?,
             report: PartitionReport {
                 partition: id.clone(),
                 segments: 0,
@@ -176,6 +178,8 @@ struct Check {
     touched: BTreeMap<ProducerId, Offset>,
     /// Producers with transactional data met since their last marker.
     with_data: BTreeSet<ProducerId>,
+    /// Segments that are known to have a transaction index.
+    with_txn_index: BTreeSet<Offset>,
     report: PartitionReport,
 }
 
@@ -454,6 +458,9 @@ impl Check {
 
     fn compare_indexes(&mut self, base: Offset, log: &Path, derived: &Derived, scanned: bool, rebuilt: bool) {
         let path = |extension: &str| log.with_extension(extension);
+        // Missing where one is known to belong, it is rebuilt at the next start.
+        let txn_index_lost =
+            self.with_txn_index.contains(&base) && matches!(self.disk.exists(&path("txnindex")), Ok(false));
         let mut findings: Vec<(PathBuf, String)> = Vec::new();
         match OffsetIndex::new(Arc::clone(&self.files), path("index"), base).entries() {
             Ok(entries) => {
@@ -510,7 +517,8 @@ impl Check {
             Err(error) => findings.push((path("txnindex"), error.to_string())),
         }
         for (file, what) in findings {
-            if rebuilt || (scanned && what.contains("not a whole number")) {
+            let missed = txn_index_lost && file.extension().is_some_and(|kind| kind == "txnindex");
+            if rebuilt || missed || (scanned && what.contains("not a whole number")) {
                 self.note(file, format!("{what}; the next start rebuilds it"));
             } else {
                 self.problem(file, what);
