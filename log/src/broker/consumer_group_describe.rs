@@ -13,7 +13,8 @@ pub use crate::coordinator::group::consumer::{
 };
 
 impl Broker {
-    /// Describes consumer groups; one answer each, in order. Errs with `GroupIdNotFound`, also for a classic group.
+    /// Describes consumer groups; one answer each, in order. Errs with `GroupIdNotFound`, also for a classic group, and with `UnsupportedVersion`
+    /// while `group.version` is 0.
     pub fn consumer_group_describe(
         &self,
         groups: Vec<GroupId>,
@@ -28,6 +29,7 @@ impl Broker {
     }
 
     fn describe_consumer_group(&self, id: &GroupId) -> Result<DescribedConsumerGroup, BrokerError> {
+        self.check_consumer_protocol()?;
         let image = self.node().image();
         let config = &self.config().groups.consumer;
         let described = self.groups().look_at(id, |group| match group {

@@ -1,10 +1,11 @@
 //! The features of the cluster and the levels they are finalized at (KIP-584).
 //!
-//! Always true: what is finalized is supported. Clients speak TV2 only if `transaction.version` is at 2, and the consumer group protocol only
-//! if `group.version` is at 1. The rules are in `../metadata/features.rs`.
+//! Always true: what is finalized is supported. Clients speak TV2 only if `transaction.version` is at 2; one that has not noticed yet that it went down is served
+//! all the same, as in Kafka: each request says by its version which protocol it belongs to. The consumer group protocol is refused while
+//! `group.version` is 0. The rules of going up and down are in `../metadata/features.rs`.
 
-use super::Broker;
-use crate::metadata::features::SUPPORTED_FEATURES;
+use super::{Broker, BrokerError, ErrorCode};
+use crate::metadata::features::{GROUP_VERSION, SUPPORTED_FEATURES};
 
 /// A feature this software can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,5 +47,14 @@ impl Broker {
             finalized: finalized.collect(),
             epoch: image.applied_to().get() - 1,
         }
+    }
+
+    /// Errs with `UnsupportedVersion` while `group.version` is 0: there is no protocol of KIP-848 then. Classic members of a consumer group go on.
+    pub(super) fn check_consumer_protocol(&self) -> Result<(), BrokerError> {
+        if self.node().image().feature_level(GROUP_VERSION) >= 1 {
+            return Ok(());
+        }
+        let message = "group.version is 0: the consumer group protocol is switched off; raise the feature, or use group.protocol=classic";
+        Err(BrokerError::new(ErrorCode::UnsupportedVersion, message))
     }
 }

@@ -53,7 +53,7 @@ pub struct GroupOffsetCommit {
 
 impl Broker {
     /// Commits offsets; one answer each, in order. Errs with `UnknownMemberId`, `IllegalGeneration`, `RebalanceInProgress`, `FencedInstanceId`,
-    /// `GroupIdNotFound`, then nothing is committed; per partition with `UnknownTopicOrPartition`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call
+    /// `GroupIdNotFound`, `UnsupportedVersion`, then nothing is committed; per partition with `UnknownTopicOrPartition`, `OffsetMetadataTooLarge`. Cancel-safe: a dropped call
     /// may or may not have committed.
     pub fn offset_commit_by(
         &self,

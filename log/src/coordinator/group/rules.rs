@@ -50,6 +50,8 @@ pub struct Committer {
     pub generation_or_epoch: i32,
     /// True for TxnOffsetCommit.
     pub transactional: bool,
+    /// True if the request can tell a KIP-848 member what is wrong with its epoch: OffsetCommit from version 9 on.
+    pub knows_member_epochs: bool,
 }
 
 impl Committer {
@@ -60,6 +62,7 @@ impl Committer {
             instance_id: None,
             generation_or_epoch: -1,
             transactional: false,
+            knows_member_epochs: true,
         }
     }
 

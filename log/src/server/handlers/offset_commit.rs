@@ -1,7 +1,7 @@
 //! OffsetCommit (key 8), versions 0 to 10.
 //!
 //! Version 1 has members, 2 to 4 may say how long to keep the offsets, 6 has leader epochs, 7 static members (KIP-345), 9 member epochs and
-//! `GROUP_ID_NOT_FOUND` (KIP-848), 10 topic ids. An error of the whole group is told for every partition.
+//! `GROUP_ID_NOT_FOUND` (KIP-848; members of that protocol may not commit below it), 10 topic ids. An error of the whole group is told for every partition.
 
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -17,8 +17,8 @@ use crate::broker::{BrokerError, Committer, GroupOffsetCommit, OffsetAndMetadata
 use crate::server::context::RequestContext;
 use crate::types::{LeaderEpoch, Offset, TopicName, TopicPartition};
 
-/// The first version that knows `GROUP_ID_NOT_FOUND`.
-const KNOWS_NOT_FOUND: i16 = 9;
+/// The first version that knows `GROUP_ID_NOT_FOUND` and member epochs.
+const KNOWS_MEMBER_EPOCHS: i16 = 9;
 
 pub(in crate::server) async fn handle(
     context: &RequestContext,
@@ -43,6 +43,7 @@ pub(in crate::server) async fn handle(
             instance_id: instance(request.group_instance_id.as_ref()),
             generation_or_epoch: request.generation_id_or_member_epoch,
             transactional: false,
+            knows_member_epochs: context.version >= KNOWS_MEMBER_EPOCHS,
         },
         retention_ms: Some(request.retention_time_ms).filter(|retention| *retention >= 0),
         offsets,
@@ -52,7 +53,7 @@ pub(in crate::server) async fn handle(
         Ok(answers) => (answers.into_iter(), 0),
         Err(error) => (
             Vec::new().into_iter(),
-            commit_code(&error, context.version, KNOWS_NOT_FOUND),
+            commit_code(&error, context.version, KNOWS_MEMBER_EPOCHS),
         ),
     };
     let mut topics = Vec::with_capacity(request.topics.len());

@@ -40,7 +40,7 @@ pub(in crate::server) async fn handle(
             .group_instance_id
             .map(|id| GroupInstanceId::new(id.as_str())),
         generation_or_epoch: request.generation_id,
-        transactional: true,
+        ..Committer::transaction()
     };
     let commit = TxnOffsetCommit {
         transactional_id: TransactionalId::new(request.transactional_id.as_str()),

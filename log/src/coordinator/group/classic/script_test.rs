@@ -117,6 +117,7 @@ impl World {
                     instance_id: args.instance(),
                     generation_or_epoch: args.number("gen", -1),
                     transactional: args.get("txn").is_some(),
+                    ..Committer::outsider()
                 };
                 let checked = self.group.check_commit(&committer);
                 if checked.is_ok() {

@@ -119,11 +119,17 @@ impl ConsumerGroup {
             self.check_instance(id, instance.as_str())?;
         }
         let metadata = self.members.get(id).ok_or_else(|| unknown_member(id))?;
+        let is_classic = metadata.classic.is_some();
+        if !committer.transactional && !is_classic && !committer.knows_member_epochs {
+            let message =
+                "members of the consumer group protocol commit with OffsetCommit version 9 or above"
+                    .to_owned();
+            return Err(GroupError::refused(ErrorCode::UnsupportedVersion, message));
+        }
         let current = self.current(id);
         if epoch == current.epoch {
             return Ok(());
         }
-        let is_classic = metadata.classic.is_some();
         let held_since_then = |partition: &TopicIdPartition| {
             let assigned = current.assigned.get(partition);
             let since = assigned.or_else(|| current.revoking.get(partition));

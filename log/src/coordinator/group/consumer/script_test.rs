@@ -346,6 +346,7 @@ fn commit(world: &World, member: &str, fields: &[&str]) -> String {
             "epoch" => committer.generation_or_epoch = value.parse().expect("an epoch"),
             "partitions" => of = partitions(world, value),
             "transactional" => committer.transactional = true,
+            "version" => committer.knows_member_epochs = value.parse::<i16>().expect("a version") >= 9,
             _ => panic!("unknown field {key}"),
         }
     }
