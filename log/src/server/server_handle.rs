@@ -38,7 +38,7 @@ pub struct Server {
 impl Server {
     /// Binds the address and serves `broker` on the current tokio runtime.
     ///
-    /// Errs if the address cannot be bound. Not cancel-safe in theory only: a dropped call has bound nothing.
+    /// Errs if the address cannot be bound. Cancel-safe: a dropped call has bound nothing, and nothing runs.
     pub async fn start(broker: Broker, options: ServerOptions) -> Result<Server, ServerError> {
         let address = options.listen;
         let refused = |cause| ServerError { address, cause };

@@ -8,6 +8,7 @@ pub(super) mod add_raft_voter;
 pub(super) mod alter_configs;
 pub(super) mod alter_partition_reassignments;
 pub(super) mod alter_replica_log_dirs;
+mod altering;
 pub(super) mod api_versions;
 pub(super) mod consumer_group_describe;
 pub(super) mod consumer_group_heartbeat;
