@@ -12,74 +12,13 @@ use kafka_protocol::messages::describe_configs_response::{
 };
 use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
-use millpond_log::broker::{Broker, ErrorCode};
-use millpond_log::server::{Server, ServerOptions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use millpond_log::broker::ErrorCode;
 
-use crate::support::{batch, broker_at, partition, produce};
-
-/// A client that sends one request at a time.
-struct Client {
-    stream: TcpStream,
-    correlation_id: i32,
-}
-
-impl Client {
-    async fn call<R>(&mut self, version: i16, request: R) -> R::Response
-    where
-        R: Request + Encodable,
-        R::Response: Decodable,
-    {
-        self.correlation_id += 1;
-        let key = ApiKey::try_from(R::KEY).expect("known key");
-        let header = RequestHeader::default()
-            .with_request_api_key(R::KEY)
-            .with_request_api_version(version)
-            .with_correlation_id(self.correlation_id)
-            .with_client_id(Some(StrBytes::from_static_str("test")));
-        let mut frame = bytes::BytesMut::new();
-        header
-            .encode(&mut frame, key.request_header_version(version))
-            .expect("header");
-        request.encode(&mut frame, version).expect("request");
-        self.stream.write_i32(frame.len() as i32).await.expect("sent");
-        self.stream.write_all(&frame).await.expect("sent");
-        let length = self.stream.read_i32().await.expect("an answer");
-        let mut answer = vec![0; length as usize];
-        self.stream.read_exact(&mut answer).await.expect("all of it");
-        let mut answer = bytes::Bytes::from(answer);
-        let header =
-            ResponseHeader::decode(&mut answer, key.response_header_version(version)).expect("header");
-        assert_eq!(header.correlation_id, self.correlation_id);
-        let decoded = R::Response::decode(&mut answer, version).expect("answer");
-        assert!(answer.is_empty(), "bytes are left over");
-        decoded
-    }
-}
-
-async fn serve() -> (tempfile::TempDir, Broker, Server, Client) {
-    let dir = tempfile::tempdir().expect("directory");
-    let broker = broker_at(dir.path()).await;
-    let address = "127.0.0.1:0".parse().expect("address");
-    let server = Server::start(broker.clone(), ServerOptions::on(address))
-        .await
-        .expect("server starts");
-    let stream = TcpStream::connect(server.local_addr()).await.expect("connected");
-    let client = Client {
-        stream,
-        correlation_id: 0,
-    };
-    (dir, broker, server, client)
-}
+use crate::support::{batch, partition, produce};
+use crate::wire::{Served, text};
 
 fn name(name: &str) -> TopicName {
     TopicName(text(name))
-}
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
 }
 
 fn creatable(topic: &str, partitions: i32) -> CreatableTopic {
@@ -104,10 +43,11 @@ fn resource(kind: i8, name: &str) -> DescribeConfigsResource {
 
 #[tokio::test]
 async fn a_broker_tells_where_it_listens_and_what_it_advertises() {
-    let (_dir, _broker, server, mut client) = serve().await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
     let request = DescribeConfigsRequest::default().with_resources(vec![resource(4, "1")]);
-    let answer = client.call(4, request).await;
-    let here = format!("PLAINTEXT://{}", server.local_addr());
+    let answer = client.ask(4, request).await;
+    let here = format!("PLAINTEXT://{}", at.server.local_addr());
     for name in ["listeners", "advertised.listeners"] {
         let row = answer.results[0].configs.iter().find(|row| *row.name == *name);
         assert_eq!(row.expect("told").value.as_deref(), Some(&here[..]), "{name}");
@@ -116,18 +56,19 @@ async fn a_broker_tells_where_it_listens_and_what_it_advertises() {
 
 #[tokio::test]
 async fn trap_22_a_described_setting_has_default_source_and_synonyms_and_all_are_there() {
-    let (_dir, _broker, _server, mut client) = serve().await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
     let config = CreatableTopicConfig::default()
         .with_name(text("retention.ms"))
         .with_value(Some(text("5000")));
     let topic = creatable("orders", 1).with_configs(vec![config]);
-    let made = client.call(7, create(vec![topic])).await;
+    let made = client.ask(7, create(vec![topic])).await;
     assert_eq!(made.topics[0].error_code, 0, "{made:?}");
     let request = DescribeConfigsRequest::default()
         .with_resources(vec![resource(2, "orders")])
         .with_include_synonyms(true)
         .with_include_documentation(true);
-    let answer = client.call(4, request.clone()).await;
+    let answer = client.ask(4, request.clone()).await;
     let row = |name: &str| {
         let mut rows = answer.results[0].configs.iter();
         rows.find(|row| *row.name == *name).expect("told").clone()
@@ -164,13 +105,14 @@ async fn trap_22_a_described_setting_has_default_source_and_synonyms_and_all_are
     let one = request.with_include_documentation(false).with_resources(vec![
         resource(2, "orders").with_configuration_keys(Some(vec![text("segment.bytes")])),
     ]);
-    let answer = client.call(1, one).await;
+    let answer = client.ask(1, one).await;
     assert_eq!(answer.results[0].configs.len(), 1);
 }
 
 #[tokio::test]
 async fn resources_that_are_not_here_get_kafkas_errors() {
-    let (_dir, _broker, _server, mut client) = serve().await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
     let resources = [
         (2, "none"),
         (2, "a/b"),
@@ -186,7 +128,7 @@ async fn resources_that_are_not_here_get_kafkas_errors() {
             .map(|(kind, name)| resource(*kind, name))
             .collect(),
     );
-    let answer = client.call(4, request).await;
+    let answer = client.ask(4, request).await;
     let codes: Vec<_> = answer.results.iter().map(|result| result.error_code).collect();
     let expected = [
         ErrorCode::UnknownTopicOrPartition,
@@ -210,7 +152,8 @@ async fn resources_that_are_not_here_get_kafkas_errors() {
 
 #[tokio::test]
 async fn topics_are_made_at_every_version_and_refused_one_by_one() {
-    let (_dir, broker, _server, mut client) = serve().await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
     for version in 2..=7 {
         let topic = format!("orders-{version}");
         let partitions = if version < 4 { 2 } else { -1 };
@@ -221,7 +164,7 @@ async fn topics_are_made_at_every_version_and_refused_one_by_one() {
             creatable("twice", 1),
             creatable("twice", 1),
         ];
-        let made = client.call(version, create(topics)).await;
+        let made = client.ask(version, create(topics)).await;
         let mut codes: Vec<_> = made
             .topics
             .iter()
@@ -248,15 +191,16 @@ async fn topics_are_made_at_every_version_and_refused_one_by_one() {
         assert_eq!(!row.topic_id.is_nil(), version >= 7);
     }
     let only = create(vec![creatable("later", 1)]).with_validate_only(true);
-    assert_eq!(client.call(7, only).await.topics[0].error_code, 0);
-    assert_eq!(broker.partition_count(&crate::support::topic("later")), None);
+    assert_eq!(client.ask(7, only).await.topics[0].error_code, 0);
+    assert_eq!(at.broker.partition_count(&crate::support::topic("later")), None);
 }
 
 #[tokio::test]
 async fn topics_are_removed_by_name_and_by_id() {
-    let (_dir, broker, _server, mut client) = serve().await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
     let made = client
-        .call(7, create(vec![creatable("a", 1), creatable("b", 1)]))
+        .ask(7, create(vec![creatable("a", 1), creatable("b", 1)]))
         .await;
     let id = made
         .topics
@@ -265,7 +209,7 @@ async fn topics_are_removed_by_name_and_by_id() {
         .expect("made")
         .topic_id;
     let by_name = DeleteTopicsRequest::default().with_topic_names(vec![name("a"), name("none")]);
-    let answer = client.call(5, by_name).await;
+    let answer = client.ask(5, by_name).await;
     let codes: Vec<_> = answer.responses.iter().map(|row| row.error_code).collect();
     assert_eq!(codes, [0, ErrorCode::UnknownTopicOrPartition.code()]);
     assert!(answer.responses[1].error_message.is_some());
@@ -279,7 +223,7 @@ async fn topics_are_removed_by_name_and_by_id() {
             .with_name(None)
             .with_topic_id(uuid::Uuid::from_u128(9)),
     ]);
-    let answer = client.call(6, by_id).await;
+    let answer = client.ask(6, by_id).await;
     let codes: Vec<_> = answer.responses.iter().map(|row| row.error_code).collect();
     let expected = [
         ErrorCode::None,
@@ -289,15 +233,16 @@ async fn topics_are_removed_by_name_and_by_id() {
     ];
     assert_eq!(codes, expected.map(ErrorCode::code));
     assert_eq!(answer.responses[0].name, Some(name("b")));
-    assert_eq!(broker.describe_topics(None).await.len(), 0);
+    assert_eq!(at.broker.describe_topics(None).await.len(), 0);
 }
 
 #[tokio::test]
 async fn records_are_deleted_up_to_an_offset_or_the_high_watermark() {
-    let (_dir, broker, _server, mut client) = serve().await;
-    client.call(7, create(vec![creatable("orders", 2)])).await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
+    client.ask(7, create(vec![creatable("orders", 2)])).await;
     produce(
-        &broker,
+        &at.broker,
         None,
         &partition("orders", 0),
         batch(&["a", "b", "c"], None, false),
@@ -317,7 +262,7 @@ async fn records_are_deleted_up_to_an_offset_or_the_high_watermark() {
             .with_name(name("orders"))
             .with_partitions(vec![asked]);
         let request = DeleteRecordsRequest::default().with_topics(vec![topic]);
-        let answer = client.call(2, request).await;
+        let answer = client.ask(2, request).await;
         let row = &answer.topics[0].partitions[0];
         assert_eq!(
             (row.low_watermark, row.error_code),
@@ -329,8 +274,9 @@ async fn records_are_deleted_up_to_an_offset_or_the_high_watermark() {
 
 #[tokio::test]
 async fn replaced_settings_and_incremental_ones_answer_each_resource() {
-    let (_dir, _broker, _server, mut client) = serve().await;
-    client.call(7, create(vec![creatable("orders", 1)])).await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
+    client.ask(7, create(vec![creatable("orders", 1)])).await;
     let config = |name: &str, value: Option<&str>| {
         ReplacedConfig::default()
             .with_name(text(name))
@@ -346,7 +292,7 @@ async fn replaced_settings_and_incremental_ones_answer_each_resource() {
         replaced("orders", vec![config("retention.ms", Some("7"))]),
         replaced("none", vec![]),
     ]);
-    let answer = client.call(2, request).await;
+    let answer = client.ask(2, request).await;
     let codes: Vec<_> = answer.responses.iter().map(|row| row.error_code).collect();
     assert_eq!(codes, [0, ErrorCode::UnknownTopicOrPartition.code()]);
     use kafka_protocol::messages::incremental_alter_configs_request as incremental;
@@ -376,7 +322,7 @@ async fn replaced_settings_and_incremental_ones_answer_each_resource() {
             vec![change(0, "consumer.session.timeout.ms", None)],
         ),
     ]);
-    let answer = client.call(1, request).await;
+    let answer = client.ask(1, request).await;
     let codes: Vec<_> = answer.responses.iter().map(|row| row.error_code).collect();
     let expected = [
         ErrorCode::None,
@@ -389,19 +335,20 @@ async fn replaced_settings_and_incremental_ones_answer_each_resource() {
 
 #[tokio::test]
 async fn the_cluster_its_quorum_and_its_disk_describe_themselves() {
-    let (_dir, broker, server, mut client) = serve().await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
     for version in 0..=2 {
         let answer = client
-            .call(version, DescribeClusterRequest::default().with_endpoint_type(1))
+            .ask(version, DescribeClusterRequest::default().with_endpoint_type(1))
             .await;
         assert_eq!(answer.error_code, 0);
-        assert_eq!(answer.cluster_id.to_string(), broker.cluster_id());
-        assert_eq!(answer.brokers[0].port, i32::from(server.local_addr().port()));
+        assert_eq!(answer.cluster_id.to_string(), at.broker.cluster_id());
+        assert_eq!(answer.brokers[0].port, i32::from(at.server.local_addr().port()));
         assert_eq!(answer.controller_id.0, 1);
     }
     let controllers = DescribeClusterRequest::default().with_endpoint_type(2);
     assert_eq!(
-        client.call(1, controllers).await.error_code,
+        client.ask(1, controllers).await.error_code,
         ErrorCode::MismatchedEndpointType.code()
     );
     for version in 0..=2 {
@@ -409,16 +356,16 @@ async fn the_cluster_its_quorum_and_its_disk_describe_themselves() {
             .with_topic_name(name("__cluster_metadata"))
             .with_partitions(vec![PartitionData::default().with_partition_index(0)]);
         let answer = client
-            .call(version, DescribeQuorumRequest::default().with_topics(vec![topic]))
+            .ask(version, DescribeQuorumRequest::default().with_topics(vec![topic]))
             .await;
         let quorum = &answer.topics[0].partitions[0];
         assert_eq!((quorum.error_code, quorum.leader_id.0), (0, 1));
         assert_eq!(quorum.current_voters[0].log_end_offset, quorum.high_watermark);
     }
-    client.call(7, create(vec![creatable("orders", 1)])).await;
+    client.ask(7, create(vec![creatable("orders", 1)])).await;
     for version in 1..=4 {
         let answer = client
-            .call(version, DescribeLogDirsRequest::default().with_topics(None))
+            .ask(version, DescribeLogDirsRequest::default().with_topics(None))
             .await;
         let directory = &answer.results[0];
         assert_eq!(directory.topics.len(), 1);
@@ -429,31 +376,33 @@ async fn the_cluster_its_quorum_and_its_disk_describe_themselves() {
 
 #[tokio::test]
 async fn trap_24_telemetry_gets_an_empty_subscription_and_pushes_are_taken() {
-    let (_dir, _broker, _server, mut client) = serve().await;
-    let asked = client.call(0, GetTelemetrySubscriptionsRequest::default()).await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
+    let asked = client.ask(0, GetTelemetrySubscriptionsRequest::default()).await;
     assert!(!asked.client_instance_id.is_nil() && asked.requested_metrics.is_empty());
     let push = |id| {
         PushTelemetryRequest::default()
             .with_client_instance_id(asked.client_instance_id)
             .with_subscription_id(id)
     };
-    assert_eq!(client.call(0, push(asked.subscription_id)).await.error_code, 0);
+    assert_eq!(client.ask(0, push(asked.subscription_id)).await.error_code, 0);
     assert_eq!(
-        client.call(0, push(asked.subscription_id + 1)).await.error_code,
+        client.ask(0, push(asked.subscription_id + 1)).await.error_code,
         ErrorCode::UnknownSubscriptionId.code()
     );
 }
 
 #[tokio::test]
 async fn requests_about_acls_are_told_that_security_is_off() {
-    let (_dir, _broker, _server, mut client) = serve().await;
+    let at = Served::new().await;
+    let mut client = at.connect().await;
     for version in 1..=3 {
-        let answer = client.call(version, DescribeAclsRequest::default()).await;
+        let answer = client.ask(version, DescribeAclsRequest::default()).await;
         assert_eq!(answer.error_code, ErrorCode::SecurityDisabled.code());
         assert_eq!(answer.error_message, Some(text("No Authorizer is configured.")));
     }
     let create = CreateAclsRequest::default().with_creations(vec![Default::default(); 2]);
-    let answer = client.call(3, create).await;
+    let answer = client.ask(3, create).await;
     assert!(
         answer
             .results

@@ -1,6 +1,6 @@
 //! Classic groups over a socket, spoken by hand: every version of every group API, and a group's whole life.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{
@@ -14,93 +14,27 @@ use kafka_protocol::messages::offset_fetch_request::{
 };
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
-use millpond_log::broker::{Broker, BrokerOptions, ErrorCode};
+use kafka_protocol::protocol::StrBytes;
+use millpond_log::broker::ErrorCode;
 use millpond_log::config::BrokerConfig;
-use millpond_log::server::{Server, ServerOptions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::support::create;
-
-/// One connection that asks and waits for the answer.
-struct Client {
-    socket: TcpStream,
-    correlation_id: i32,
-}
-
-impl Client {
-    async fn connect(server: &Server) -> Self {
-        let socket = TcpStream::connect(server.local_addr()).await.expect("connected");
-        Self {
-            socket,
-            correlation_id: 0,
-        }
-    }
-
-    async fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
-        let mut body = BytesMut::new();
-        request.encode(&mut body, version).expect("request");
-        self.ask_bytes::<R>(version, version, &body).await
-    }
-
-    /// Sends a body as it is and reads the answer as one of `answered`.
-    async fn ask_bytes<R: Request>(&mut self, version: i16, answered: i16, body: &[u8]) -> R::Response {
-        self.correlation_id += 1;
-        let header = RequestHeader::default()
-            .with_request_api_key(R::KEY)
-            .with_request_api_version(version)
-            .with_correlation_id(self.correlation_id)
-            .with_client_id(Some(text("tester")));
-        let mut frame = BytesMut::new();
-        header
-            .encode(&mut frame, R::header_version(version))
-            .expect("header");
-        frame.extend_from_slice(body);
-        self.socket.write_i32(frame.len() as i32).await.expect("sent");
-        self.socket.write_all(&frame).await.expect("sent");
-        let length = self.socket.read_i32().await.expect("an answer");
-        let mut answer = vec![0; length as usize];
-        self.socket.read_exact(&mut answer).await.expect("a whole answer");
-        let mut answer = Bytes::from(answer);
-        let header =
-            ResponseHeader::decode(&mut answer, R::Response::header_version(version)).expect("header");
-        assert_eq!(header.correlation_id, self.correlation_id);
-        let decoded = R::Response::decode(&mut answer, answered).expect("an answer of this version");
-        assert!(answer.is_empty(), "{} bytes are left over", answer.len());
-        decoded
-    }
-}
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
+use crate::wire::{Served, Wire, text};
 
 fn topic() -> TopicName {
     text("orders").into()
 }
 
-async fn serve() -> (tempfile::TempDir, Broker, Server) {
-    let dir = tempfile::tempdir().unwrap();
+async fn serve() -> Served {
     let mut config = BrokerConfig::default();
     config.set("group.initial.rebalance.delay.ms", "0").unwrap();
-    let broker = Broker::start(BrokerOptions::at(dir.path()).with_config(config))
-        .await
-        .unwrap();
-    create(&broker, "orders", 1).await;
-    let server = Server::start(broker.clone(), ServerOptions::on("127.0.0.1:0".parse().unwrap()))
-        .await
-        .unwrap();
-    (dir, broker, server)
-}
-
-async fn stop(broker: Broker, server: Server) {
-    server.shutdown().await;
-    broker.shutdown().await.unwrap();
+    let at = Served::with(config).await;
+    create(&at.broker, "orders", 1).await;
+    at
 }
 
 /// Joins a group at a version, coming back with the id it is given where the version wants that.
-async fn join(client: &mut Client, group: &str, version: i16) -> JoinGroupResponse {
+async fn join(client: &mut Wire, group: &str, version: i16) -> JoinGroupResponse {
     let mut request = JoinGroupRequest::default()
         .with_group_id(text(group).into())
         .with_session_timeout_ms(10_000)
@@ -115,23 +49,18 @@ async fn join(client: &mut Client, group: &str, version: i16) -> JoinGroupRespon
     if version >= 1 {
         request = request.with_rebalance_timeout_ms(60_000);
     }
-    let answer = client.ask(version, &request).await;
+    let answer = client.ask(version, request.clone()).await;
     if version < 4 {
         return answer;
     }
     assert_eq!(answer.error_code, ErrorCode::MemberIdRequired.code());
-    assert!(answer.member_id.starts_with("tester-"), "{:?}", answer.member_id);
+    assert!(answer.member_id.starts_with("test-"), "{:?}", answer.member_id);
     client
-        .ask(version, &request.with_member_id(answer.member_id))
+        .ask(version, request.with_member_id(answer.member_id))
         .await
 }
 
-async fn sync(
-    client: &mut Client,
-    group: &str,
-    joined: &JoinGroupResponse,
-    version: i16,
-) -> SyncGroupResponse {
+async fn sync(client: &mut Wire, group: &str, joined: &JoinGroupResponse, version: i16) -> SyncGroupResponse {
     let mut request = SyncGroupRequest::default()
         .with_group_id(text(group).into())
         .with_generation_id(joined.generation_id)
@@ -146,22 +75,22 @@ async fn sync(
             .with_protocol_type(Some(text("consumer")))
             .with_protocol_name(Some(text("range")));
     }
-    client.ask(version, &request).await
+    client.ask(version, request).await
 }
 
-async fn leave(client: &mut Client, group: &str, member: &StrBytes, version: i16) -> LeaveGroupResponse {
+async fn leave(client: &mut Wire, group: &str, member: &StrBytes, version: i16) -> LeaveGroupResponse {
     let request = LeaveGroupRequest::default().with_group_id(text(group).into());
     let request = match version {
         3.. => request.with_members(vec![MemberIdentity::default().with_member_id(member.clone())]),
         _ => request.with_member_id(member.clone()),
     };
-    client.ask(version, &request).await
+    client.ask(version, request).await
 }
 
 #[tokio::test]
 async fn every_version_of_joining_and_leaving_works() {
-    let (_dir, broker, server) = serve().await;
-    let mut client = Client::connect(&server).await;
+    let at = serve().await;
+    let mut client = at.connect().await;
     for version in 0..=9 {
         let group = format!("group-{version}");
         for find in 0..=6 {
@@ -169,14 +98,14 @@ async fn every_version_of_joining_and_leaving_works() {
                 4.. => FindCoordinatorRequest::default().with_coordinator_keys(vec![text(&group)]),
                 _ => FindCoordinatorRequest::default().with_key(text(&group)),
             };
-            let answer = client.ask(find, &request).await;
+            let answer = client.ask(find, request).await;
             let (node, port, code) = match answer.coordinators.first() {
                 Some(found) => (found.node_id, found.port, found.error_code),
                 None => (answer.node_id, answer.port, answer.error_code),
             };
             assert_eq!(code, 0);
-            assert_eq!(node, broker.node_id());
-            assert_eq!(port, i32::from(server.local_addr().port()));
+            assert_eq!(node, at.broker.node_id());
+            assert_eq!(port, i32::from(at.server.local_addr().port()));
         }
         let joined = join(&mut client, &group, version).await;
         assert_eq!(
@@ -196,7 +125,7 @@ async fn every_version_of_joining_and_leaving_works() {
             .with_group_id(text(&group).into())
             .with_generation_id(1)
             .with_member_id(joined.member_id.clone());
-        assert_eq!(client.ask(version.min(4), &beat).await.error_code, 0);
+        assert_eq!(client.ask(version.min(4), beat).await.error_code, 0);
         let leaving = version.min(5);
         let left = leave(&mut client, &group, &joined.member_id, leaving).await;
         assert_eq!(left.error_code, 0);
@@ -208,13 +137,13 @@ async fn every_version_of_joining_and_leaving_works() {
             None => assert_eq!(again.error_code, unknown),
         }
     }
-    stop(broker, server).await;
+    at.stop().await;
 }
 
 #[tokio::test]
 async fn every_version_of_committing_and_fetching_works() {
-    let (_dir, broker, server) = serve().await;
-    let mut client = Client::connect(&server).await;
+    let at = serve().await;
+    let mut client = at.connect().await;
     for version in 2..=9 {
         let partition = OffsetCommitRequestPartition::default()
             .with_committed_offset(i64::from(version))
@@ -228,7 +157,7 @@ async fn every_version_of_committing_and_fetching_works() {
         let request = OffsetCommitRequest::default()
             .with_group_id(text("readers").into())
             .with_topics(vec![unknown, known]);
-        let answer = client.ask(version, &request).await;
+        let answer = client.ask(version, request.clone()).await;
         let codes: Vec<i16> = answer
             .topics
             .iter()
@@ -238,7 +167,7 @@ async fn every_version_of_committing_and_fetching_works() {
         // A member of no group: what the version can say.
         let stranger = request.with_generation_id_or_member_epoch(3);
         let stranger = stranger.with_group_id(text("strangers").into());
-        let answer = client.ask(version, &stranger).await;
+        let answer = client.ask(version, stranger).await;
         let expected = match version {
             9.. => ErrorCode::GroupIdNotFound,
             _ => ErrorCode::IllegalGeneration,
@@ -251,11 +180,11 @@ async fn every_version_of_committing_and_fetching_works() {
             if version < 2 && expected.len() == 1 {
                 continue;
             }
-            let answer = client.ask(version, &request).await;
+            let answer = client.ask(version, request).await;
             assert_eq!(offsets(version, &answer), expected, "{version}");
         }
     }
-    stop(broker, server).await;
+    at.stop().await;
 }
 
 /// Two partitions of a topic, and all there are.
@@ -313,20 +242,20 @@ fn offsets(version: i16, answer: &OffsetFetchResponse) -> Vec<(i32, i64)> {
 
 #[tokio::test]
 async fn every_version_of_describing_listing_and_deleting_works() {
-    let (_dir, broker, server) = serve().await;
-    let mut client = Client::connect(&server).await;
+    let at = serve().await;
+    let mut client = at.connect().await;
     let joined = join(&mut client, "readers", 9).await;
     sync(&mut client, "readers", &joined, 5).await;
     for version in 0..=6 {
         let request = DescribeGroupsRequest::default()
             .with_groups(vec![text("readers").into(), text("unheard").into()]);
-        let answer = client.ask(version, &request).await;
+        let answer = client.ask(version, request).await;
         let (readers, unheard) = (&answer.groups[0], &answer.groups[1]);
         assert_eq!(
             (&*readers.group_state, &*readers.protocol_data),
             ("Stable", "range")
         );
-        assert_eq!(&*readers.members[0].client_id, "tester");
+        assert_eq!(&*readers.members[0].client_id, "test");
         assert_eq!(&*readers.members[0].client_host, "/127.0.0.1");
         assert_eq!(&readers.members[0].member_assignment[..], b"everything");
         let code = match version {
@@ -344,13 +273,13 @@ async fn every_version_of_describing_listing_and_deleting_works() {
         if version >= 5 {
             request = request.with_types_filter(vec![text("Classic")]);
         }
-        let answer = client.ask(version, &request).await;
+        let answer = client.ask(version, request.clone()).await;
         assert_eq!(answer.groups.len(), 1);
         assert_eq!(&**answer.groups[0].group_id, "readers");
         if version >= 5 {
             assert_eq!(&*answer.groups[0].group_type, "classic");
             let shares = request.with_types_filter(vec![text("share")]);
-            assert!(client.ask(version, &shares).await.groups.is_empty());
+            assert!(client.ask(version, shares).await.groups.is_empty());
         }
     }
     let partition = OffsetDeleteRequestPartition::default();
@@ -360,7 +289,7 @@ async fn every_version_of_describing_listing_and_deleting_works() {
     let request = OffsetDeleteRequest::default()
         .with_group_id(text("readers").into())
         .with_topics(vec![topics]);
-    let answer = client.ask(0, &request).await;
+    let answer = client.ask(0, request).await;
     let code = answer.topics[0].partitions[0].error_code;
     assert_eq!(
         (answer.error_code, code),
@@ -369,34 +298,34 @@ async fn every_version_of_describing_listing_and_deleting_works() {
     for version in 0..=2 {
         let request = DeleteGroupsRequest::default()
             .with_groups_names(vec![text("readers").into(), text("unheard").into()]);
-        let answer = client.ask(version, &request).await;
+        let answer = client.ask(version, request).await;
         let codes: Vec<i16> = answer.results.iter().map(|result| result.error_code).collect();
         assert_eq!(
             codes,
             [ErrorCode::NonEmptyGroup.code(), ErrorCode::GroupIdNotFound.code()]
         );
     }
-    stop(broker, server).await;
+    at.stop().await;
 }
 
 #[tokio::test]
 async fn share_coordinators_are_refused() {
-    let (_dir, broker, server) = serve().await;
-    let mut client = Client::connect(&server).await;
+    let at = serve().await;
+    let mut client = at.connect().await;
     let request = FindCoordinatorRequest::default()
         .with_key_type(2)
         .with_coordinator_keys(vec![text("readers")]);
-    let answer = client.ask(6, &request).await;
+    let answer = client.ask(6, request).await;
     let found = &answer.coordinators[0];
     assert_eq!(found.error_code, ErrorCode::InvalidRequest.code());
     assert_eq!((found.node_id.0, found.port), (-1, -1));
-    stop(broker, server).await;
+    at.stop().await;
 }
 
 #[tokio::test]
 async fn old_commits_are_still_taken() {
-    let (_dir, broker, server) = serve().await;
-    let mut client = Client::connect(&server).await;
+    let at = serve().await;
+    let mut client = at.connect().await;
     // Version 0: no member. Version 1: generation, member and a time of commit.
     let commits: [&[&[u8]]; 2] = [
         &[
@@ -411,21 +340,22 @@ async fn old_commits_are_still_taken() {
     for (version, body) in commits.iter().enumerate() {
         let version = version as i16;
         let answer = client
-            .ask_bytes::<OffsetCommitRequest>(version, 2, &body.concat())
+            .ask_body::<OffsetCommitRequest>(version, 2, &body.concat())
             .await;
         assert_eq!(&**answer.topics[0].name, "orders");
         assert_eq!(answer.topics[0].partitions[0].error_code, 0);
-        let committed = broker.offset_fetch(&"old".into(), None).await.unwrap();
+        let committed = at.broker.offset_fetch(&"old".into(), None).await.unwrap();
         assert_eq!(committed[0].1.offset.get(), 5 + i64::from(version));
     }
-    stop(broker, server).await;
+    at.stop().await;
 }
 
 #[tokio::test]
 async fn offsets_can_be_named_by_topic_id() {
-    let (_dir, broker, server) = serve().await;
-    let mut client = Client::connect(&server).await;
-    let id = broker
+    let at = serve().await;
+    let mut client = at.connect().await;
+    let id = at
+        .broker
         .topic_id_of(&crate::support::topic("orders"))
         .expect("a topic")
         .get();
@@ -437,7 +367,7 @@ async fn offsets_can_be_named_by_topic_id() {
     };
     let gone = uuid::Uuid::from_u128(7);
     for (id, code) in [(id, 0), (gone, ErrorCode::UnknownTopicId.code())] {
-        let answer = client.ask_bytes::<OffsetCommitRequest>(10, 10, &commit(id)).await;
+        let answer = client.ask_body::<OffsetCommitRequest>(10, 10, &commit(id)).await;
         let topic = &answer.topics[0];
         assert_eq!((topic.topic_id, topic.partitions[0].error_code), (id, code));
     }
@@ -447,7 +377,7 @@ async fn offsets_can_be_named_by_topic_id() {
         asked.extend_from_slice(b"\x02\0\0\0\0\0");
     }
     asked.extend_from_slice(b"\0\x01\0");
-    let answer = client.ask_bytes::<OffsetFetchRequest>(10, 10, &asked).await;
+    let answer = client.ask_body::<OffsetFetchRequest>(10, 10, &asked).await;
     let told: Vec<_> = answer.groups[0]
         .topics
         .iter()
@@ -460,9 +390,9 @@ async fn offsets_can_be_named_by_topic_id() {
     assert_eq!(told, [(gone, -1, unknown), (id, 7, 0)]);
 
     let all = client
-        .ask_bytes::<OffsetFetchRequest>(10, 10, b"\x02\x04new\0\xff\xff\xff\xff\0\0\x01\0")
+        .ask_body::<OffsetFetchRequest>(10, 10, b"\x02\x04new\0\xff\xff\xff\xff\0\0\x01\0")
         .await;
     let topics = &all.groups[0].topics;
     assert_eq!((topics.len(), topics[0].topic_id), (1, id));
-    stop(broker, server).await;
+    at.stop().await;
 }

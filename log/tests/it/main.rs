@@ -23,6 +23,7 @@ mod transactions_by_turns;
 mod wire;
 mod wire_consumer_groups;
 mod wire_hostile;
+mod wire_records;
 mod wire_server;
 mod wire_transactions;
 mod wire_traps;

@@ -9,8 +9,7 @@ use kafka_protocol::messages::{
 };
 use millpond_log::broker::ErrorCode;
 
-use crate::support::{broker_at, create};
-use crate::wire::{Wire, serve, text};
+use crate::wire::{Served, text};
 
 fn joining(member: &str) -> ConsumerGroupHeartbeatRequest {
     ConsumerGroupHeartbeatRequest::default()
@@ -44,11 +43,8 @@ fn numbers(answer: &ConsumerGroupHeartbeatResponse) -> BTreeSet<i32> {
 
 #[tokio::test]
 async fn members_share_a_topic_over_the_wire_at_each_version() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let broker = broker_at(dir.path()).await;
-    create(&broker, "orders", 4).await;
-    let server = serve(&broker).await;
-    let mut wire = Wire::connect(&server).await;
+    let at = Served::topic("orders", 4).await;
+    let mut wire = at.connect().await;
 
     // Version 0: the broker makes the member id. Version 1: the client does (KIP-1082).
     let first = wire.ask(0, joining("")).await;
@@ -123,6 +119,5 @@ async fn members_share_a_topic_over_the_wire_at_each_version() {
     assert_eq!((gone.error_code, gone.member_epoch), (0, -1));
     let zombie = wire.ask(1, living(&id, 2)).await;
     assert_eq!(zombie.error_code, ErrorCode::UnknownMemberId.code());
-    server.shutdown().await;
-    broker.shutdown().await.expect("stops");
+    at.stop().await;
 }

@@ -18,8 +18,8 @@ use kafka_protocol::messages::{
 use millpond_log::broker::ProducerIdentity;
 use millpond_log::types::{ProducerEpoch, ProducerId};
 
-use crate::support::{batch, broker_at, committed_values, create};
-use crate::wire::{Wire, serve, text};
+use crate::support::{batch, committed_values};
+use crate::wire::{Served, Wire, text};
 
 const INVALID_REQUEST: i16 = 42;
 const INVALID_PRODUCER_EPOCH: i16 = 47;
@@ -102,11 +102,8 @@ fn code_and_epoch(answer: &EndTxnResponse) -> (i16, i16) {
 
 #[tokio::test]
 async fn trap_16_the_old_protocol_is_served_and_verified_at_the_versions_of_librdkafka() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker_at(dir.path()).await;
-    create(&broker, "out", 1).await;
-    let server = serve(&broker).await;
-    let mut wire = Wire::connect(&server).await;
+    let at = Served::topic("out", 1).await;
+    let mut wire = at.connect().await;
     let id = identity(&wire.ask(4, init()).await);
     // Produce 10 does not know TRANSACTION_ABORTABLE, 11 does; neither adds the partition.
     assert_eq!(write(&mut wire, 10, id, 0, "early").await, INVALID_TXN_STATE);
@@ -123,7 +120,7 @@ async fn trap_16_the_old_protocol_is_served_and_verified_at_the_versions_of_libr
             INVALID_TXN_STATE
         );
     }
-    assert_eq!(committed_values(&broker, "out").await, ["0", "2"]);
+    assert_eq!(committed_values(&at.broker, "out").await, ["0", "2"]);
 
     // A newer producer takes over while a transaction is open; each version is told in its own words.
     assert_eq!(added(&mut wire, 0, id).await, 0);
@@ -150,16 +147,13 @@ async fn trap_16_the_old_protocol_is_served_and_verified_at_the_versions_of_libr
         INVALID_PRODUCER_EPOCH
     );
     assert_eq!(wire.ask(4, recover(init())).await.error_code, PRODUCER_FENCED);
-    broker.shutdown().await.unwrap();
+    at.stop().await;
 }
 
 #[tokio::test]
 async fn trap_16_tv2_adds_partitions_by_itself_and_bumps_the_epoch_with_each_end() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker_at(dir.path()).await;
-    create(&broker, "out", 1).await;
-    let server = serve(&broker).await;
-    let mut wire = Wire::connect(&server).await;
+    let at = Served::topic("out", 1).await;
+    let mut wire = at.connect().await;
     let id = identity(&wire.ask(5, init()).await);
     assert_eq!(write(&mut wire, 12, id, 0, "a").await, 0);
     let epoch = id.producer_epoch.get();
@@ -180,21 +174,19 @@ async fn trap_16_tv2_adds_partitions_by_itself_and_bumps_the_epoch_with_each_end
     assert_eq!(write(&mut wire, 12, next, 0, "b").await, 0);
     // B15: the end of the first transaction, held back on its way.
     assert_eq!(wire.ask(5, end(id, true)).await.error_code, PRODUCER_FENCED);
-    assert_eq!(committed_values(&broker, "out").await, ["a"]);
+    assert_eq!(committed_values(&at.broker, "out").await, ["a"]);
     assert_eq!(
         code_and_epoch(&wire.ask(5, end(next, false)).await),
         (0, epoch + 2)
     );
-    assert_eq!(committed_values(&broker, "out").await, ["a"]);
-    broker.shutdown().await.unwrap();
+    assert_eq!(committed_values(&at.broker, "out").await, ["a"]);
+    at.stop().await;
 }
 
 #[tokio::test]
 async fn identities_are_given_out_by_kafkas_rules() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker_at(dir.path()).await;
-    let server = serve(&broker).await;
-    let mut wire = Wire::connect(&server).await;
+    let at = Served::new().await;
+    let mut wire = at.connect().await;
     let plain = InitProducerIdRequest::default()
         .with_transactional_id(None)
         .with_producer_id((-1).into())
@@ -213,16 +205,13 @@ async fn identities_are_given_out_by_kafkas_rules() {
     assert_eq!(wire.ask(5, nobody).await.error_code, INVALID_REQUEST);
     let half = init().with_producer_id(5.into());
     assert_eq!(wire.ask(4, half).await.error_code, INVALID_REQUEST);
-    broker.shutdown().await.unwrap();
+    at.stop().await;
 }
 
 #[tokio::test]
 async fn open_transactions_are_verified_described_listed_and_aborted_over_the_wire() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker_at(dir.path()).await;
-    create(&broker, "out", 2).await;
-    let server = serve(&broker).await;
-    let mut wire = Wire::connect(&server).await;
+    let at = Served::topic("out", 2).await;
+    let mut wire = at.connect().await;
     let id = identity(&wire.ask(4, init()).await);
     assert_eq!(added(&mut wire, 0, id).await, 0);
     assert_eq!(write(&mut wire, 10, id, 0, "x").await, 0);
@@ -305,21 +294,19 @@ async fn open_transactions_are_verified_described_listed_and_aborted_over_the_wi
         codes.map(|partition| partition.error_code).collect::<Vec<_>>(),
         [0, 3]
     );
-    let offsets = broker
+    let offsets = at
+        .broker
         .partition_log(&crate::support::partition("out", 0))
         .unwrap()
         .offsets();
     assert_eq!(offsets.last_stable_offset, offsets.log_end_offset);
-    broker.shutdown().await.unwrap();
+    at.stop().await;
 }
 
 #[tokio::test]
 async fn offsets_are_committed_in_a_transaction_by_both_protocols() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker_at(dir.path()).await;
-    create(&broker, "out", 1).await;
-    let server = serve(&broker).await;
-    let mut wire = Wire::connect(&server).await;
+    let at = Served::topic("out", 1).await;
+    let mut wire = at.connect().await;
     let group = || GroupId(text("copiers"));
     let commit = |id: ProducerIdentity, offset: i64| {
         let partition = |index: i32| {
@@ -346,7 +333,7 @@ async fn offsets_are_committed_in_a_transaction_by_both_protocols() {
     };
     let committed = || async {
         let group = millpond_log::types::GroupId::new("copiers");
-        let fetched = broker.offset_fetch(&group, None).await;
+        let fetched = at.broker.offset_fetch(&group, None).await;
         fetched
             .map(|fetched| fetched[0].1.offset.get())
             .map_err(|pending| pending.code().code())
@@ -381,5 +368,5 @@ async fn offsets_are_committed_in_a_transaction_by_both_protocols() {
         [INVALID_PRODUCER_EPOCH; 2],
         "the epoch was bumped"
     );
-    broker.shutdown().await.unwrap();
+    at.stop().await;
 }

@@ -1,74 +1,25 @@
 //! More traps of the protocol, over a socket: coordinators, transactions, and the promise that nobody waits for ever.
 
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Request;
-use millpond_log::broker::{Broker, BrokerOptions, ErrorCode, ProducerIdentity};
+use millpond_log::broker::{ErrorCode, ProducerIdentity};
 use millpond_log::protocol::api::SERVED;
-use millpond_log::server::Server;
 use millpond_log::types::{Offset, ProducerEpoch, ProducerId};
 
-use crate::support::{batch, create, partition};
-use crate::wire::{Wire, serve, text};
+use crate::support::{batch, partition};
+use crate::wire::{Served, Wire, fetch, produce, text};
 
-struct Fixture {
-    broker: Broker,
-    server: Server,
-    _dir: tempfile::TempDir,
-}
-
-impl Fixture {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let broker = Broker::start(BrokerOptions::at(dir.path()))
-            .await
-            .expect("broker starts");
-        create(&broker, "orders", 1).await;
-        let server = serve(&broker).await;
-        Self {
-            broker,
-            server,
-            _dir: dir,
-        }
-    }
-
-    async fn connect(&self) -> Wire {
-        Wire::connect(&self.server).await
-    }
-}
-
-fn produce(records: bytes::Bytes, id: Option<&str>) -> ProduceRequest {
-    let partition = PartitionProduceData::default().with_records(Some(records));
-    let topic = TopicProduceData::default()
-        .with_name(text("orders").into())
-        .with_partition_data(vec![partition]);
-    ProduceRequest::default()
-        .with_transactional_id(id.map(|id| text(id).into()))
-        .with_acks(-1)
-        .with_timeout_ms(1000)
-        .with_topic_data(vec![topic])
-}
-
-fn fetch(offset: i64, isolation: i8) -> FetchRequest {
-    let partition = FetchPartition::default()
-        .with_fetch_offset(offset)
-        .with_partition_max_bytes(1 << 20);
-    let topic = FetchTopic::default()
-        .with_topic(text("orders").into())
-        .with_partitions(vec![partition]);
-    FetchRequest::default()
-        .with_isolation_level(isolation)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic])
+/// A transaction's records.
+fn produce_in(records: bytes::Bytes, id: &str) -> ProduceRequest {
+    produce("orders", 0, records, -1).with_transactional_id(Some(text(id).into()))
 }
 
 fn offsets_of(group: &str, partitions: &[i32], require_stable: bool) -> OffsetFetchRequest {
@@ -96,7 +47,7 @@ async fn producer(wire: &mut Wire, id: Option<&str>) -> ProducerIdentity {
 }
 
 /// Sends an empty request of this API; true if the server answered, false if it hung up.
-async fn is_answered<R: Request + Default>(at: &Fixture, version: i16) -> Option<bool> {
+async fn is_answered<R: Request + Default>(at: &Served, version: i16) -> Option<bool> {
     let mut body = bytes::BytesMut::new();
     // Some versions cannot carry a request of nothing but defaults.
     R::default().encode(&mut body, version).ok()?;
@@ -107,7 +58,7 @@ async fn is_answered<R: Request + Default>(at: &Fixture, version: i16) -> Option
 
 #[tokio::test]
 async fn trap_8_every_api_answers_an_empty_request_at_every_version_or_hangs_up() {
-    let at = Fixture::new().await;
+    let at = Served::topic("orders", 1).await;
     macro_rules! ask_all {
         ($($request:ident),* $(,)?) => {
             for api in SERVED {
@@ -180,7 +131,7 @@ async fn trap_8_every_api_answers_an_empty_request_at_every_version_or_hangs_up(
 
 #[tokio::test]
 async fn trap_11_every_asked_partition_has_an_offset_entry_and_metadata_comes_back() {
-    let at = Fixture::new().await;
+    let at = Served::topic("orders", 1).await;
     let mut wire = at.connect().await;
     let none = wire.ask(8, offsets_of("g", &[0, 1], false)).await;
     let partitions = &none.groups[0].topics[0].partitions;
@@ -218,7 +169,7 @@ async fn trap_11_every_asked_partition_has_an_offset_entry_and_metadata_comes_ba
 
 #[tokio::test]
 async fn trap_12_the_coordinator_is_a_broker_that_metadata_names() {
-    let at = Fixture::new().await;
+    let at = Served::topic("orders", 1).await;
     let mut wire = at.connect().await;
     let brokers = wire
         .ask(12, MetadataRequest::default().with_topics(None))
@@ -236,7 +187,7 @@ async fn trap_12_the_coordinator_is_a_broker_that_metadata_names() {
 
 #[tokio::test]
 async fn trap_13_a_new_member_is_given_its_id_first_and_joins_with_it() {
-    let at = Fixture::new().await;
+    let at = Served::topic("orders", 1).await;
     let mut wire = at.connect().await;
     let protocol = JoinGroupRequestProtocol::default().with_name(text("range"));
     let request = JoinGroupRequest::default()
@@ -257,7 +208,7 @@ async fn trap_13_a_new_member_is_given_its_id_first_and_joins_with_it() {
 
 #[tokio::test]
 async fn trap_14_offsets_in_an_open_transaction_are_unstable_until_it_ends() {
-    let at = Fixture::new().await;
+    let at = Served::topic("orders", 1).await;
     let mut wire = at.connect().await;
     let identity = producer(&mut wire, Some("tx")).await;
     let committed = TxnOffsetCommitRequestPartition::default().with_committed_offset(5);
@@ -293,12 +244,12 @@ async fn trap_14_offsets_in_an_open_transaction_are_unstable_until_it_ends() {
 
 #[tokio::test]
 async fn trap_15_a_batch_sent_again_gets_its_first_offset_also_when_its_records_are_gone() {
-    let at = Fixture::new().await;
+    let at = Served::topic("orders", 1).await;
     let mut wire = at.connect().await;
     let identity = producer(&mut wire, None).await;
     for sequence in 0..3 {
         let sent = batch(&["v"], Some((identity, sequence)), false);
-        let answer = wire.ask(9, produce(sent, None)).await;
+        let answer = wire.ask(9, produce("orders", 0, sent, -1)).await;
         assert_eq!(
             answer.responses[0].partition_responses[0].base_offset,
             i64::from(sequence)
@@ -310,25 +261,31 @@ async fn trap_15_a_batch_sent_again_gets_its_first_offset_also_when_its_records_
         .await;
     deleted.remove(0).expect("records are deleted");
     let again = wire
-        .ask(9, produce(batch(&["v"], Some((identity, 1)), false), None))
+        .ask(
+            9,
+            produce("orders", 0, batch(&["v"], Some((identity, 1)), false), -1),
+        )
         .await;
     let again = &again.responses[0].partition_responses[0];
     assert_eq!((again.error_code, again.base_offset), (0, 1));
     let next = wire
-        .ask(9, produce(batch(&["v"], Some((identity, 3)), false), None))
+        .ask(
+            9,
+            produce("orders", 0, batch(&["v"], Some((identity, 3)), false), -1),
+        )
         .await;
     assert_eq!(next.responses[0].partition_responses[0].base_offset, 3);
 }
 
 #[tokio::test]
 async fn trap_17_markers_take_offsets_and_aborted_records_are_named_exactly() {
-    let at = Fixture::new().await;
+    let at = Served::topic("orders", 1).await;
     let mut wire = at.connect().await;
     let identity = producer(&mut wire, Some("tx")).await;
     let sent = batch(&["a", "b"], Some((identity, 0)), true);
-    let answer = wire.ask(12, produce(sent, Some("tx"))).await;
+    let answer = wire.ask(12, produce_in(sent, "tx")).await;
     assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
-    let open = wire.ask(11, fetch(0, 1)).await;
+    let open = wire.ask(11, fetch("orders", 0, 0).with_isolation_level(1)).await;
     let open = &open.responses[0].partitions[0];
     assert_eq!((open.high_watermark, open.last_stable_offset), (2, 0));
     assert_eq!(open.records.as_deref(), Some(&b""[..]), "nothing is decided");
@@ -338,7 +295,7 @@ async fn trap_17_markers_take_offsets_and_aborted_records_are_named_exactly() {
         .with_producer_epoch(identity.producer_epoch.get())
         .with_committed(false);
     assert_eq!(wire.ask(5, end).await.error_code, 0);
-    let ended = wire.ask(11, fetch(0, 1)).await;
+    let ended = wire.ask(11, fetch("orders", 0, 0).with_isolation_level(1)).await;
     let ended = &ended.responses[0].partitions[0];
     assert_eq!(
         (ended.high_watermark, ended.last_stable_offset),
@@ -351,27 +308,27 @@ async fn trap_17_markers_take_offsets_and_aborted_records_are_named_exactly() {
         .map(|txn| (txn.producer_id.0, txn.first_offset))
         .collect();
     assert_eq!(aborted, [(identity.producer_id.get(), 0)]);
-    let uncommitted = wire.ask(11, fetch(0, 0)).await;
+    let uncommitted = wire.ask(11, fetch("orders", 0, 0)).await;
     assert_eq!(uncommitted.responses[0].partitions[0].aborted_transactions, None);
 }
 
 #[tokio::test]
 async fn trap_23_nobody_is_told_to_wait() {
-    let at = Fixture::new().await;
+    let at = Served::topic("orders", 1).await;
     let mut wire = at.connect().await;
     assert_eq!(
-        wire.ask(9, produce(batch(&["v"], None, false), None))
+        wire.ask(9, produce("orders", 0, batch(&["v"], None, false), -1))
             .await
             .throttle_time_ms,
         0
     );
-    assert_eq!(wire.ask(11, fetch(0, 0)).await.throttle_time_ms, 0);
+    assert_eq!(wire.ask(11, fetch("orders", 0, 0)).await.throttle_time_ms, 0);
     assert_eq!(wire.ask(12, MetadataRequest::default()).await.throttle_time_ms, 0);
 }
 
 #[tokio::test]
 async fn trap_26_sasl_is_not_advertised_and_a_handshake_ends_the_connection() {
-    let at = Fixture::new().await;
+    let at = Served::topic("orders", 1).await;
     let mut wire = at.connect().await;
     let answer = wire.ask(0, ApiVersionsRequest::default()).await;
     assert!(!answer.api_keys.iter().any(|api| matches!(api.api_key, 17 | 36)));
