@@ -6,8 +6,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::update_features_request::FeatureUpdateKey;
 use kafka_protocol::messages::{
-    ApiKey, FetchRequest, ListOffsetsRequest, ProduceRequest, RequestHeader, ResponseHeader,
+    ApiKey, ApiVersionsRequest, FetchRequest, ListOffsetsRequest, ProduceRequest, RequestHeader,
+    ResponseHeader, UpdateFeaturesRequest,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
 use millpond_log::broker::{Broker, BrokerOptions};
@@ -124,6 +126,19 @@ pub(crate) fn list_offsets(name: &str, timestamp: i64) -> ListOffsetsRequest {
     ListOffsetsRequest::default().with_topics(vec![topic])
 }
 
+/// Takes a feature to a level: 0 switches it off.
+pub(crate) fn feature(name: &str, level: i16) -> UpdateFeaturesRequest {
+    const UPGRADE: i8 = 1;
+    const SAFE_DOWNGRADE: i8 = 2;
+    let update = FeatureUpdateKey::default()
+        .with_feature(text(name))
+        .with_max_version_level(level)
+        .with_upgrade_type(if level == 0 { SAFE_DOWNGRADE } else { UPGRADE });
+    UpdateFeaturesRequest::default()
+        .with_timeout_ms(1000)
+        .with_feature_updates(vec![update])
+}
+
 /// One connection.
 pub(crate) struct Wire {
     socket: TcpStream,
@@ -135,6 +150,19 @@ impl Wire {
     pub(crate) async fn ask<R: Request>(&mut self, version: i16, request: R) -> R::Response {
         self.send(version, &request).await;
         self.answer::<R>(version).await
+    }
+
+    /// The level at which a feature is finalized, as clients learn it; none if it is off.
+    pub(crate) async fn finalized(&mut self, name: &str) -> Option<i16> {
+        let request = ApiVersionsRequest::default()
+            .with_client_software_name(text("tests"))
+            .with_client_software_version(text("1"));
+        let answer = self.ask(3, request).await;
+        let found = answer
+            .finalized_features
+            .iter()
+            .find(|feature| *feature.name == *name);
+        found.map(|feature| feature.max_version_level)
     }
 
     /// Sends a body as it is and reads the answer as one of version `answered`, for what the codec cannot write.

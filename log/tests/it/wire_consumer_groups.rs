@@ -3,13 +3,21 @@
 use std::collections::BTreeSet;
 
 use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
+use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
-    GroupId as WireGroupId, TopicName as WireTopicName,
+    GroupId as WireGroupId, JoinGroupRequest, OffsetCommitRequest, OffsetFetchRequest,
+    TopicName as WireTopicName,
 };
 use millpond_log::broker::ErrorCode;
+use millpond_log::config::BrokerConfig;
 
-use crate::wire::{Served, text};
+use crate::support::create;
+use crate::wire::{Served, feature, text};
 
 fn joining(member: &str) -> ConsumerGroupHeartbeatRequest {
     ConsumerGroupHeartbeatRequest::default()
@@ -120,4 +128,95 @@ async fn members_share_a_topic_over_the_wire_at_each_version() {
     let zombie = wire.ask(1, living(&id, 2)).await;
     assert_eq!(zombie.error_code, ErrorCode::UnknownMemberId.code());
     at.stop().await;
+}
+
+#[tokio::test]
+async fn group_version_0_switches_the_consumer_protocol_off_and_1_on_again() {
+    let mut config = BrokerConfig::default();
+    config.set("group.initial.rebalance.delay.ms", "0").expect("set");
+    let at = Served::with(config).await;
+    create(&at.broker, "orders", 2).await;
+    let mut wire = at.connect().await;
+    assert_eq!(wire.finalized("group.version").await, Some(1));
+    assert_eq!(wire.ask(1, joining("a")).await.member_epoch, 1);
+
+    assert_eq!(wire.ask(1, feature("group.version", 0)).await.error_code, 0);
+    assert_eq!(wire.finalized("group.version").await, None);
+    let describe =
+        || ConsumerGroupDescribeRequest::default().with_group_ids(vec![WireGroupId(text("readers"))]);
+    for version in [0, 1] {
+        for refused in [living("a", 1), joining("b")] {
+            let answer = wire.ask(version, refused).await;
+            assert_eq!(answer.error_code, ErrorCode::UnsupportedVersion.code());
+            assert!(
+                answer
+                    .error_message
+                    .is_some_and(|why| why.contains("group.version"))
+            );
+        }
+        let answer = wire.ask(version, describe()).await;
+        assert_eq!(answer.groups[0].error_code, ErrorCode::UnsupportedVersion.code());
+    }
+    // The classic protocol goes on.
+    let protocol = JoinGroupRequestProtocol::default().with_name(text("range"));
+    let classic = JoinGroupRequest::default()
+        .with_group_id(WireGroupId(text("others")))
+        .with_session_timeout_ms(10_000)
+        .with_rebalance_timeout_ms(10_000)
+        .with_protocol_type(text("consumer"))
+        .with_protocols(vec![protocol]);
+    assert_eq!(wire.ask(3, classic).await.error_code, 0);
+
+    assert_eq!(wire.ask(1, feature("group.version", 1)).await.error_code, 0);
+    assert_eq!(
+        wire.ask(1, living("a", 1)).await.error_code,
+        0,
+        "the group is still there"
+    );
+    assert_eq!(wire.ask(1, describe()).await.groups[0].members.len(), 1);
+}
+
+#[tokio::test]
+async fn members_commit_at_version_9_or_above_and_everybody_may_fetch() {
+    let at = Served::topic("orders", 1).await;
+    let mut wire = at.connect().await;
+    assert_eq!(wire.ask(1, joining("a")).await.member_epoch, 1);
+    let commit = |offset| {
+        let partition = OffsetCommitRequestPartition::default().with_committed_offset(offset);
+        let topic = OffsetCommitRequestTopic::default()
+            .with_name(WireTopicName(text("orders")))
+            .with_partitions(vec![partition]);
+        OffsetCommitRequest::default()
+            .with_group_id(WireGroupId(text("readers")))
+            .with_member_id(text("a"))
+            .with_generation_id_or_member_epoch(1)
+            .with_topics(vec![topic])
+    };
+    let committed = wire.ask(9, commit(9)).await;
+    assert_eq!(committed.topics[0].partitions[0].error_code, 0);
+    for version in 2..9 {
+        let refused = wire.ask(version, commit(i64::from(version))).await;
+        let code = refused.topics[0].partitions[0].error_code;
+        assert_eq!(code, ErrorCode::UnsupportedVersion.code(), "version {version}");
+    }
+    // Below version 9 a fetch says nothing of a member, so there is nothing to refuse.
+    let topic = OffsetFetchRequestTopics::default()
+        .with_name(WireTopicName(text("orders")))
+        .with_partition_indexes(vec![0]);
+    let group = OffsetFetchRequestGroup::default()
+        .with_group_id(WireGroupId(text("readers")))
+        .with_topics(Some(vec![topic]));
+    for version in [8, 9] {
+        let group = match version {
+            9 => group.clone().with_member_id(Some(text("a"))).with_member_epoch(1),
+            _ => group.clone(),
+        };
+        let request = OffsetFetchRequest::default().with_groups(vec![group]);
+        let answer = wire.ask(version, request).await;
+        let group = &answer.groups[0];
+        assert_eq!(
+            (group.error_code, group.topics[0].partitions[0].committed_offset),
+            (0, 9)
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! Produce, Fetch and ListOffsets over a socket: the traps of the protocol about records, and records that nobody could read.
 
 use bytes::Bytes;
+use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::{FetchRequest, FetchResponse, MetadataRequest};
 use millpond_log::broker::NewTopic;
 
@@ -250,4 +251,62 @@ async fn trap_20_a_time_beyond_the_last_record_has_no_offset() {
             "{timestamp}"
         );
     }
+}
+
+/// A batch with a sound checksum whose second record has the first one's number.
+fn lying() -> Bytes {
+    let record = [7 << 1, 0, 0, 0, 1, 1 << 1, b'v', 0];
+    let mut batch = batch(&["v"], None, false)[..61].to_vec();
+    batch.extend([record, record].concat());
+    let length = batch.len() as i32 - 12;
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
+    batch[23..27].copy_from_slice(&1i32.to_be_bytes());
+    batch[57..61].copy_from_slice(&2i32.to_be_bytes());
+    millpond_log::record::patch::set_create_time(&mut batch, 1_700_000_000_000).expect("a whole batch");
+    batch.into()
+}
+
+#[tokio::test]
+async fn records_that_nobody_could_read_are_refused_one_by_one_and_the_other_partitions_are_not() {
+    let at = Served::topic("orders", 3).await;
+    let mut wire = at.connect().await;
+    let mut request = produce("orders", 0, lying(), -1);
+    let mut no_batch = batch(&["v"], None, false).to_vec();
+    no_batch[16] = 7;
+    for (index, records) in [(1, batch(&["v"], None, false)), (2, no_batch.into())] {
+        let other = PartitionProduceData::default()
+            .with_index(index)
+            .with_records(Some(records));
+        request.topic_data[0].partition_data.push(other);
+    }
+    let answer = wire.ask(9, request).await;
+    let [refused, taken, corrupt] = &answer.responses[0].partition_responses[..] else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((refused.error_code, refused.base_offset), (87, -1));
+    let to_blame: Vec<_> = refused
+        .record_errors
+        .iter()
+        .map(|record| (record.batch_index, record.batch_index_error_message.as_deref()))
+        .collect();
+    let why = "malformed: offset delta is not its place in the batch";
+    assert_eq!(to_blame, [(1, Some(why))]);
+    assert!(
+        refused
+            .error_message
+            .as_deref()
+            .is_some_and(|all| all.contains(why))
+    );
+    assert_eq!((taken.error_code, taken.base_offset), (0, 0));
+    assert_eq!(corrupt.error_code, 2);
+    let page = at.server.metrics().render();
+    for line in [
+        "millpond_log_rejected_appends_total{reason=\"InvalidRecord\"} 1",
+        "millpond_log_rejected_appends_total{reason=\"CorruptBatch\"} 1",
+    ] {
+        assert!(page.contains(line), "{line} is missing in\n{page}");
+    }
+    // Below version 8 there is no place for more than the code.
+    let old = wire.ask(7, produce("orders", 0, lying(), -1)).await;
+    assert_eq!(old.responses[0].partition_responses[0].error_code, 87);
 }

@@ -19,7 +19,7 @@ use millpond_log::broker::ProducerIdentity;
 use millpond_log::types::{ProducerEpoch, ProducerId};
 
 use crate::support::{batch, committed_values};
-use crate::wire::{Served, Wire, text};
+use crate::wire::{Served, Wire, feature, text};
 
 const INVALID_REQUEST: i16 = 42;
 const INVALID_PRODUCER_EPOCH: i16 = 47;
@@ -368,5 +368,56 @@ async fn offsets_are_committed_in_a_transaction_by_both_protocols() {
         [INVALID_PRODUCER_EPOCH; 2],
         "the epoch was bumped"
     );
+    at.stop().await;
+}
+
+/// What the finalized features say is for clients to follow; what they send is judged by its own version.
+#[tokio::test]
+async fn transaction_version_goes_down_and_requests_of_both_protocols_are_still_served() {
+    let at = Served::topic("out", 1).await;
+    let mut wire = at.connect().await;
+    assert_eq!(wire.finalized("transaction.version").await, Some(2));
+    let id = identity(&wire.ask(5, init()).await);
+    assert_eq!(write(&mut wire, 12, id, 0, "before").await, 0);
+    assert_eq!(wire.ask(1, feature("transaction.version", 0)).await.error_code, 0);
+    assert_eq!(wire.finalized("transaction.version").await, None);
+
+    // A client that has not noticed: its transaction is open, and it ends it as it began it.
+    let ended = wire.ask(5, end(id, true)).await;
+    let epoch = id.producer_epoch.get();
+    assert_eq!(code_and_epoch(&ended), (0, epoch + 1));
+    let id = ProducerIdentity {
+        producer_epoch: ProducerEpoch::new(epoch + 1),
+        ..id
+    };
+    assert_eq!(write(&mut wire, 12, id, 0, "unnoticed").await, 0);
+    // It notices in the middle of a transaction, and ends it by the old protocol: the epoch stays.
+    assert_eq!(wire.ask(3, end(id, true)).await.error_code, 0);
+    assert_eq!(
+        write(&mut wire, 11, id, 1, "not added").await,
+        TRANSACTION_ABORTABLE
+    );
+    assert_eq!(added(&mut wire, 3, id).await, 0);
+    assert_eq!(write(&mut wire, 11, id, 1, "noticed").await, 0);
+    assert_eq!(wire.ask(4, end(id, true)).await.error_code, 0);
+    assert_eq!(
+        committed_values(&at.broker, "out").await,
+        ["before", "unnoticed", "noticed"]
+    );
+
+    // One that is taken over is fenced, whatever it began its transaction with.
+    assert_eq!(write(&mut wire, 12, id, 2, "taken over").await, 0);
+    let newer = identity(&wire.ask(4, init()).await);
+    assert_eq!(wire.ask(5, end(id, true)).await.error_code, PRODUCER_FENCED);
+    assert_eq!(added(&mut wire, 3, newer).await, 0);
+    assert_eq!(write(&mut wire, 11, newer, 0, "newer").await, 0);
+    assert_eq!(wire.ask(4, end(newer, false)).await.error_code, 0);
+    assert_eq!(committed_values(&at.broker, "out").await.len(), 3);
+
+    assert_eq!(wire.ask(1, feature("transaction.version", 2)).await.error_code, 0);
+    assert_eq!(wire.finalized("transaction.version").await, Some(2));
+    assert_eq!(write(&mut wire, 12, newer, 1, "up again").await, 0);
+    let ended = wire.ask(5, end(newer, true)).await;
+    assert_eq!(code_and_epoch(&ended), (0, newer.producer_epoch.get() + 1));
     at.stop().await;
 }
