@@ -33,6 +33,7 @@ mod accumulator;
 mod admin;
 mod committed;
 mod consumer;
+mod consumer_fetch;
 mod consumer_options;
 mod delivery;
 mod partitioner;

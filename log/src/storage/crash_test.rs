@@ -2,118 +2,24 @@
 //! Whatever was acknowledged must be there afterwards, whatever is there must have been sent, once, and every derived file must equal the log.
 //! A failing seed is printed; `MILLPOND_SEED=n cargo test -p millpond-log --lib crash_test` replays it, `MILLPOND_SEEDS=n` runs more.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::compaction::marker_of;
-use super::disk::{DirEntry, DirLock, Disk, DiskError, DiskFile, DiskOp, DiskResult, LockError, OpenMode};
+use super::crash_model::{Model, Outcome, check_committed, ensure, latest_by_key};
 use super::disk_sim::{CrashMode, SimDisk};
+use super::mortal_disk::MortalDisk;
 use super::store_testing::*;
 use super::verify::verify;
-use super::{CleanupPolicy, Isolation, LogStore, PartitionHandle, StorageError, TopicConfig};
+use super::{CleanupPolicy, LogStore, PartitionHandle, StorageError, TopicConfig};
 use crate::clock::{Clock, SimClock};
 use crate::faults::{Faults, Sabotage};
-use crate::record::BatchIter;
 use crate::types::Offset;
-
-/// A producer of one partition: what it sent last and does not know the fate of.
-#[derive(Clone, Debug, Default)]
-struct Producer {
-    next_sequence: i32,
-    unknown: Option<(Bytes, String)>,
-    unknown_marker: Option<bool>,
-    in_txn: bool,
-}
-
-#[derive(Debug, Default)]
-struct Model {
-    /// Offset → value, of everything acknowledged.
-    acked: BTreeMap<i64, String>,
-    /// Values sent whose fate was never told.
-    unknown: BTreeSet<String>,
-    log_start: i64,
-    compacted: bool,
-    producers: [Producer; 2],
-}
-
-/// The disk as one incarnation of the store sees it: after the crash nothing works any more, as for a dead process.
-#[derive(Debug)]
-struct MortalDisk {
-    disk: Arc<dyn Disk>,
-    dead: Arc<AtomicBool>,
-}
-
-impl MortalDisk {
-    fn alive(&self, op: DiskOp, path: &Path) -> DiskResult<()> {
-        if self.dead.load(Ordering::SeqCst) {
-            Err(DiskError::new(
-                op,
-                path,
-                std::io::Error::other("the machine is off"),
-            ))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Disk for MortalDisk {
-    fn open(&self, path: &Path, mode: OpenMode) -> DiskResult<Arc<dyn DiskFile>> {
-        self.alive(DiskOp::Open, path)?;
-        self.disk.open(path, mode)
-    }
-    fn create_dir_all(&self, path: &Path) -> DiskResult<()> {
-        self.alive(DiskOp::CreateDir, path)?;
-        self.disk.create_dir_all(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> DiskResult<()> {
-        self.alive(DiskOp::Rename, from)?;
-        self.disk.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> DiskResult<()> {
-        self.alive(DiskOp::Remove, path)?;
-        self.disk.remove_file(path)
-    }
-    fn remove_dir_all(&self, path: &Path) -> DiskResult<()> {
-        self.alive(DiskOp::Remove, path)?;
-        self.disk.remove_dir_all(path)
-    }
-    fn list(&self, path: &Path) -> DiskResult<Vec<DirEntry>> {
-        self.alive(DiskOp::List, path)?;
-        self.disk.list(path)
-    }
-    fn exists(&self, path: &Path) -> DiskResult<bool> {
-        self.alive(DiskOp::Stat, path)?;
-        self.disk.exists(path)
-    }
-    fn sync_dir(&self, path: &Path) -> DiskResult<()> {
-        self.alive(DiskOp::Sync, path)?;
-        self.disk.sync_dir(path)
-    }
-    fn sync_new(&self, parent: &Path, made: &[PathBuf]) -> DiskResult<()> {
-        self.alive(DiskOp::Sync, parent)?;
-        self.disk.sync_new(parent, made)
-    }
-    fn total_bytes(&self, path: &Path) -> DiskResult<u64> {
-        self.disk.total_bytes(path)
-    }
-    fn free_bytes(&self, path: &Path) -> DiskResult<u64> {
-        self.disk.free_bytes(path)
-    }
-    fn lock(&self, dir: &Path) -> Result<DirLock, LockError> {
-        self.disk.lock(dir)
-    }
-    fn run_blocking(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        self.disk.run_blocking(job)
-    }
-}
 
 struct Sim {
     clock: Arc<SimClock>,
@@ -133,12 +39,6 @@ const MODES: [CrashMode; 4] = [
     CrashMode::KeepRandomSubset,
     CrashMode::KeepAll,
 ];
-
-type Outcome = Result<(), String>;
-
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Outcome {
-    if holds { Ok(()) } else { Err(what()) }
-}
 
 impl Sim {
     fn new(seed: u64, sabotage: &[Sabotage]) -> Sim {
@@ -459,131 +359,6 @@ impl Sim {
         }
         Ok(())
     }
-}
-
-impl Model {
-    fn acknowledge(&mut self, offset: Offset, value: String) {
-        self.unknown.remove(&value);
-        self.acked.insert(offset.get(), value);
-    }
-
-    /// Acknowledged ⊆ there ⊆ acknowledged or sent, each once.
-    fn compare(&mut self, handle: &PartitionHandle) -> Outcome {
-        let offsets = handle.offsets();
-        ensure(offsets.log_start_offset.get() >= self.log_start, || {
-            format!("deleted records are back: {offsets:?}, {}", self.log_start)
-        })?;
-        self.log_start = offsets.log_start_offset.get();
-        let there =
-            consume(handle, self.log_start, Isolation::ReadUncommitted, 500).map_err(|e| e.to_string())?;
-        let by_offset: BTreeMap<i64, &String> = there
-            .iter()
-            .filter_map(|(o, _, v)| v.as_ref().map(|v| (*o, v)))
-            .collect();
-        if !self.compacted {
-            for (offset, value) in self.acked.range(self.log_start..) {
-                ensure(by_offset.get(offset) == Some(&value), || {
-                    format!(
-                        "acknowledged {value} at {offset} is lost, {:?} is there",
-                        by_offset.get(offset)
-                    )
-                })?;
-            }
-        }
-        let mut seen = BTreeSet::new();
-        for (offset, value) in by_offset {
-            ensure(seen.insert(value.clone()), || format!("{value} is there twice"))?;
-            let known = self.acked.get(&offset) == Some(value) || self.unknown.contains(value);
-            ensure(known, || format!("{value} at {offset} was never sent there"))?;
-        }
-        Ok(())
-    }
-}
-
-fn latest_by_key(handle: &PartitionHandle) -> Result<BTreeMap<String, String>, String> {
-    let start = handle.offsets().log_start_offset.get();
-    let seen = consume(handle, start, Isolation::ReadCommitted, 500).map_err(|e| e.to_string())?;
-    Ok(seen
-        .into_iter()
-        .filter_map(|(_, key, value)| value.map(|v| (key, v)))
-        .collect())
-}
-
-/// A read_committed consumer sees what the markers in the log say, up to the first undecided transaction, and no further.
-fn check_committed(handle: &PartitionHandle) -> Outcome {
-    let offsets = handle.offsets();
-    let start = offsets.log_start_offset.get();
-    let mut batches = Vec::new();
-    let mut next = offsets.log_start_offset;
-    while next < offsets.high_watermark {
-        let read = handle
-            .read(next, 1000, Isolation::ReadUncommitted)
-            .map_err(|e| e.to_string())?;
-        for run in read.batches {
-            for found in BatchIter::new(run) {
-                let found = found.map_err(|e| e.to_string())?;
-                next = found.next_offset();
-                batches.push(found);
-            }
-        }
-    }
-    let mut expected = Vec::new();
-    let mut undecided: BTreeMap<i64, Vec<(i64, bool)>> = BTreeMap::new();
-    for found in &batches {
-        let producer = found.producer_id().get();
-        if found.is_control() {
-            let commit = marker_of(found)
-                .map_err(|e| e.to_string())?
-                .is_some_and(|m| m.is_commit());
-            let decided = undecided.remove(&producer).unwrap_or_default();
-            if commit {
-                expected.extend(decided.into_iter().filter(|(_, real)| *real).map(|(o, _)| o));
-            }
-        } else if found.is_transactional() {
-            let data = undecided.entry(producer).or_default();
-            data.push((found.base_offset().get(), found.record_count() > 0));
-        } else if found.record_count() > 0 {
-            expected.push(found.base_offset().get());
-        }
-    }
-    let first_undecided = undecided
-        .values()
-        .filter_map(|d| d.first())
-        .map(|(o, _)| *o)
-        .min();
-    let stable = first_undecided.unwrap_or(offsets.high_watermark.get()).max(start);
-    // Records may have been deleted from under an open transaction; then the log start is as far as readers get.
-    let stable = if start > 0 && offsets.last_stable_offset.get() == start {
-        start
-    } else {
-        stable
-    };
-    ensure(offsets.last_stable_offset.get() == stable, || {
-        format!("last stable offset of {offsets:?} should be {stable}")
-    })?;
-    expected.retain(|o| *o < stable && *o >= start);
-    expected.sort_unstable();
-    let seen: Vec<i64> = consume(handle, start, Isolation::ReadCommitted, 300)
-        .map_err(|e| e.to_string())?
-        .into_iter()
-        .map(|(o, _, _)| o)
-        .collect();
-    ensure(seen == expected, || {
-        format!(
-            "committed readers see {seen:?}, the markers say {expected:?}; {:?}",
-            batches
-                .iter()
-                .map(|b| (
-                    b.base_offset().get(),
-                    b.producer_id().get(),
-                    b.is_transactional(),
-                    b.is_control()
-                        .then(|| marker_of(b).ok().flatten().map(|m| m.is_commit())),
-                    b.record_count()
-                ))
-                .collect::<Vec<_>>()
-        )
-    })
 }
 
 fn run(seed: u64, steps: usize, sabotage: &[Sabotage]) -> (Outcome, u64) {

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::disk::{DiskError, DiskFile, DiskOp, DiskResult};
-use super::disk_sim::{State, io_error};
+use super::disk_sim::io_error;
 use super::disk_sim_node::{FileNode, Node, NodeId};
+use super::disk_sim_tree::State;
 
 pub(super) struct SimFile {
     disk: Arc<Mutex<State>>,

@@ -14,6 +14,7 @@ pub mod disk_fs;
 pub mod disk_sim;
 mod disk_sim_file;
 mod disk_sim_node;
+mod disk_sim_tree;
 pub mod epoch_cache;
 pub mod file_cache;
 mod index_file;
@@ -46,6 +47,7 @@ mod journal;
 pub mod journal_format;
 mod leftovers;
 mod loader;
+mod loader_unclean;
 mod log_dir;
 mod log_offsets;
 mod log_store;
@@ -55,6 +57,7 @@ mod partition_dirs;
 mod partition_handle;
 mod partition_log;
 mod prepared_append;
+mod producer_replay;
 pub mod producer_state;
 mod reader;
 mod record_rules;
@@ -69,6 +72,7 @@ mod storage_error;
 mod tail_cache;
 mod upkeep;
 pub mod verify;
+mod verify_partition;
 mod waiters;
 pub mod watermarks;
 
@@ -87,6 +91,8 @@ mod cleaner_test;
 #[cfg(test)]
 mod compaction_test;
 #[cfg(test)]
+mod crash_model;
+#[cfg(test)]
 mod crash_test;
 #[cfg(test)]
 mod disk_contract_test;
@@ -99,7 +105,11 @@ mod index_rebuild_test;
 #[cfg(test)]
 mod journal_format_test;
 #[cfg(test)]
+mod log_store_failure_test;
+#[cfg(test)]
 mod log_store_test;
+#[cfg(test)]
+mod mortal_disk;
 #[cfg(test)]
 mod partition_dirs_test;
 #[cfg(test)]
