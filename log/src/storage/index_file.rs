@@ -194,6 +194,15 @@ impl<const N: usize> EntryFile<N> {
         Ok(self.files.get_or_create(&self.path)?.sync_data()?)
     }
 
+    /// Makes the content durable as it is, if there is a file.
+    pub(super) fn sync_if_there(&self) -> IndexResult<()> {
+        match self.files.get(&self.path) {
+            Ok(file) => Ok(file.sync_data()?),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Keeps the first `count` entries.
     pub(super) fn truncate(&self, count: u64) -> IndexResult<()> {
         self.with_mut(|state| {

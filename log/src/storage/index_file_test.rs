@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::disk::OpenMode;
-use super::disk_sim::SimDisk;
+use super::disk_sim::{CrashMode, SimDisk};
 use super::file_cache::FileCache;
 use super::index_file::IndexError;
 use super::offset_index::{OffsetIndex, OffsetPosition};
@@ -161,6 +161,20 @@ fn damaged_files_are_reported_and_can_be_reset() {
         transactions.collect(Offset::ZERO, Offset::MAX),
         Err(IndexError::Corrupt { .. })
     ));
+}
+
+#[test]
+fn an_emptied_transaction_index_stays_empty_after_a_power_cut() {
+    let disk = SimDisk::new(3);
+    let index = || TxnIndex::new(Arc::new(FileCache::new(disk.shared(), 4)), "/x");
+    let before = index();
+    before.append(aborted(1, 10, 20, 21)).unwrap();
+    before.sync().unwrap();
+    disk.shared().sync_dir(Path::new("/")).unwrap();
+    before.reset().unwrap();
+    before.sync().unwrap();
+    disk.crash(CrashMode::LoseUnsynced);
+    assert_eq!(index().entries().unwrap(), []);
 }
 
 #[test]

@@ -126,10 +126,11 @@ impl TxnIndex {
         self.entries.flush()
     }
 
-    /// Writes them and makes the file durable. Without entries no file is created.
+    /// Writes them and makes the file durable. Without entries no file is created, but one that is there is made durable as empty: what it held before must
+    /// not come back after a power cut, or it would hide what stands in the place of the aborted records by then.
     pub fn sync(&self) -> IndexResult<()> {
         if self.is_empty()? {
-            return Ok(());
+            return self.entries.sync_if_there();
         }
         self.entries.sync()
     }
