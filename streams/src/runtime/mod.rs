@@ -46,6 +46,8 @@ mod worker;
 mod worker_faults_test;
 #[cfg(test)]
 mod worker_idle_test;
+#[cfg(test)]
+mod worker_processor_test;
 mod worker_status;
 #[cfg(test)]
 mod worker_test;

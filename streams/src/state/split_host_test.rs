@@ -7,20 +7,24 @@ use millpond_log::faults::Faults;
 use millpond_log::types::{Offset, PartitionId};
 
 use super::{
-    CommitPosition, KeyRange, MemoryHosts, StateLimits, StateOptions, StoreIndex, StoreSpec, TaskId,
-    TaskState,
+    CommitPosition, KeyRange, MemoryHosts, RocksBudget, RocksHosts, StateLimits, StateOptions,
+    StoreHostFactory, StoreIndex, StoreSpec, TaskId, TaskState,
 };
 
 const DISK: StoreIndex = StoreIndex::new(0);
 const MEMORY: StoreIndex = StoreIndex::new(1);
 
 fn open(hosts: &MemoryHosts, in_memory: bool) -> TaskState {
+    open_in(Arc::new(hosts.clone()), PathBuf::from("app"), in_memory)
+}
+
+fn open_in(host: Arc<dyn StoreHostFactory>, dir: PathBuf, in_memory: bool) -> TaskState {
     let mut second = StoreSpec::key_value("second");
     second.persistent = !in_memory;
     TaskState::open(StateOptions {
-        dir: PathBuf::from("app"),
+        dir,
         task: TaskId::new(0, PartitionId::new(0)),
-        host: Arc::new(hosts.clone()),
+        host,
         stores: vec![StoreSpec::key_value("first"), second],
         limits: StateLimits::default(),
         faults: Faults::none(),
@@ -95,4 +99,20 @@ fn a_store_that_was_in_memory_for_a_while_goes_on_from_where_its_disk_was_left()
         "what came later is replayed"
     );
     assert_eq!(get(&mut state, MEMORY), Some("on disk".to_owned()));
+}
+
+#[test]
+fn beside_rocksdb_nothing_of_a_store_in_memory_is_on_disk() {
+    let root = tempfile::tempdir().expect("a directory");
+    let hosts: Arc<dyn StoreHostFactory> = Arc::new(RocksHosts::new(RocksBudget::new(8 << 20, 4 << 20)));
+    for round in 1..3 {
+        let mut state = open_in(hosts.clone(), root.path().to_owned(), true);
+        assert_eq!(get(&mut state, MEMORY), None, "round {round} begins empty");
+        commit(&mut state, "value", round);
+        assert_eq!(get(&mut state, MEMORY), Some("value".to_owned()));
+    }
+    let mut state = open_in(hosts, root.path().to_owned(), false);
+    assert_eq!(get(&mut state, DISK), Some("value".to_owned()));
+    assert_eq!(get(&mut state, MEMORY), None);
+    assert_eq!(state.restore_start(MEMORY), Offset::ZERO);
 }
