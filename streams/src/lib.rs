@@ -49,7 +49,7 @@
 //! | dropped-records metric | [`TaskCounters`](processor::TaskCounters), [`on_late`](dsl::TimeWindowedKStream::on_late), and late records as a stream: [`with_late`](dsl::TimeWindowedKStream::with_late) |
 //! | `DeserializationExceptionHandler`, dead letter queue (KIP-1034) | dead letters by default, in `{app}-dead-letters`, same header names |
 //! | `process(supplier, stores)`, `processValues(..)` | [`process`](dsl::KStream::process) with a [`RecordProcessor`](dsl::RecordProcessor), [`process_values`](dsl::KStream::process_values) with a [`FixedKeyProcessor`](dsl::FixedKeyProcessor) |
-//! | `addStateStore(Stores.keyValueStoreBuilder(..))` | [`add_state_store(Stores::key_value(..))`](dsl::StreamsBuilder::add_state_store), also [`window`](dsl::Stores::window), [`list`](dsl::Stores::list) |
+//! | `addStateStore(Stores.keyValueStoreBuilder(..))` | [`add_state_store(Stores::key_value(..))`](dsl::StreamsBuilder::add_state_store), also [`window`](dsl::Stores::window), [`session`](dsl::Stores::session), [`list`](dsl::Stores::list) |
 //! | `context.schedule(d, type, ..)` | [`ProcessorInit::schedule`](dsl::ProcessorInit::schedule), anchored: [`schedule_at`](dsl::ProcessorInit::schedule_at); per key: [`timer`](dsl::ProcessorContext::timer) |
 //! | `Topology.addProcessor` on whole batches | [`Processor`](processor::Processor), [`TopologyBuilder`](topology::TopologyBuilder) |
 //! | `TopologyTestDriver`, `TestInputTopic` | [`TopologyTestDriver`](testing::TopologyTestDriver) |

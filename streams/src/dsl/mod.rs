@@ -102,8 +102,8 @@ pub use session_windows::SessionWindows;
 pub use sliding_windows::SlidingWindows;
 pub use split::SplitStream;
 pub use stores::{
-    KeyValueStore, ListStore, StateContext, StateStore, StoreBuilder, Stores, Timers, ValueAndTimestamp,
-    WindowStore,
+    KeyValueStore, ListStore, SessionStore, StateContext, StateStore, StoreBuilder, Stores, Timers,
+    ValueAndTimestamp, WindowStore,
 };
 pub use stream::KStream;
 pub use stream_sink::RecordContext;

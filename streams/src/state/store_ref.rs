@@ -4,6 +4,7 @@
 //! ([`StoreRef::update_many`], [`StoreRef::multi_get`]) are in `store_batch.rs`, walks in `scan.rs`.
 
 use bytes::Bytes;
+use millpond_log::types::Timestamp;
 use parking_lot::RwLockWriteGuard;
 
 use super::host::StoreHost;
@@ -99,6 +100,11 @@ impl StoreRef<'_> {
         self.store_mut().change(place, lookup, &mut scratch, change);
         self.tables.scratch.value = scratch;
         Ok(())
+    }
+
+    /// Of a store whose keys begin with their pane: no key lies in a later pane than this one. It may be empty; `None` when the store is.
+    pub fn last_pane(&self) -> Option<Timestamp> {
+        self.tables.store(self.index).last_pane()
     }
 
     /// Roughly how many keys the store has: for plans and metrics, never for answers.

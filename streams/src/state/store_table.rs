@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
+use millpond_log::types::Timestamp;
 
 use super::hot_table::{EntryId, HotTable};
 use super::index::NOTHING;
 use super::key_range::{KeyRange, RangeSet};
 use super::lookup::{Lookup, Ranges, View};
-use super::window_key::PANE_LEN;
+use super::window_key::{self, PANE_LEN};
 use super::{StoreKind, StoreSpec};
 
 /// Seed of all key hashes. Fixed, so that a simulation run twice takes the same steps; keys come from records that
@@ -181,6 +182,15 @@ impl StoreTable {
     pub(super) fn abort_overlay(&mut self) {
         self.ranges.overlay.clear();
         self.tables.iter_mut().for_each(HotTable::abort_overlay);
+    }
+
+    /// The last pane that the layers know or the host may have keys of.
+    pub(super) fn last_pane(&self) -> Option<Timestamp> {
+        let in_memory = self.panes.last_key_value().map(|(pane, _)| *pane);
+        let in_host = self.host_bounds.as_ref().map(|(_, last)| self.pane(last));
+        let last = in_memory.max(in_host)?;
+        let (start, _) = window_key::decode(&last.to_be_bytes())?;
+        Some(start)
     }
 
     /// Tables in key order.

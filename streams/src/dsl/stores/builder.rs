@@ -4,10 +4,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{KeyValueStore, ListStore, Timers, WindowStore};
+use super::{KeyValueStore, ListStore, SessionStore, Timers, WindowStore};
 use crate::processor::{ProcessContext, ProcessError};
 use crate::serde::{Data, DefaultSerde, SerdeRef};
-use crate::state::{StoreIndex, StoreSpec};
+use crate::state::{StoreIndex, StoreSpec, span_list};
 
 /// Kinds of stores (Kafka Streams' `Stores`). Each returns a builder, to be given to
 /// [`StreamsBuilder::add_state_store`](crate::dsl::StreamsBuilder::add_state_store).
@@ -58,6 +58,32 @@ impl Stores {
             builder.mistake = Some(format!(
                 "retention of {retention_ms} ms is shorter than a window of {size_ms} ms"
             ));
+        }
+        builder
+    }
+
+    /// Values per key and session (`sessionStoreBuilder`). Sessions are kept until stream time is `retention` past their end. The layout on disk depends on the power
+    /// of two at or above an eighth of it, so a retention that changes much needs another store.
+    pub fn session<K: Data + DefaultSerde, V: Data + DefaultSerde>(
+        name: &str,
+        retention: Duration,
+    ) -> StoreBuilder<SessionStore<K, V>> {
+        Stores::session_with(name, retention, K::default_serde(), V::default_serde())
+    }
+
+    /// As [`session`](Self::session), with serdes as told.
+    pub fn session_with<K: Data, V: Data>(
+        name: &str,
+        retention: Duration,
+        key: SerdeRef<K>,
+        value: SerdeRef<V>,
+    ) -> StoreBuilder<SessionStore<K, V>> {
+        let retention_ms = millis(retention);
+        let pane_ms = span_list::pane_width(retention_ms / 8);
+        let store = SessionStore::new(name, pane_ms, retention_ms, key, value);
+        let mut builder = StoreBuilder::new(StoreSpec::spans(name, pane_ms, retention_ms), store);
+        if retention_ms < 1 {
+            builder.mistake = Some("sessions must be kept for at least 1 ms".to_owned());
         }
         builder
     }
@@ -145,7 +171,7 @@ impl<S: StateStore> StoreBuilder<S> {
     }
 }
 
-/// A typed handle of a store: implemented by [`KeyValueStore`], [`WindowStore`], [`ListStore`] and [`Timers`].
+/// A typed handle of a store: implemented by [`KeyValueStore`], [`WindowStore`], [`SessionStore`], [`ListStore`] and [`Timers`].
 pub trait StateStore: StoreDefinition + Clone {
     /// The same handle for the stores of a task, which `index_of` finds by name.
     #[doc(hidden)]

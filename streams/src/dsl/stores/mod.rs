@@ -17,12 +17,13 @@
 //!
 //! Always true: keys and values go through their serdes, entries carry a timestamp (`state/value_envelope.rs`), order is the order of key bytes. Everything a
 //! handle does is part of the open transaction. What is expired is never seen, whether or not it was removed already.
-//! Next: `builder.rs` (declaring), `key_value.rs`, `window.rs`, `list.rs` (the handles), `access.rs` (how they reach the task's state).
+//! Next: `builder.rs` (declaring), `key_value.rs`, `window.rs`, `session.rs`, `list.rs` (the handles), `access.rs` (how they reach the task's state).
 
 pub(super) mod access;
 mod builder;
 mod key_value;
 mod list;
+mod session;
 #[cfg(test)]
 mod stores_test;
 pub(super) mod timers;
@@ -33,5 +34,6 @@ pub(super) use builder::{Expiry, StoreDefinition};
 pub use builder::{StateStore, StoreBuilder, Stores};
 pub use key_value::{KeyValueStore, ValueAndTimestamp};
 pub use list::ListStore;
+pub use session::SessionStore;
 pub use timers::Timers;
 pub use window::WindowStore;

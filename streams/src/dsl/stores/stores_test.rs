@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use millpond_log::types::Timestamp;
 
-use super::{KeyValueStore, ListStore, Stores, WindowStore};
+use super::{KeyValueStore, ListStore, SessionStore, Stores, WindowStore};
 use crate::dsl::{
     ProcessorContext, ProcessorInit, Record, RecordProcessor, StreamsBuilder, Window, Windowed,
 };
@@ -21,6 +21,7 @@ struct Handles {
     entries: KeyValueStore<String, i64>,
     short: KeyValueStore<String, i64>,
     windows: WindowStore<String, i64>,
+    sessions: SessionStore<String, i64>,
     lists: ListStore<String, String>,
 }
 
@@ -41,6 +42,7 @@ impl RecordProcessor for Probe {
             entries: context.store("entries")?,
             short: context.store("short")?,
             windows: context.store("windows")?,
+            sessions: context.store("sessions")?,
             lists: context.store("lists")?,
         });
         Ok(())
@@ -102,25 +104,28 @@ fn driver(steps: Arc<Vec<Step>>, in_memory: bool, auto_commit: bool) -> Topology
     let short = Stores::key_value::<String, i64>("short").with_ttl(Duration::from_millis(100));
     let windows =
         Stores::window::<String, i64>("windows", Duration::from_millis(10), Duration::from_millis(100));
+    let sessions = Stores::session::<String, i64>("sessions", Duration::from_millis(100));
     let lists = Stores::list::<String, String>("lists");
     if in_memory {
         builder
             .add_state_store(entries.in_memory())
             .add_state_store(short.in_memory())
             .add_state_store(windows.in_memory())
+            .add_state_store(sessions.in_memory())
             .add_state_store(lists.in_memory());
     } else {
         builder
             .add_state_store(entries)
             .add_state_store(short)
             .add_state_store(windows)
+            .add_state_store(sessions)
             .add_state_store(lists);
     }
     let make = move || Probe {
         steps: steps.clone(),
         handles: None,
     };
-    let stores = ["entries", "short", "windows", "lists"];
+    let stores = ["entries", "short", "windows", "sessions", "lists"];
     builder
         .stream::<String, u64>("in")
         .process(make, &stores)
@@ -297,6 +302,89 @@ fn a_window_store_answers_by_key_and_time_until_retention_is_over() {
             "(None, false, true, 4)",
             "2",
         ]);
+}
+
+fn session(key: &str, start_ms: Timestamp, end_ms: Timestamp) -> Windowed<String> {
+    let window = Window { start_ms, end_ms };
+    let key = text(key);
+    Windowed { key, window }
+}
+
+/// Start, end and value.
+fn short(found: Vec<(Windowed<String>, i64)>) -> Vec<(Timestamp, Timestamp, i64)> {
+    let short = |(found, value): (Windowed<String>, i64)| (found.window.start_ms, found.window.end_ms, value);
+    found.into_iter().map(short).collect()
+}
+
+#[test]
+fn a_session_store_finds_sessions_by_key_and_by_the_times_they_touch() {
+    Plan::default()
+        .at(0, |on, context| {
+            for (key, start, end, value) in [
+                ("a", 0, 0, 1),
+                ("a", 10, 30, 2),
+                ("a", 25, 28, 3),
+                ("a", 50, 60, 4),
+                ("b", 5, 40, 5),
+                ("ab", 20, 29, 6),
+            ] {
+                assert!(on.sessions.put(context, &session(key, start, end), &value)?);
+            }
+            Ok(short(on.sessions.fetch(context, &text("a"))?))
+        })
+        .at(1, |on, context| {
+            let some = on.sessions.find_sessions(context, &text("a"), 28, 49)?;
+            let back = on.sessions.backward_find_sessions(context, &text("a"), 29, 50)?;
+            Ok((short(some), short(back)))
+        })
+        .at(2, |on, context| {
+            let exact = on.sessions.fetch_session(context, &text("a"), 10, 30)?;
+            let other = on.sessions.fetch_session(context, &text("a"), 10, 29)?;
+            Ok((
+                exact,
+                other,
+                short(on.sessions.find_all_sessions(context, 29, 40)?),
+            ))
+        })
+        .at(3, |on, context| {
+            on.sessions.put(context, &session("a", 10, 30), &7)?;
+            on.sessions.remove(context, &session("a", 25, 28))?;
+            on.sessions.remove(context, &session("a", 1, 2))?;
+            assert!(on.sessions.put(context, &session("a", 2, 1), &0).is_err());
+            Ok(short(on.sessions.find_sessions(context, &text("a"), 0, 99)?))
+        })
+        .at(130, |on, context| {
+            let kept = on.sessions.put(context, &session("a", 0, 31), &8)?;
+            let refused = on.sessions.put(context, &session("a", 0, 30), &9)?;
+            let all = on
+                .sessions
+                .find_all_sessions(context, Timestamp::MIN, Timestamp::MAX)?;
+            Ok((kept, refused, short(all)))
+        })
+        .at(160, |on, context| {
+            Ok(short(on.sessions.fetch(context, &text("a"))?))
+        })
+        .says(&[
+            "[(0, 0, 1), (25, 28, 3), (10, 30, 2), (50, 60, 4)]",
+            "([(25, 28, 3), (10, 30, 2)], [(50, 60, 4), (10, 30, 2)])",
+            "(Some(2), None, [(20, 29, 6), (10, 30, 2), (5, 40, 5)])",
+            "[(0, 0, 1), (10, 30, 7), (50, 60, 4)]",
+            "(true, false, [(0, 31, 8), (5, 40, 5), (50, 60, 4)])",
+            "[]",
+        ]);
+}
+
+#[test]
+fn sessions_far_apart_in_time_are_found_by_a_walk() {
+    Plan::default()
+        .at(0, |on, context| {
+            for end in [0, 90, 1_000_000, i64::MAX] {
+                on.sessions.put(context, &session("a", 0, end), &end)?;
+                on.sessions.put(context, &session("b", 0, end), &end)?;
+            }
+            Ok(short(on.sessions.find_sessions(context, &text("a"), 1, 0)?).len())
+        })
+        .says(&["3"]);
 }
 
 #[test]

@@ -256,7 +256,8 @@ impl<K: Data, V: Data> WindowStore<K, V> {
     }
 }
 
-fn first_kept(stream_time: Timestamp, retention_ms: i64) -> Timestamp {
+/// Start of the oldest window, or end of the oldest session, that is kept.
+pub(super) fn first_kept(stream_time: Timestamp, retention_ms: i64) -> Timestamp {
     stream_time.saturating_sub(retention_ms).saturating_add(1)
 }
 
@@ -281,21 +282,30 @@ impl<K: Data, V: Data> StoreDefinition for WindowStore<K, V> {
         &self,
         index_of: &dyn Fn(&str) -> Result<StoreIndex, ProcessError>,
     ) -> Result<Option<Box<dyn Expiry>>, ProcessError> {
-        Ok(Some(Box::new(WindowExpiry {
-            store: index_of(&self.name)?,
-            retention_ms: self.retention_ms,
-            step_ms: self.size_ms.max(1),
-            expired_before: NO_TIME,
-        })))
+        let store = index_of(&self.name)?;
+        let expiry = WindowExpiry::new(store, self.retention_ms, self.size_ms);
+        Ok(Some(Box::new(expiry)))
     }
 }
 
 /// Removes windows past their retention, once per length of a window.
-struct WindowExpiry {
+pub(super) struct WindowExpiry {
     store: StoreIndex,
     retention_ms: i64,
     step_ms: i64,
     expired_before: Timestamp,
+}
+
+impl WindowExpiry {
+    /// `step_ms`: how far apart panes are, or how often it is worth looking.
+    pub(super) fn new(store: StoreIndex, retention_ms: i64, step_ms: i64) -> Self {
+        WindowExpiry {
+            store,
+            retention_ms,
+            step_ms: step_ms.max(1),
+            expired_before: NO_TIME,
+        }
+    }
 }
 
 impl Expiry for WindowExpiry {
