@@ -15,6 +15,7 @@ mod emit_strategy;
 mod group_windows;
 mod grouped;
 mod grouped_table;
+mod join_windows;
 mod late_records;
 mod on_error;
 mod operators;
@@ -27,6 +28,8 @@ mod sliding_windows;
 mod split;
 mod stores;
 mod stream;
+mod stream_join;
+mod stream_joined;
 mod stream_process;
 mod stream_sink;
 mod stream_to_table;
@@ -66,6 +69,10 @@ mod session_windows_test;
 #[cfg(test)]
 mod sliding_windows_test;
 #[cfg(test)]
+mod stream_join_random_test;
+#[cfg(test)]
+mod stream_join_test;
+#[cfg(test)]
 mod stream_sink_test;
 #[cfg(test)]
 mod stream_test;
@@ -77,6 +84,8 @@ mod table_join_test;
 mod table_test;
 #[cfg(test)]
 mod table_test_support;
+#[cfg(test)]
+mod test_hosts;
 #[cfg(test)]
 mod timestamps_test;
 #[cfg(test)]
@@ -91,6 +100,7 @@ pub use emit_strategy::EmitStrategy;
 pub use group_windows::GroupWindows;
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
+pub use join_windows::JoinWindows;
 pub use operators::late::LateRecord;
 pub use options::{Consumed, Grouped, Materialized, Produced};
 pub use process::{
@@ -106,6 +116,7 @@ pub use stores::{
     ValueAndTimestamp, WindowStore,
 };
 pub use stream::KStream;
+pub use stream_joined::StreamJoined;
 pub use stream_sink::RecordContext;
 pub use suppressed::{EagerBuffer, StrictBuffer, SuppressBuffer, Suppressed};
 pub use table::KTable;

@@ -85,6 +85,18 @@ pub trait Processor: Send {
     /// Takes one batch.
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError>;
 
+    /// Whether [`on_batch_end`](Self::on_batch_end) is wanted; asked once, after `init`.
+    fn wants_batch_end(&self) -> bool {
+        false
+    }
+
+    /// Everything that one source batch, or one step of wall-clock time, sends to this node has arrived. For nodes that hold rows back until all their
+    /// parents have spoken, because the batches of two parents stem from the same records and belong between each other. What `on_time` and `on_commit` of
+    /// parents forward comes before the node's own call of the same name; no call of this one follows.
+    fn on_batch_end(&mut self, _context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        Ok(())
+    }
+
     /// Stream time advanced; called at most once per source batch, after it went through.
     fn on_time(&mut self, _context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         Ok(())

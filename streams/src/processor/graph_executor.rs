@@ -53,6 +53,8 @@ pub struct TaskGraph {
     wall_clock: WallClockTimers,
     track: TimeTrack,
     record_at_a_time: bool,
+    /// Nodes that want to know when a batch is complete, parents before children.
+    batch_enders: Vec<usize>,
 }
 
 struct GraphNode {
@@ -153,6 +155,7 @@ impl TaskGraph {
         let mut upstreams = Vec::new();
         let mut writes_repartition = false;
         let mut wall_clock = WallClockTimers::default();
+        let mut batch_enders = Vec::new();
         for (index, node) in topology.nodes().iter().enumerate() {
             let mut repartition = None;
             let mut processor = match &node.kind {
@@ -200,6 +203,9 @@ impl TaskGraph {
                 })?;
                 if let Some(interval) = processor.wall_clock_interval() {
                     wall_clock.add(index, interval);
+                }
+                if processor.wants_batch_end() {
+                    batch_enders.push(index);
                 }
             }
             let stage = match node.kind {
@@ -250,6 +256,7 @@ impl TaskGraph {
             wall_clock,
             track: TimeTrack::default(),
             record_at_a_time: topology.is_record_at_a_time(),
+            batch_enders,
         })
     }
 
@@ -314,6 +321,7 @@ impl TaskGraph {
         self.run_node(source, Batch::Raw(raw.clone()), &mut call)?;
         call.time = self.clock.time();
         let advanced = call.time > before;
+        self.end_batch(&mut call)?;
         self.tell_time(advanced, &mut call)?;
         self.mark_outputs(outputs);
         Ok(())
@@ -394,6 +402,9 @@ impl TaskGraph {
             self.visit(*node, &mut call, |processor, context| {
                 processor.on_wall_clock(context)
             })?;
+        }
+        if !nodes.is_empty() {
+            self.end_batch(&mut call)?;
         }
         self.mark_outputs(outputs);
         Ok(!nodes.is_empty())
@@ -505,6 +516,15 @@ impl TaskGraph {
             if advanced || processor.is_some_and(|processor| processor.is_time_due()) {
                 self.visit(node, call, |processor, context| processor.on_time(context))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Tells the nodes that want to know it that a batch is complete.
+    fn end_batch(&mut self, call: &mut Call<'_>) -> Result<(), ProcessError> {
+        for place in 0..self.batch_enders.len() {
+            let node = self.batch_enders[place];
+            self.visit(node, call, |processor, context| processor.on_batch_end(context))?;
         }
         Ok(())
     }

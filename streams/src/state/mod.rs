@@ -48,6 +48,7 @@ mod split_host;
 mod split_host_test;
 mod store;
 mod store_batch;
+mod store_read;
 mod store_ref;
 mod store_table;
 mod tables;

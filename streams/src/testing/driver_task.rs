@@ -3,6 +3,7 @@
 //! Always true: a topic holds committed records only; a task that was aborted stands where its last commit left it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use millpond_log::record::{BatchBuilder, BatchOptions, Header, RecordBatch};
@@ -149,6 +150,8 @@ impl DriverTask {
             extra: Bytes::from(self.committed_clock.clone()),
             ..CommitPosition::default()
         });
+        self.state
+            .maybe_apply(Duration::from_millis(u64::try_from(now_ms).unwrap_or(0)))?;
         Ok(())
     }
 

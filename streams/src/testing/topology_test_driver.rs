@@ -21,7 +21,7 @@ use crate::processor::{
 };
 use crate::runtime::idle::IdleWatch;
 use crate::serde::{self, DefaultSerde, Serde, SerdeError};
-use crate::state::{MemoryHosts, StateLimits, StateOptions, TaskId, TaskState};
+use crate::state::{MemoryHosts, StateLimits, StateOptions, StoreHostFactory, TaskId, TaskState};
 use crate::topology::{Plan, Topology, topic_names};
 
 const APPLICATION_ID: &str = "test";
@@ -39,6 +39,13 @@ pub struct DriverOptions {
     pub auto_commit: bool,
     /// Wall-clock time at the start, in ms (default: 0).
     pub wall_clock_ms: Timestamp,
+    /// What holds committed state (default: memory).
+    pub hosts: Arc<dyn StoreHostFactory>,
+    /// Directory of that state (default: `driver`, which hosts in memory do not create).
+    pub state_dir: PathBuf,
+    /// How much committed state waits in memory for the host, and for how long by the wall clock. With `memory_bytes_max` 0 every read after a commit goes to the
+    /// host.
+    pub limits: StateLimits,
 }
 
 impl Default for DriverOptions {
@@ -49,6 +56,9 @@ impl Default for DriverOptions {
             config: ProcessingConfig::default(),
             auto_commit: true,
             wall_clock_ms: 0,
+            hosts: Arc::new(MemoryHosts::new()),
+            state_dir: PathBuf::from("driver"),
+            limits: StateLimits::default(),
         }
     }
 }
@@ -97,6 +107,9 @@ impl TopologyTestDriver {
             config,
             auto_commit,
             wall_clock_ms,
+            hosts,
+            state_dir,
+            limits,
         } = options;
         let asked = partitions.clone();
         let plan = Plan::new(topology, APPLICATION_ID, &|topic| {
@@ -109,16 +122,15 @@ impl TopologyTestDriver {
             .iter()
             .map(|(topic, configs)| (legal(topic), TopicRules::from_configs(configs)))
             .collect();
-        let hosts = Arc::new(MemoryHosts::new());
         let mut tasks = Vec::new();
         for id in plan.tasks() {
             let sub = &topology.sub_topologies()[id.sub_topology as usize];
             let mut state = TaskState::open(StateOptions {
-                dir: PathBuf::from("driver"),
+                dir: state_dir.clone(),
                 task: id,
                 host: hosts.clone(),
                 stores: sub.stores().to_vec(),
-                limits: StateLimits::default(),
+                limits: limits.clone(),
                 faults: Faults::none(),
             })?;
             let mut outputs = Outputs::new(id.partition);

@@ -221,7 +221,7 @@ impl TopologyBuilder {
     }
 
     /// Indices of the sources that feed a node; a repartition stands for itself.
-    fn sources_above(&self, node: NodeId) -> BTreeSet<usize> {
+    pub(crate) fn sources_above(&self, node: NodeId) -> BTreeSet<usize> {
         let (mut sources, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let mut left = vec![node.0];
         while let Some(index) = left.pop() {

@@ -11,6 +11,7 @@ pub(super) mod sink;
 pub(super) mod source;
 pub(super) mod spans;
 pub(super) mod stateless;
+pub(super) mod stream_join;
 pub(super) mod suppress;
 mod suppress_entry;
 pub(super) mod table_join;
