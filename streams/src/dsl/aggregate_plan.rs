@@ -130,6 +130,8 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
     fn add(&self, mut spec: StoreSpec, make: ProcessorSupplier) -> NodeId {
         spec.logged = self.materialized.logged;
         let mut building = self.graph.lock();
+        self.materialized
+            .refuse_history(self.name, &mut building.topology);
         building.topology.add_store(spec);
         let node = building
             .topology

@@ -6,10 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::operators::source::{DecodeSource, SourceSettings};
-use super::operators::table_source::TableSource;
-use super::operators::table_writer::{TableStore, TableWriter};
 use super::stores::{StateStore, StoreBuilder, StoreDefinition};
-use super::table_origin::TableWishes;
 use super::{Consumed, KStream, KTable, Materialized};
 use crate::processor::{Processor, ProcessorSupplier};
 use crate::serde::{Data, DefaultSerde, OptionSerde};
@@ -137,10 +134,7 @@ impl StreamsBuilder {
             idle_timeout,
         };
         let source = self.source("KSTREAM-SOURCE", &[topic], consumed);
-        let store = TableStore::new(name, key, &materialized, TableWishes::default());
-        store.add_to(&self.graph, &[source], &materialized, |store| TableSource {
-            writer: TableWriter::new(store),
-        })
+        super::stream_to_table::add_table(&self.graph, source, name, key, &materialized)
     }
 
     /// Adds a store, for processors to be connected to by its name ([`KStream::process`]). Several may share it. Add it before them.

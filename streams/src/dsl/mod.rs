@@ -16,6 +16,7 @@ mod group_windows;
 mod grouped;
 mod grouped_table;
 mod join_windows;
+mod joined;
 mod late_records;
 mod on_error;
 mod operators;
@@ -32,6 +33,7 @@ mod stream_join;
 mod stream_joined;
 mod stream_process;
 mod stream_sink;
+mod stream_table_join;
 mod stream_to_table;
 mod suppressed;
 mod table;
@@ -45,6 +47,7 @@ mod time_windowed;
 mod time_windows;
 mod timestamps;
 mod unlimited_windows;
+mod versioned_table;
 mod window_fold;
 mod windowed;
 
@@ -75,6 +78,8 @@ mod stream_join_test;
 #[cfg(test)]
 mod stream_sink_test;
 #[cfg(test)]
+mod stream_table_join_test;
+#[cfg(test)]
 mod stream_test;
 #[cfg(test)]
 mod suppress_test;
@@ -101,6 +106,7 @@ pub use group_windows::GroupWindows;
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use join_windows::JoinWindows;
+pub use joined::Joined;
 pub use operators::late::LateRecord;
 pub use options::{Consumed, Grouped, Materialized, Produced};
 pub use process::{

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::TimestampExtractor;
 use crate::config::ErrorPolicy;
 use crate::serde::{DefaultSerde, SerdeRef};
+use crate::topology::{TopologyBuilder, TopologyError};
 
 /// How a topic is read.
 ///
@@ -248,6 +249,7 @@ pub struct Materialized<A> {
     pub(crate) retention: Option<Duration>,
     pub(crate) logged: bool,
     pub(crate) emit_every_update: Option<bool>,
+    pub(crate) history: Option<Duration>,
 }
 
 impl<A> Materialized<A> {
@@ -258,6 +260,43 @@ impl<A> Materialized<A> {
             retention: None,
             logged: true,
             emit_every_update: None,
+            history: None,
+        }
+    }
+
+    /// Keeps the past of a table read from a topic or a stream: what its entries were at any time of the last `retention`, in stream time (KIP-889).
+    ///
+    /// Then timestamps decide what is latest, not offsets: an older record takes its place in the past, changes nothing now and is not forwarded; one older than
+    /// the retention is dropped and counted as late. Joins of streams with such a table read what it was at the record's time. The past is kept in a store
+    /// of its own, `{name}-history`. Changes are forwarded at once, never one per commit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use millpond_streams::dsl::{Consumed, Joined, Materialized, StreamsBuilder};
+    /// # use millpond_streams::testing::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let versioned = Materialized::default().versioned(Duration::from_secs(3600));
+    /// let prices = builder.table_with::<String, i64>("prices", "prices", Consumed::default(), versioned);
+    /// builder
+    ///     .stream::<String, i64>("orders")
+    ///     .join_table(&prices, |pieces, price| pieces * price, Joined::named("amounts"))
+    ///     .to("amounts");
+    /// let mut driver = TopologyTestDriver::new(&builder.build()?)?;
+    /// let (prices, orders) = (driver.input::<String, i64>("prices"), driver.input::<String, i64>("orders"));
+    /// driver.pipe(&prices, "lamp".into(), 10, 0)?;
+    /// driver.pipe(&prices, "lamp".into(), 12, 1_000)?;
+    /// driver.pipe(&orders, "lamp".into(), 3, 500)?; // the price of then
+    /// driver.pipe(&orders, "lamp".into(), 3, 1_500)?;
+    /// let amounts = driver.output::<String, i64>("amounts");
+    /// assert_eq!(driver.read_values(&amounts)?, [30, 36]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn versioned(self, retention: Duration) -> Self {
+        Materialized {
+            history: Some(retention),
+            ..self
         }
     }
 
@@ -285,6 +324,18 @@ impl<A> Materialized<A> {
         Materialized {
             emit_every_update: Some(every),
             ..self
+        }
+    }
+}
+
+impl<A> Materialized<A> {
+    /// For operators that cannot keep a past: reports the wish as a mistake.
+    pub(crate) fn refuse_history(&self, node: &str, topology: &mut TopologyBuilder) {
+        if self.history.is_some() {
+            topology.report(TopologyError::InvalidOperator {
+                node: node.to_owned(),
+                reason: "only tables made from a topic or a stream can be versioned".to_owned(),
+            });
         }
     }
 }

@@ -1,10 +1,13 @@
 //! From a stream to a table: every record is an update of its key.
 
+use super::builder::GraphRef;
 use super::operators::table_source::TableSource;
 use super::operators::table_writer::{TableStore, TableWriter};
 use super::table_origin::TableWishes;
+use super::versioned_table::add_versioned;
 use super::{Grouped, KStream, KTable, Materialized};
-use crate::serde::{Data, DefaultSerde};
+use crate::serde::{Data, DefaultSerde, SerdeRef};
+use crate::topology::NodeId;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// The stream as a table kept in the store `name`: each record replaces the one before under its key. Such a table never deletes; for that see
@@ -39,7 +42,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         materialized: Materialized<V>,
     ) -> KTable<K, V> {
         let updates = self.keyed_for_table(name, &grouped).map_values(Some);
-        table_of(&updates, name, grouped.key, &materialized)
+        add_table(&updates.graph, updates.node, name, grouped.key, &materialized)
     }
 
     fn keyed_for_table(&self, name: &str, grouped: &Grouped<K, V>) -> KStream<K, V> {
@@ -82,20 +85,24 @@ impl<K: Data, V: Data> KStream<K, Option<V>> {
         materialized: Materialized<V>,
     ) -> KTable<K, V> {
         let updates = self.keyed_for_table(name, &grouped);
-        table_of(&updates, name, grouped.key, &materialized)
+        add_table(&updates.graph, updates.node, name, grouped.key, &materialized)
     }
 }
 
-fn table_of<K: Data, V: Data>(
-    updates: &KStream<K, Option<V>>,
+/// The table that nullable rows of `parent` make.
+pub(super) fn add_table<K: Data, V: Data>(
+    graph: &GraphRef,
+    parent: NodeId,
     name: &str,
-    key: crate::serde::SerdeRef<K>,
+    key: SerdeRef<K>,
     materialized: &Materialized<V>,
 ) -> KTable<K, V> {
+    if let Some(history) = materialized.history {
+        let retention_ms = i64::try_from(history.as_millis()).unwrap_or(i64::MAX / 4);
+        return add_versioned(graph, parent, name, key, materialized, retention_ms);
+    }
     let store = TableStore::new(name, key, materialized, TableWishes::default());
-    store.add_to(&updates.graph, &[updates.node], materialized, |store| {
-        TableSource {
-            writer: TableWriter::new(store),
-        }
+    store.add_to(graph, &[parent], materialized, |store| TableSource {
+        writer: TableWriter::new(store),
     })
 }

@@ -25,6 +25,16 @@ pub(crate) trait ReadTable<K, V>: Send {
         keys: &[K],
         context: &mut ProcessContext<'_>,
     ) -> Result<Vec<Entry<V>>, ProcessError>;
+
+    /// The entries of `keys` as they were at `times`. Only versioned tables know the past; others answer with the present.
+    fn get_many_as_of(
+        &mut self,
+        keys: &[K],
+        _times: &[Timestamp],
+        context: &mut ProcessContext<'_>,
+    ) -> Result<Vec<Entry<V>>, ProcessError> {
+        self.get_many(keys, context)
+    }
 }
 
 /// A table as one task reads it. Made at `init` by [`TableLookup::open`].
@@ -48,6 +58,22 @@ impl<K, V> TableReader<K, V> {
             return Ok(Vec::new());
         }
         self.0.get_many(keys, context)
+    }
+
+    /// The entries of `keys` as they were at `times`, one for one in their order; the present ones where the table is not versioned
+    /// ([`TableOrigin::history_ms`](super::table_origin::TableOrigin::history_ms)).
+    /// # Errors
+    /// As `get_many`.
+    pub(crate) fn get_many_as_of(
+        &mut self,
+        keys: &[K],
+        times: &[Timestamp],
+        context: &mut ProcessContext<'_>,
+    ) -> Result<Vec<Entry<V>>, ProcessError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.0.get_many_as_of(keys, times, context)
     }
 }
 
@@ -101,28 +127,40 @@ pub(in crate::dsl) struct StoreReader<K, V> {
     pub(in crate::dsl) keys: KeyBatch,
 }
 
-impl<K: Data, V: Data> ReadTable<K, V> for StoreReader<K, V> {
-    fn get_many(
+impl<K: Data, V: Data> StoreReader<K, V> {
+    /// Fills `self.keys` with the store keys of `keys`.
+    pub(in crate::dsl) fn encode(
         &mut self,
         keys: &[K],
-        context: &mut ProcessContext<'_>,
-    ) -> Result<Vec<Entry<V>>, ProcessError> {
+        context: &ProcessContext<'_>,
+    ) -> Result<(), ProcessError> {
         self.keys.clear();
         for key in keys {
             let mut written = Ok(());
             self.keys.push_with(|out| written = (self.write_key)(key, out));
             written.map_err(|cause| ProcessError::node(context.node(), cause))?;
         }
-        let mut entries = Vec::with_capacity(keys.len());
+        Ok(())
+    }
+}
+
+impl<K: Data, V: Data> ReadTable<K, V> for StoreReader<K, V> {
+    fn get_many(
+        &mut self,
+        keys: &[K],
+        context: &mut ProcessContext<'_>,
+    ) -> Result<Vec<Entry<V>>, ProcessError> {
+        self.encode(keys, context)?;
+        let mut entries: Vec<Entry<V>> = keys.iter().map(|_| None).collect();
         let mut damaged = None;
+        // Keys that have no entry must not fill the table's memory.
         context
             .store(self.store)
-            .multi_get_with(&self.keys, |_, stored| {
-                let entry = stored.map(|stored| read_entry(&self.value, stored)).transpose();
-                entries.push(entry.unwrap_or_else(|cause| {
-                    damaged = Some(cause);
-                    None
-                }));
+            .find_many(&self.keys, |number, stored| {
+                match read_entry(&self.value, stored) {
+                    Ok(entry) => entries[number] = Some(entry),
+                    Err(cause) => damaged = Some(cause),
+                }
             })?;
         match damaged {
             None => Ok(entries),
@@ -158,12 +196,31 @@ where
         keys: &[K],
         context: &mut ProcessContext<'_>,
     ) -> Result<Vec<Entry<V2>>, ProcessError> {
-        let entries = self.parent.get_many(keys, context)?.into_iter();
-        let mapped = entries.zip(keys).map(|(entry, key)| {
+        let entries = self.parent.get_many(keys, context)?;
+        Ok(self.mapped(keys, entries))
+    }
+
+    fn get_many_as_of(
+        &mut self,
+        keys: &[K],
+        times: &[Timestamp],
+        context: &mut ProcessContext<'_>,
+    ) -> Result<Vec<Entry<V2>>, ProcessError> {
+        let entries = self.parent.get_many_as_of(keys, times, context)?;
+        Ok(self.mapped(keys, entries))
+    }
+}
+
+impl<K, V, F> MappedReader<K, V, F> {
+    fn mapped<V2>(&self, keys: &[K], entries: Vec<Entry<V>>) -> Vec<Entry<V2>>
+    where
+        F: Fn(&K, V) -> Option<V2>,
+    {
+        let mapped = entries.into_iter().zip(keys).map(|(entry, key)| {
             let (value, timestamp) = entry?;
             Some(((self.map)(key, value)?, timestamp))
         });
-        Ok(mapped.collect())
+        mapped.collect()
     }
 }
 

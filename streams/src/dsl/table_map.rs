@@ -169,6 +169,10 @@ where
         self.parent.grace_ms()
     }
 
+    fn history_ms(&self) -> Option<i64> {
+        self.parent.history_ms()
+    }
+
     fn lookup(&self) -> TableLookup<K, V2> {
         let (parent, map) = (self.parent.lookup(), self.map.clone());
         let stores = parent.stores().map(str::to_owned).collect();

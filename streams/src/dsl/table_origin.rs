@@ -45,6 +45,11 @@ pub(in crate::dsl) trait TableOrigin<K, V>: Send + Sync {
 
     /// How long after its end a window may still change, in ms of stream time; none for a table without windows.
     fn grace_ms(&self) -> Option<i64>;
+
+    /// How far back its entries can be read as they were, in ms of stream time; none for a table that is not versioned.
+    fn history_ms(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// Writes the store key of a table's key.

@@ -65,6 +65,7 @@ impl<K: Data, V: Data> TableStore<K, V> {
         let for_tasks = settings.clone();
         let make = supplier(move || make(for_tasks.clone()));
         let mut builder = graph.lock();
+        materialized.refuse_history(&settings.store, &mut builder.topology);
         builder.topology.add_store(spec);
         let name = settings.store.as_str();
         let node = builder.topology.add_processor(name, make, parents, &[name]);
