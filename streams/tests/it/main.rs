@@ -7,4 +7,5 @@ mod lost_answers;
 mod queries;
 mod remote;
 mod support;
+mod table_joins;
 mod word_count;

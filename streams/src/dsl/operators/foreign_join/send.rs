@@ -22,6 +22,9 @@ pub(in crate::dsl) struct SendSubscriptions<K, V, KO, F> {
     pub(in crate::dsl) types: PhantomData<fn(K)>,
 }
 
+/// An instruction, and the foreign key it goes to.
+type Sent<KO> = (Option<KO>, Instruction);
+
 type SubscriptionRow<K, KO> = Row<Option<KO>, Subscription<K>>;
 
 impl<K: Data, V: Data, KO: Data, F> SendSubscriptions<K, V, KO, F>
@@ -40,11 +43,7 @@ where
     }
 
     /// The instructions for one change, in the order they are sent; whether the entry is left out for want of a foreign key.
-    fn instructions(
-        &self,
-        key: &K,
-        change: &Change<V>,
-    ) -> Result<(Vec<(Option<KO>, Instruction)>, bool), BoxError> {
+    fn instructions(&self, key: &K, change: &Change<V>) -> Result<(Vec<Sent<KO>>, bool), BoxError> {
         let old_key = self.foreign_key(key, change.old.as_ref());
         let new_key = self.foreign_key(key, change.new.as_ref());
         let same = match (&old_key, &new_key) {
