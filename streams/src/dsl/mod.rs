@@ -84,6 +84,8 @@ mod stream_test;
 #[cfg(test)]
 mod suppress_test;
 #[cfg(test)]
+mod suppress_windows_test;
+#[cfg(test)]
 mod table_join_test;
 #[cfg(test)]
 mod table_test;

@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use super::table_test_support::{Texts, pipe, read, start, write_changes};
-use super::{
-    EagerBuffer, KTable, Materialized, StreamsBuilder, StrictBuffer, SuppressBuffer, Suppressed, TimeWindows,
-    Windowed,
-};
-use crate::testing::{DriverError, DriverOptions, TestRecord, TopologyTestDriver};
-use crate::topology::TopologyError;
+use super::{EagerBuffer, StreamsBuilder, StrictBuffer, SuppressBuffer, Suppressed};
+use crate::testing::{DriverError, DriverOptions, TopologyTestDriver};
 
 const NOTHING: Vec<String> = Vec::new();
 
@@ -173,140 +169,6 @@ fn the_old_value_of_what_leaves_is_what_the_receivers_know() {
     assert_eq!(read(&mut driver, "all"), ["all 3@2", "all 5@12"]);
 }
 
-/// Counts in windows, suppressed until they close, and raw. `key@start/end count@timestamp`.
-fn window_counts(windows: TimeWindows, every_update: bool) -> (TopologyTestDriver, Texts) {
-    let builder = StreamsBuilder::new();
-    let counts = builder
-        .stream::<String, String>("in")
-        .group_by_key()
-        .windowed_by(windows)
-        .count("counts");
-    let final_counts = counts.suppress(
-        "final",
-        Suppressed::until_window_closes(StrictBuffer::unbounded()),
-    );
-    write_windows(&final_counts, "suppressed");
-    write_windows(&counts, "raw");
-    let driver = start(&builder, every_update);
-    let input = driver.input("in");
-    (driver, input)
-}
-
-fn write_windows(table: &KTable<Windowed<String>, u64>, topic: &str) {
-    let text = |windowed: Windowed<String>, count: Option<u64>| {
-        let Windowed { key, window } = windowed;
-        let count = count.map(|count| count.to_string());
-        (format!("{key}@{}/{}", window.start_ms, window.end_ms), count)
-    };
-    table.to_stream().map(text).to(topic);
-}
-
-#[test]
-fn final_results_of_windows_come_once_when_the_grace_is_over() {
-    let (mut driver, input) = window_counts(TimeWindows::of(ms(2)).grace(ms(1)), true);
-    // The last one is past the grace of its window.
-    for timestamp in [0, 1, 2, 1, 0, 5, 0] {
-        pipe(&mut driver, &input, "k1", "v1", timestamp);
-    }
-    let raw = [
-        "k1@0/2 1@0",
-        "k1@0/2 2@1",
-        "k1@2/4 1@2",
-        "k1@0/2 3@1",
-        "k1@0/2 4@1",
-        "k1@4/6 1@5",
-    ];
-    assert_eq!(read(&mut driver, "raw"), raw);
-    assert_eq!(read(&mut driver, "suppressed"), ["k1@0/2 4@1", "k1@2/4 1@2"]);
-    assert_eq!(driver.counters().late, 1);
-}
-
-#[test]
-fn a_large_jump_of_time_closes_all_windows_in_their_order() {
-    for every_update in [false, true] {
-        let (mut driver, input) = window_counts(TimeWindows::of(ms(2)).grace(ms(2)), every_update);
-        for timestamp in [0, 1, 2, 0, 3, 0, 4] {
-            pipe(&mut driver, &input, "k1", "v1", timestamp);
-        }
-        // At 4 the first window closed; this one is too late for it.
-        pipe(&mut driver, &input, "k1", "v1", 0);
-        pipe(&mut driver, &input, "k1", "v1", 100);
-        let expected = ["k1@0/2 4@1", "k1@2/4 2@3", "k1@4/6 1@4"];
-        assert_eq!(
-            read(&mut driver, "suppressed"),
-            expected,
-            "every update {every_update}"
-        );
-    }
-}
-
-#[test]
-fn final_results_do_not_depend_on_how_the_input_is_cut() {
-    let mut rng = fastrand::Rng::with_seed(11);
-    let records: Vec<(String, i64)> = (0..400)
-        .map(|n| {
-            (
-                format!("k{}", rng.u8(..5)),
-                (n / 2 - i64::from(rng.u8(..6))).max(0),
-            )
-        })
-        .collect();
-    let run = |cut: usize, every_update: bool| {
-        let (mut driver, _) = window_counts(TimeWindows::of(ms(7)).grace(ms(3)), every_update);
-        let input = driver.input::<String, String>("in");
-        for chunk in records.chunks(cut) {
-            let record =
-                |(key, timestamp): &(String, i64)| TestRecord::new(key.clone(), "v".to_owned(), *timestamp);
-            driver
-                .pipe_all(&input, chunk.iter().map(record))
-                .expect("goes through");
-        }
-        driver
-            .pipe(&input, "end".to_owned(), "v".to_owned(), 10_000)
-            .expect("goes through");
-        let mut found = read(&mut driver, "suppressed");
-        found.sort();
-        found
-    };
-    let expected = run(1, true);
-    assert!(expected.len() > 50, "there is something to compare");
-    for cut in [3, 50, 400] {
-        assert_eq!(run(cut, true), expected, "{cut} at a time");
-        assert_eq!(run(cut, false), expected, "{cut} at a time, coalesced");
-    }
-}
-
-#[test]
-fn a_window_that_was_deleted_sends_nothing_when_it_closes() {
-    let builder = StreamsBuilder::new();
-    let windows = TimeWindows::of(ms(100));
-    let sums = builder
-        .stream::<String, String>("in")
-        .group_by_key()
-        .windowed_by(windows)
-        .aggregate(
-            "sums",
-            || 0_i64,
-            |_, value, sum| {
-                let sum = sum + value.parse::<i64>().unwrap_or(0);
-                (sum != 0).then_some(sum)
-            },
-        );
-    sums.suppress(
-        "final",
-        Suppressed::until_window_closes(StrictBuffer::unbounded()),
-    )
-    .to_stream()
-    .map(|windowed, sum| (windowed.key, sum.map(|sum| sum.to_string())))
-    .to("suppressed");
-    let mut driver = start(&builder, true);
-    let input = driver.input("in");
-    for (value, timestamp) in [("5", 1), ("-5", 2), ("7", 100), ("1", 300)] {
-        pipe(&mut driver, &input, "A", value, timestamp);
-    }
-    assert_eq!(read(&mut driver, "suppressed"), ["A 7@100"]);
-}
-
 #[test]
 fn a_suppressed_table_can_be_grouped() {
     let builder = StreamsBuilder::new();
@@ -393,43 +255,4 @@ fn an_abort_puts_the_buffer_back_to_the_last_commit() {
     pipe(&mut driver, &input, "tock", "z", 30);
     driver.commit().expect("it commits");
     assert_eq!(read(&mut driver, "out"), ["tick y<--@12"]);
-}
-
-#[test]
-fn final_results_need_windows_above() {
-    let builder = StreamsBuilder::new();
-    builder.table::<Windowed<String>, String>("in", "in").suppress(
-        "final",
-        Suppressed::until_window_closes(StrictBuffer::unbounded()),
-    );
-    let built = builder.build();
-    assert!(
-        matches!(&built, Err(TopologyError::InvalidOperator { node, .. }) if node == "final"),
-        "{built:?}"
-    );
-}
-
-#[test]
-fn grace_is_found_behind_filters_maps_and_stores() {
-    let builder = StreamsBuilder::new();
-    let counts = builder
-        .stream::<String, String>("in")
-        .group_by_key()
-        .windowed_by(TimeWindows::of(ms(10)).grace(ms(5)))
-        .count("counts");
-    let counts = counts
-        .filter_with("some", |_, count| *count > 0, Materialized::default())
-        .map_values(|count| count * 10)
-        .filter(|_, count| *count > 0);
-    let last = counts.suppress(
-        "final",
-        Suppressed::until_window_closes(StrictBuffer::unbounded()),
-    );
-    write_windows(&last, "suppressed");
-    let mut driver = start(&builder, true);
-    let input = driver.input("in");
-    for timestamp in [1, 11, 2, 15] {
-        pipe(&mut driver, &input, "k", "v", timestamp);
-    }
-    assert_eq!(read(&mut driver, "suppressed"), ["k@0/10 20@2"]);
 }

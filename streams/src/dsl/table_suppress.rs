@@ -17,7 +17,9 @@ use crate::topology::{StoreSpec, TopologyError};
 impl<K: Data, V: Data> KTable<K, V> {
     /// Holds updates back as told, in a buffer in memory that survives a crash through the changelog `{app}-{name}-changelog`.
     ///
-    /// Time is that of the updates that come by here, as in Kafka Streams: results that are due wait for the next update of any key.
+    /// Time is that of the updates that come by here, as in Kafka Streams: results that are due wait for the next update of any key, unless the source lets time
+    /// go on while it is idle ([`Consumed::idle_advance`](super::Consumed::idle_advance)). Behind a repartition topic final results come when the
+    /// upstream tasks have passed the end of the window.
     ///
     /// ```
     /// use std::time::Duration;

@@ -344,6 +344,11 @@ impl ProcessContext<'_> {
         self.clock.observe_partition(partition.topic.as_str(), time);
     }
 
+    /// How often stream time went on while input was idle ([`Consumed::idle_advance`](crate::dsl::Consumed::idle_advance)), since the application first ran.
+    pub fn idle_advances(&self) -> u64 {
+        self.clock.idle_advances()
+    }
+
     /// True when the task reads a repartition topic, so that time comes from upstream tasks.
     pub fn follows_upstreams(&self) -> bool {
         self.clock.follows_upstreams()

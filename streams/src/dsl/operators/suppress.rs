@@ -2,22 +2,26 @@
 //!
 //! The whole buffer is in memory, ordered by (buffer time, key bytes); the store has what stood in it at the last commit, from where a restarted task
 //! reads it. Always true: a key has one entry, which keeps the place of its first update while later ones replace its contents; an entry leaves
-//! with the latest update, and with the value the receivers know as the one before. Time is the largest timestamp that came by here, and is
-//! stored too, so that a restart changes nothing. `on_abort` forgets the buffer, which is then read again.
+//! with the latest update, and with the value the receivers know as the one before.
+//!
+//! Time is the largest timestamp that came by here, as in Kafka Streams, and is stored too, so that a restart changes nothing. For final results it is never
+//! ahead of the stream time by which the windows above judge what is late, or a window could change after its final result. Time
+//! that goes on without updates, because input is idle or upstream tasks say so, counts at the commit, when everything above has been forwarded.
+//! `on_abort` forgets the buffer, which is then read again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use millpond_log::types::Timestamp;
 
-use super::suppress_entry::{BufferEntry, TIME_KEY, append_store_key, key_of, read_prior};
+use super::suppress_entry::{BufferEntry, BufferTime, TIME_KEY, append_store_key, key_of, read_prior};
 use crate::dsl::Suppressed;
 use crate::dsl::change::Change;
 use crate::dsl::row::{NO_OFFSET, Row, batch_of, rows_of};
-use crate::dsl::suppressed::WhenFull;
+use crate::dsl::suppressed::{Wait, WhenFull};
 use crate::dsl::table_lookup::{Entry, ReadTable, TableReader};
 use crate::dsl::table_origin::Wish;
-use crate::processor::{Batch, BoxError, InitContext, NO_TIME, ProcessContext, ProcessError, Processor};
+use crate::processor::{Batch, BoxError, InitContext, ProcessContext, ProcessError, Processor};
 use crate::serde::{Data, SerdeRef};
 use crate::state::{KeyBatch, KeyRange, StoreIndex};
 
@@ -48,8 +52,8 @@ pub(in crate::dsl) struct Suppress<K, V> {
     order: BTreeMap<(Timestamp, KeyBytes), BufferEntry<K, V>>,
     index: BTreeMap<KeyBytes, Timestamp>,
     bytes: u64,
-    stream_time: Timestamp,
-    stored_time: Timestamp,
+    time: BufferTime,
+    stored_time: BufferTime,
     /// Entries the store has not got in this form.
     changed: BTreeSet<KeyBytes>,
     /// Keys that left the buffer but not the store.
@@ -78,8 +82,8 @@ impl<K: Data, V: Data> Suppress<K, V> {
             order: BTreeMap::new(),
             index: BTreeMap::new(),
             bytes: 0,
-            stream_time: NO_TIME,
-            stored_time: NO_TIME,
+            time: BufferTime::UNKNOWN,
+            stored_time: BufferTime::UNKNOWN,
             changed: BTreeSet::new(),
             gone: BTreeSet::new(),
         }
@@ -97,9 +101,8 @@ impl<K: Data, V: Data> Suppress<K, V> {
         let mut scan = store.scan(&KeyRange::all())?;
         while let Some((store_key, stored)) = scan.next_entry()? {
             let Some(key_bytes) = key_of(store_key) else {
-                let time = <[u8; 8]>::try_from(stored).map(Timestamp::from_be_bytes);
-                self.stored_time = time.map_err(|cause| failed(&node, Box::new(cause)))?;
-                self.stream_time = self.stored_time;
+                self.stored_time = BufferTime::read(stored).map_err(|cause| failed(&node, cause))?;
+                self.time = self.stored_time;
                 continue;
             };
             let read = || -> Result<_, BoxError> {
@@ -176,9 +179,35 @@ impl<K: Data, V: Data> Suppress<K, V> {
         Ok(())
     }
 
+    /// Whether only final results leave.
+    fn is_final(&self) -> bool {
+        self.settings.suppressed.wait == Wait::Grace
+    }
+
+    /// Takes out what is due or too much, for the rows to forward.
+    fn let_go(&mut self, stream_time: Timestamp, out: &mut Vec<Row<K, Change<V>>>) -> Result<(), BufferFull> {
+        while let Some(entry) = self.pop()? {
+            if entry.new.is_none() && self.settings.suppressed.drops_tombstones {
+                continue;
+            }
+            out.push(Row {
+                key: entry.key,
+                value: Change {
+                    new: entry.new,
+                    old: entry.prior,
+                },
+                timestamp: entry.timestamp,
+                headers: entry.headers,
+                stream_time,
+                offset: NO_OFFSET,
+            });
+        }
+        Ok(())
+    }
+
     /// Takes the first entry out if it is due, or the buffer is too large.
     fn pop(&mut self) -> Result<Option<BufferEntry<K, V>>, BufferFull> {
-        let due = self.stream_time.saturating_sub(self.settings.wait_ms);
+        let due = self.time.stream_time.saturating_sub(self.settings.wait_ms);
         let Some(first) = self.order.first_entry() else {
             return Ok(None);
         };
@@ -239,9 +268,9 @@ impl<K: Data, V: Data> Suppress<K, V> {
             append_store_key(&key_bytes, &mut store_key);
             store.delete(&store_key);
         }
-        if self.stored_time != self.stream_time {
-            store.put(&TIME_KEY, self.stream_time.to_be_bytes());
-            self.stored_time = self.stream_time;
+        if self.stored_time != self.time {
+            store.put(&TIME_KEY, self.time.to_bytes());
+            self.stored_time = self.time;
         }
         Ok(())
     }
@@ -261,7 +290,10 @@ impl<K: Data, V: Data> Processor for Suppress<K, V> {
         let mut key_bytes = Vec::new();
         for row in rows {
             key_bytes.clear();
-            self.stream_time = self.stream_time.max(row.timestamp);
+            self.time.advance(match self.is_final() {
+                true => row.timestamp.min(row.stream_time),
+                false => row.timestamp,
+            });
             if let Err(cause) = self.settings.key.serialize(&row.key, &mut key_bytes) {
                 context.refuse(None, row.offset, row.timestamp, cause.into())?;
                 continue;
@@ -270,26 +302,8 @@ impl<K: Data, V: Data> Processor for Suppress<K, V> {
             // Not refused: a value that cannot be written now could not be written at the commit either.
             self.put(row, &key_bytes)
                 .map_err(|cause| ProcessError::node(context.node(), cause))?;
-            let popped = |this: &mut Self| {
-                this.pop()
-                    .map_err(|cause| ProcessError::node(context.node(), cause))
-            };
-            while let Some(entry) = popped(self)? {
-                if entry.new.is_none() && self.settings.suppressed.drops_tombstones {
-                    continue;
-                }
-                out.push(Row {
-                    key: entry.key,
-                    value: Change {
-                        new: entry.new,
-                        old: entry.prior,
-                    },
-                    timestamp: entry.timestamp,
-                    headers: entry.headers,
-                    stream_time,
-                    offset: NO_OFFSET,
-                });
-            }
+            self.let_go(stream_time, &mut out)
+                .map_err(|cause| ProcessError::node(context.node(), cause))?;
         }
         if self.write_through {
             self.write(context)?;
@@ -299,6 +313,16 @@ impl<K: Data, V: Data> Processor for Suppress<K, V> {
     }
 
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        let was_idle = context.idle_advances() > self.time.idle_advances;
+        if was_idle || (self.is_final() && context.follows_upstreams()) {
+            self.load(context)?;
+            self.time.idle_advances = context.idle_advances();
+            self.time.advance(context.stream_time());
+            let mut out = Vec::new();
+            self.let_go(context.stream_time(), &mut out)
+                .map_err(|cause| ProcessError::node(context.node(), cause))?;
+            context.forward(batch_of(out));
+        }
         self.write(context)
     }
 
@@ -309,7 +333,7 @@ impl<K: Data, V: Data> Processor for Suppress<K, V> {
         self.changed.clear();
         self.gone.clear();
         self.bytes = 0;
-        (self.stream_time, self.stored_time) = (NO_TIME, NO_TIME);
+        (self.time, self.stored_time) = (BufferTime::UNKNOWN, BufferTime::UNKNOWN);
     }
 }
 

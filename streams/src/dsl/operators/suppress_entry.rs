@@ -1,7 +1,7 @@
 //! An update in the buffer of `suppress`, and its bytes in the store.
 //!
 //! ```text
-//! store key    1 | key                       0 alone: stream time seen so far, i64 big-endian
+//! store key    1 | key                       0 alone, for the time: stream time i64 | idle advances u64, big-endian
 //! store value  envelope of timestamp and headers around:
 //!              buffer time i64 big-endian | 1 = prior, 2 = new, 3 = both | length of prior, varint | prior | new
 //! ```
@@ -9,11 +9,11 @@
 use millpond_log::types::Timestamp;
 
 use crate::dsl::change_serde::{put_varint, take_varint};
-use crate::processor::{BoxError, Headers};
+use crate::processor::{BoxError, Headers, NO_TIME};
 use crate::serde::{Data, SerdeRef};
 use crate::state::ValueEnvelope;
 
-/// Store key of the stream time seen so far.
+/// Store key of the time seen so far.
 pub(super) const TIME_KEY: [u8; 1] = [0];
 const ENTRY: u8 = 1;
 const PRIOR: u8 = 1;
@@ -42,6 +42,46 @@ pub(super) fn append_store_key(key: &[u8], out: &mut Vec<u8>) {
 /// The key in a store key; none for the one that holds stream time.
 pub(super) fn key_of(store_key: &[u8]) -> Option<&[u8]> {
     store_key.strip_prefix(&[ENTRY])
+}
+
+/// How far time went for a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BufferTime {
+    /// Stream time in ms.
+    pub(super) stream_time: Timestamp,
+    /// How often time had gone on while input was idle.
+    pub(super) idle_advances: u64,
+}
+
+impl BufferTime {
+    pub(super) const UNKNOWN: BufferTime = BufferTime {
+        stream_time: NO_TIME,
+        idle_advances: 0,
+    };
+
+    /// Time never goes back.
+    pub(super) fn advance(&mut self, to: Timestamp) {
+        self.stream_time = self.stream_time.max(to);
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.stream_time.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.idle_advances.to_be_bytes());
+        bytes
+    }
+
+    pub(super) fn read(stored: &[u8]) -> Result<BufferTime, BoxError> {
+        let read = || {
+            let (time, rest) = stored.split_first_chunk::<8>()?;
+            let idle = rest.first_chunk::<8>()?;
+            Some(BufferTime {
+                stream_time: Timestamp::from_be_bytes(*time),
+                idle_advances: u64::from_be_bytes(*idle),
+            })
+        };
+        Ok(read().ok_or(DamagedEntry)?)
+    }
 }
 
 /// A stored value that is no entry of a buffer.
