@@ -6,7 +6,7 @@ use millpond_log::broker::{OffsetAndMetadata, ProducerIdentity, TxnOffsetCommit,
 use millpond_log::types::{GroupId, Offset, TopicPartition, TransactionalId};
 use millpond_streams::runtime::{LogClient, LogError};
 
-use super::log_io::{batch, create, produce, read_partition, repeated};
+use super::log_io::{batch, create, produce, read_partition, repeated, settled};
 use super::places::Place;
 use crate::support::topic;
 
@@ -75,6 +75,7 @@ impl Subject {
     }
 
     async fn values(&self, log: &dyn LogClient) -> Vec<String> {
+        settled(log, &self.at).await;
         let read = read_partition(log, &self.at).await;
         read.into_iter().map(|read| read.value).collect()
     }

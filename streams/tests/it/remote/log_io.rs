@@ -97,16 +97,22 @@ pub(crate) async fn produce(
     repeated(|| produce_once(log, id, partition, batches.clone())).await
 }
 
-/// Sends lines round robin over the partitions of a topic; line n at time n. Returns when all are acknowledged.
+/// Sends lines round robin over the partitions of a topic; line n at time n. Returns when all are acknowledged, each written once, however often it had
+/// to be sent.
 pub(crate) async fn send_lines(
     log: &dyn LogClient,
     name: &TopicName,
     partitions: i32,
     lines: impl IntoIterator<Item = String>,
 ) {
-    let mut builders: Vec<BatchBuilder> = (0..partitions)
-        .map(|_| BatchBuilder::new(BatchOptions::default()))
-        .collect();
+    let own = repeated(|| log.init_producer_id(None, Duration::from_secs(60), None))
+        .await
+        .expect("a producer id");
+    let idempotent = || BatchOptions {
+        producer: Some((own.producer_id, own.producer_epoch, Sequence::ZERO)),
+        ..BatchOptions::default()
+    };
+    let mut builders: Vec<BatchBuilder> = (0..partitions).map(|_| BatchBuilder::new(idempotent())).collect();
     let count = builders.len();
     for (index, line) in lines.into_iter().enumerate() {
         builders[index % count]
@@ -149,7 +155,21 @@ pub(crate) async fn offset_of(log: &dyn LogClient, partition: &TopicPartition, s
     repeated(asked).await.expect("an offset")[0]
 }
 
-/// Committed records of a topic, partition by partition.
+/// Waits until no transaction is open in a partition: a log may answer the end of one before its markers are everywhere.
+pub(crate) async fn settled(log: &dyn LogClient, partition: &TopicPartition) {
+    let nothing_open = || async {
+        let asked = [OffsetSpec::LastStable, OffsetSpec::Latest];
+        let asked = asked.map(|spec| (partition.clone(), spec)).to_vec();
+        let found = log.list_offsets(asked).await?;
+        match found[0] == found[1] {
+            true => Ok(()),
+            false => Err(LogError::Retriable(format!("{partition}: a transaction is open"))),
+        }
+    };
+    repeated(nothing_open).await.expect("every transaction ends");
+}
+
+/// Committed records of a topic, partition by partition, once nothing is open in it.
 pub(crate) async fn read_committed(log: &dyn LogClient, name: &TopicName) -> Vec<Read> {
     let found = log
         .describe_topics(vec![name.clone()])
@@ -158,7 +178,9 @@ pub(crate) async fn read_committed(log: &dyn LogClient, name: &TopicName) -> Vec
     let count = found.first().expect("the topic exists").partitions;
     let mut records = Vec::new();
     for number in 0..count {
-        records.extend(read_partition(log, &TopicPartition::new(name.clone(), number)).await);
+        let partition = TopicPartition::new(name.clone(), number);
+        settled(log, &partition).await;
+        records.extend(read_partition(log, &partition).await);
     }
     records
 }
