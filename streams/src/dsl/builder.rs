@@ -189,7 +189,7 @@ impl StreamsBuilder {
         };
         let node = graph.topology.add_source(&name, topics, options);
         if let Some(timeout) = idle_timeout {
-            graph.topology.idle_advance(node, timeout);
+            graph.topology.idle_advance(node, timeout, None);
         }
         node
     }

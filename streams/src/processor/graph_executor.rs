@@ -430,7 +430,7 @@ impl TaskGraph {
         self.visit_all(&mut call, |processor, context| processor.on_commit(context))?;
         self.mark_outputs(outputs);
         if let Some((mark, announced)) = self.time_to_tell() {
-            outputs.add_time_records(mark, mark.1, |topic, partition| {
+            outputs.add_time_records(mark, mark.1.max(0), |topic, partition| {
                 announced.insert((topic, partition), mark.1) != Some(mark.1)
             });
         }
@@ -463,7 +463,8 @@ impl TaskGraph {
     /// known yet.
     fn time_to_tell(&mut self) -> Option<TimeToTell<'_>> {
         let time = self.clock.time();
-        let tells = self.writes_repartition && time != NO_TIME;
+        // A task that is idle and never had a record says so, lest everybody downstream waits for its time.
+        let tells = self.writes_repartition && (time != NO_TIME || self.clock.idle_advances() > 0);
         tells.then(|| ((self.task.partition.get(), time), &mut self.announced))
     }
 

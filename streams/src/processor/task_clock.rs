@@ -2,6 +2,7 @@
 //!
 //! Ordinary sources: the largest timestamp seen. Repartition sources: every upstream task tells its own time in the header `mp.time`; the time here is the
 //! **minimum** over all upstream partitions, unknown until all of them were heard. So a result never depends on which upstream task ran first.
+//! An upstream task that tells [`NO_TIME`] is idle and never had a record: it was heard, and holds nobody back.
 //! Time never goes back, except when a task is put back to its last commit (`restore`).
 //! A task that reads both kinds takes the minimum of the repartition side and ignores the ordinary one: the slower side decides.
 //! The state is small text, saved in the metadata of the committed offsets and beside the stores.
@@ -127,8 +128,11 @@ impl TaskClock {
             if upstream.times.len() < upstream.expected {
                 return None;
             }
-            let here = upstream.times.values().min().copied()?;
-            lowest = Some(lowest.map_or(here, |other| other.min(here)));
+            // One that said it is idle and knows no time does not hold the others back.
+            let known = upstream.times.values().filter(|time| **time != NO_TIME);
+            if let Some(here) = known.min().copied() {
+                lowest = Some(lowest.map_or(here, |other| other.min(here)));
+            }
         }
         lowest
     }

@@ -75,3 +75,35 @@ fn a_damaged_saved_clock_is_refused_and_changes_nothing() {
     }
     assert_eq!(clock.time(), 5);
 }
+
+#[test]
+fn an_idle_upstream_task_that_never_had_a_record_holds_nobody_back() {
+    let mut clock = TaskClock::new([("r".to_owned(), 3)]);
+    clock.observe_upstream("r", 0, 50);
+    clock.observe_upstream("r", 1, NO_TIME);
+    assert_eq!(clock.time(), NO_TIME, "the third was not heard");
+    assert_eq!(clock.observe_upstream("r", 2, NO_TIME), 50);
+    let saved = clock.encode();
+    let mut restored = TaskClock::new([("r".to_owned(), 3)]);
+    restored.restore(&saved).expect("sound");
+    assert_eq!(restored, clock);
+    assert_eq!(restored.observe_upstream("r", 1, 40), 50, "time does not go back");
+    assert_eq!(restored.observe_upstream("r", 0, 90), 50, "now it counts");
+    assert_eq!(restored.observe_upstream("r", 1, 70), 70);
+}
+
+#[test]
+fn times_of_partitions_and_the_number_of_idle_advances_are_saved_with_the_clock() {
+    let mut clock = TaskClock::new([]);
+    clock.observe_partition("in", 5);
+    clock.observe_partition("in", 3);
+    clock.advance_idle(7, 100);
+    let mut restored = TaskClock::new([]);
+    restored.restore(&clock.encode()).expect("sound");
+    assert_eq!(restored, clock);
+    assert_eq!(
+        (restored.partition_time("in"), restored.idle_advances()),
+        (Some(5), 7)
+    );
+    assert_eq!(restored.partition_time("other"), None);
+}

@@ -34,16 +34,14 @@ impl IdleWatch {
     }
 
     /// Looks at the task. `heard_ms`: wall-clock time of the last answer of the log that had nothing for any input; `None` when some input is not known to be at
-    /// its end. Returns the stream time to go on to.
+    /// its end. Returns the stream time to go on to; [`NO_TIME`] when there never was a record, so that only idleness itself can be told.
     pub(crate) fn look(
         &mut self,
         now_ms: Timestamp,
         heard_ms: Option<Timestamp>,
         stream_time: Timestamp,
     ) -> Option<Timestamp> {
-        if heard_ms.is_none() || stream_time == NO_TIME {
-            return None;
-        }
+        heard_ms?;
         let Some((wall_ms, time)) = self.since else {
             self.since = Some((now_ms, stream_time));
             self.due = now_ms.saturating_add(self.timeout_ms);
@@ -55,6 +53,9 @@ impl IdleWatch {
             return None;
         }
         self.due = now_ms.saturating_add(self.timeout_ms);
+        if stream_time == NO_TIME {
+            return Some(NO_TIME);
+        }
         let advanced = time.saturating_add(now_ms - wall_ms);
         (advanced > stream_time).then_some(advanced)
     }
@@ -99,9 +100,8 @@ mod idle_test {
 
     #[test]
     fn without_a_record_there_is_no_time_to_go_on_from() {
-        let mut watch = IdleWatch::new(Duration::ZERO);
-        for now in [0, 10, 20] {
-            assert_eq!(watch.look(now, Some(now), NO_TIME), None);
-        }
+        let mut watch = IdleWatch::new(Duration::from_millis(10));
+        let found = [0, 9, 10].map(|now| watch.look(now, Some(now), NO_TIME));
+        assert_eq!(found, [None, None, Some(NO_TIME)]);
     }
 }

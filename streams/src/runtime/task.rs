@@ -17,7 +17,7 @@ use super::idle::IdleWatch;
 use super::offset_metadata::OffsetMetadata;
 use super::partition_group::{Choice, PartitionGroup};
 use super::record_collector::RecordCollector;
-use crate::processor::{Outputs, TaskCounters, TaskGraph, TimeMark, TopicRules};
+use crate::processor::{NO_TIME, Outputs, TaskCounters, TaskGraph, TimeMark, TopicRules};
 use crate::state::{CommitPosition, StoreIndex, TaskId, TaskState};
 
 /// The changelog of one store of a task.
@@ -202,6 +202,10 @@ impl Task {
         let Some(time) = idle.look(now_ms, self.group.idle_answer_ms(), clock.time()) else {
             return Ok(false);
         };
+        if time == NO_TIME && clock.idle_advances() > 0 {
+            // Said before.
+            return Ok(false);
+        }
         let positions = self.group.data_positions();
         let mark = TimeMark {
             number: clock.idle_advances() + 1,

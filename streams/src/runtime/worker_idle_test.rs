@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::fake_log::EndTxnLuck;
 use super::test_world::World;
 use super::*;
-use crate::dsl::{Consumed, StreamsBuilder, TimeWindows};
+use crate::dsl::{Consumed, EmitStrategy, StreamsBuilder, TimeWindows};
 use crate::topology::Topology;
 
 const START: i64 = 1_000_000;
@@ -126,4 +126,31 @@ async fn a_restart_goes_on_from_the_time_that_was_reached() {
     running.caught_up().await;
     assert_eq!(counts(&world), EXPECTED);
     drop(running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_never_had_a_record_holds_no_window_open_downstream() {
+    for (timeout_s, expected) in [(2, &["1000000 1"][..]), (60, &[])] {
+        let world = World::new();
+        let builder = StreamsBuilder::new();
+        builder
+            .stream_with::<String, String>(
+                "lines",
+                Consumed::default().idle_advance(Duration::from_secs(timeout_s)),
+            )
+            .group_by(|_, word| word.clone())
+            .windowed_by(TimeWindows::of(Duration::from_secs(1)))
+            .emit_strategy(EmitStrategy::on_window_close())
+            .count("per-second")
+            .updates()
+            .map(|windowed, count| (windowed.key, format!("{} {count}", windowed.window.start_ms)))
+            .to("counts");
+        let topology = builder.build().expect("a sound topology");
+        let running = world.start_topology(topology, StreamsConfig::default()).await;
+        // One of two partitions; the other stays empty.
+        world.log.send("lines", 0, &[("k", "word", START + 100)]);
+        world.clock.sleep(Duration::from_secs(10)).await;
+        assert_eq!(counts(&world), expected, "after {timeout_s} s");
+        drop(running);
+    }
 }

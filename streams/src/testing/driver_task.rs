@@ -10,7 +10,7 @@ use millpond_log::record::{BatchBuilder, BatchOptions, Header, RecordBatch};
 use millpond_log::types::{Offset, Timestamp, TopicName, TopicPartition};
 
 use super::DriverError;
-use crate::processor::{Outputs, RawBatch, RawRecord, TaskGraph, TimeMark, time_header};
+use crate::processor::{NO_TIME, Outputs, RawBatch, RawRecord, TaskGraph, TimeMark, time_header};
 use crate::runtime::idle::IdleWatch;
 use crate::state::{CommitPosition, KeyRange, StoreIndex, TaskId, TaskState};
 
@@ -90,6 +90,10 @@ impl DriverTask {
         let Some(time) = idle.look(now_ms, Some(now_ms), clock.time()) else {
             return Ok(());
         };
+        if time == NO_TIME && clock.idle_advances() > 0 {
+            // Said before.
+            return Ok(());
+        }
         let positions = self.positions.iter();
         let mark = TimeMark {
             number: clock.idle_advances() + 1,

@@ -45,7 +45,7 @@ pub struct TopologyBuilder {
     /// Stores that nodes may share without knowing of each other.
     open_stores: BTreeSet<String>,
     /// By source node, how long its topics may be idle before time goes on without them.
-    idle_timeouts: BTreeMap<usize, Duration>,
+    idle_timeouts: BTreeMap<usize, (Duration, Option<String>)>,
     repartitions: BTreeMap<String, Option<i32>>,
     /// Indices of source nodes that must have the same partition count.
     copartitioned: Vec<BTreeSet<usize>>,
@@ -73,9 +73,14 @@ impl TopologyBuilder {
     }
 
     /// Lets stream time go on with the wall clock once no record came from the topics of `source`, nor from any other input of its tasks, for `timeout`. What
-    /// tasks do then is written to a topic of its own (`{app}-{topic}-time`), so that a replay does the same.
-    pub fn idle_advance(&mut self, source: NodeId, timeout: Duration) {
-        self.idle_timeouts.insert(source.0, timeout);
+    /// tasks do then is written to a topic of its own, so that a replay does the same: `{app}-{name}-time`, where the name is that of the source's first topic
+    /// unless another is given.
+    pub fn idle_advance(&mut self, source: NodeId, timeout: Duration, name: Option<&str>) {
+        if let Some(name) = name {
+            self.check_name("time topic", name);
+        }
+        self.idle_timeouts
+            .insert(source.0, (timeout, name.map(str::to_owned)));
     }
 
     /// Adds a processor fed by `parents`, with access to the named stores.

@@ -19,7 +19,7 @@ impl Topology {
         nodes: Vec<Node>,
         stores: &BTreeMap<String, StoreSpec>,
         open_stores: &BTreeSet<String>,
-        idle_timeouts: &BTreeMap<usize, Duration>,
+        idle_timeouts: &BTreeMap<usize, (Duration, Option<String>)>,
         repartitions: BTreeMap<String, Option<i32>>,
         copartition_groups: Vec<BTreeSet<TopicRef>>,
     ) -> Topology {
@@ -38,8 +38,8 @@ impl Topology {
                 });
                 sub_topologies.len() - 1
             });
-            if let Some(timeout) = idle_timeouts.get(&index) {
-                sub_topologies[sub].may_idle(&node, *timeout);
+            if let Some((timeout, name)) = idle_timeouts.get(&index) {
+                sub_topologies[sub].may_idle(&node, *timeout, name.as_deref());
             }
             position[index] = sub_topologies[sub].nodes.len();
             sub_topologies[sub].nodes.push(node);
@@ -110,13 +110,15 @@ impl Topology {
 }
 
 impl SubTopology {
-    /// A source of it lets time go on while idle: the shortest timeout counts, and the first topic by name gives the time topic its name.
-    fn may_idle(&mut self, source: &Node, timeout: Duration) {
+    /// A source of it lets time go on while idle: the shortest timeout counts, and the first name, by default that of the first topic.
+    fn may_idle(&mut self, source: &Node, timeout: Duration, name: Option<&str>) {
         let NodeKind::Source { topics, .. } = &source.kind else {
             return;
         };
-        let first = topics.iter().map(|topic| TopicRef::Time(topic.name())).min();
-        let Some(topic) = first else { return };
+        let first = topics.iter().map(TopicRef::name).min();
+        let Some(topic) = name.map(str::to_owned).or(first).map(TopicRef::Time) else {
+            return;
+        };
         self.idle_advance = Some(match self.idle_advance.take() {
             None => IdleAdvance { timeout, topic },
             Some(known) => IdleAdvance {
