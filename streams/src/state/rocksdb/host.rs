@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ::rocksdb::{
@@ -18,6 +19,7 @@ use ::rocksdb::{
 };
 use bytes::Bytes;
 
+use super::budget::HoldsBuffers;
 use super::directory::{self, TaskDirectory};
 use super::{RocksBudget, options};
 use crate::state::host::{
@@ -29,6 +31,7 @@ const META: &str = "default";
 const POSITION_KEY: &[u8] = b"position";
 const SHAPE_KEY_PREFIX: &str = "shape/";
 const ESTIMATED_KEYS: &str = "rocksdb.estimate-num-keys";
+const BUFFER_BYTES: &str = "rocksdb.size-all-mem-tables";
 
 /// Opens tasks' databases under one memory budget.
 #[derive(Clone, Debug)]
@@ -85,11 +88,17 @@ impl StoreHostFactory for RocksHosts {
         let host = RocksHost {
             task,
             stores: stores_by_index,
+            budget: self.budget.clone(),
+            empty_bytes: AtomicUsize::new(0),
             db,
             _directory: directory,
         };
         host.check_shapes(stores)?;
-        Ok(Arc::new(host))
+        let empty_bytes = host.buffer_bytes();
+        host.empty_bytes.store(empty_bytes, Ordering::Relaxed);
+        let host = Arc::new(host);
+        self.budget.join(&host);
+        Ok(host)
     }
 
     fn stored_tasks(&self, dir: &Path) -> Result<Vec<TaskId>, StateError> {
@@ -131,6 +140,9 @@ struct RocksHost {
     task: TaskId,
     /// Names of the stores by their index.
     stores: Vec<String>,
+    budget: RocksBudget,
+    /// Bytes of its write buffers when it was opened and they were empty.
+    empty_bytes: AtomicUsize,
     /// Before the directory: it is closed first, then the lock goes.
     db: DB,
     _directory: TaskDirectory,
@@ -255,6 +267,7 @@ impl StoreHost for RocksHost {
         let RocksBatch { mut batch, .. } = batch;
         batch.put(POSITION_KEY, position);
         let size_bytes = batch.size_in_bytes();
+        self.budget.make_room(size_bytes);
         self.db
             .write_opt(batch, &options::write())
             .map_err(self.failed("writing a batch"))?;
@@ -276,6 +289,20 @@ impl StoreHost for RocksHost {
             host: self,
             snapshot: self.db.snapshot(),
         }))
+    }
+}
+
+impl HoldsBuffers for RocksHost {
+    fn buffer_bytes(&self) -> usize {
+        let names = std::iter::once(META).chain(self.stores.iter().map(String::as_str));
+        let sizes = names.map(|name| self.db.property_int_value_cf(&self.family_of(name), BUFFER_BYTES));
+        // What cannot be asked is not counted: it is flushed by its own task.
+        let held: usize = sizes.filter_map(|size| usize::try_from(size.ok()??).ok()).sum();
+        held.saturating_sub(self.empty_bytes.load(Ordering::Relaxed))
+    }
+
+    fn release(&self) -> Result<(), StateError> {
+        self.flush()
     }
 }
 
