@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::document::Shape;
-use super::{cluster, config, consume, group, perf, produce, settings, topic, txn};
+use super::{cluster, config, consume, group, perf, produce, settings, streams, topic, txn};
 
 /// A question.
 pub(super) enum Question {
@@ -40,6 +40,7 @@ impl Question {
             "config" => config::shapes(),
             "cluster" => cluster::shapes(),
             "txn" => txn::shapes(),
+            "streams" => streams::shapes(),
             "perf" => perf::shapes(),
             "produce" => return Some(Question::Shape(&produce::SHAPE)),
             "consume" => return Some(Question::Shape(&consume::SHAPE)),

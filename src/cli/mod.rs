@@ -59,6 +59,8 @@ mod rdkafka_error;
 #[cfg(feature = "clients")]
 mod settings;
 #[cfg(feature = "clients")]
+mod streams;
+#[cfg(feature = "clients")]
 mod summary;
 #[cfg(feature = "clients")]
 mod template;

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use super::document::{DocumentFormat, OutputArgs, Shape};
 use super::failure::{ErrorStyle, Failure};
 use super::settings::{self, ClusterArgs};
-use super::{block_on, cluster, config, consume, group, perf, produce, profile, topic, txn};
+use super::{block_on, cluster, config, consume, group, perf, produce, profile, streams, topic, txn};
 
 /// A verb with its arguments.
 #[derive(Debug, Subcommand)]
@@ -22,6 +22,7 @@ pub(super) enum Verb {
     Config(config::ConfigArgs),
     Cluster(cluster::ClusterCommandArgs),
     Txn(txn::TxnArgs),
+    Streams(streams::StreamsArgs),
     Perf(perf::PerfArgs),
     Profile(profile::ProfileArgs),
 }
@@ -52,6 +53,7 @@ impl Verb {
             Verb::Config(args) => args.flags(),
             Verb::Cluster(args) => args.flags(),
             Verb::Txn(args) => args.flags(),
+            Verb::Streams(args) => args.flags(),
             Verb::Perf(args) => args.flags(),
             Verb::Profile(args) => Flags {
                 cluster: None,
@@ -88,6 +90,7 @@ impl Verb {
             Verb::Config(args) => until_interrupted(config::run(args, out)),
             Verb::Cluster(args) => until_interrupted(cluster::run(args, out)),
             Verb::Txn(args) => until_interrupted(txn::run(args, out)),
+            Verb::Streams(args) => until_interrupted(streams::run(args, out)),
             Verb::Perf(args) => block_on(perf::run(args, out)),
             Verb::Profile(args) => profile::run(args, out),
         }

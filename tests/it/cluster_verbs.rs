@@ -6,7 +6,7 @@ use crate::node::node_with_ten;
 use crate::process::{finished, millpond};
 
 /// Verbs with examples of their own.
-const VERBS: [&[&str]; 28] = [
+const VERBS: [&[&str]; 29] = [
     &["topic", "list"],
     &["topic", "describe"],
     &["topic", "create"],
@@ -32,6 +32,7 @@ const VERBS: [&[&str]; 28] = [
     &["perf", "produce"],
     &["perf", "consume"],
     &["perf", "e2e"],
+    &["streams", "reset"],
     &["profile", "show"],
     &["log", "stats"],
     &["completions"],

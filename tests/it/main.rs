@@ -25,4 +25,6 @@ mod node;
     allow(dead_code, reason = "the tests that kill need the demo")
 )]
 mod process;
+#[cfg(feature = "clients")]
+mod streams_reset;
 mod tidy;

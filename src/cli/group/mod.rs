@@ -8,7 +8,7 @@ mod describe;
 mod list;
 mod model;
 mod seek;
-mod selection;
+pub(super) mod selection;
 
 pub(super) use self::model::{committed, listed};
 

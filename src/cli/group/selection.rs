@@ -8,13 +8,13 @@ use crate::cli::failure::Failure;
 
 /// The partitions that were chosen; nothing chosen is everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Selection {
+pub(crate) struct Selection {
     topics: Vec<(String, Vec<RangeInclusive<i32>>)>,
 }
 
 impl Selection {
     /// Reads the words.
-    pub(super) fn parse(words: &[String]) -> Result<Selection, Failure> {
+    pub(crate) fn parse(words: &[String]) -> Result<Selection, Failure> {
         let topics = words
             .iter()
             .flat_map(|words| words.split(','))
@@ -40,17 +40,17 @@ impl Selection {
     }
 
     /// Whether nothing was chosen.
-    pub(super) fn is_all(&self) -> bool {
+    pub(crate) fn is_all(&self) -> bool {
         self.topics.is_empty()
     }
 
     /// Names of the topics.
-    pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &str> {
         self.topics.iter().map(|(topic, _)| topic.as_str())
     }
 
     /// Whether a partition was chosen.
-    pub(super) fn contains(&self, topic: &str, partition: i32) -> bool {
+    pub(crate) fn contains(&self, topic: &str, partition: i32) -> bool {
         self.is_all()
             || self.topics.iter().any(|(name, ranges)| {
                 name == topic && (ranges.is_empty() || ranges.iter().any(|range| range.contains(&partition)))
