@@ -31,8 +31,19 @@ pub(super) fn read(disk: &dyn Disk, partition_path: &Path) -> DiskResult<BTreeSe
 
 /// Lists a segment whose indexes were just made durable, if a transaction was aborted in it. Run by the flusher, one at a time.
 pub(super) fn note(partition: &Partition, segment: &Segment) -> DiskResult<()> {
+    if partition.is_gone() {
+        return Ok(());
+    }
+    match add(partition, segment) {
+        // Its topic was deleted meanwhile, and took the directory along.
+        Err(error) if partition.is_gone() && error.is_not_found() => Ok(()),
+        noted => noted,
+    }
+}
+
+fn add(partition: &Partition, segment: &Segment) -> DiskResult<()> {
     let (_, _, txn_index) = segment.indexes();
-    if partition.is_gone() || txn_index.is_empty().map_err(as_disk_error)? {
+    if txn_index.is_empty().map_err(as_disk_error)? {
         return Ok(());
     }
     let (disk, path) = (&*partition.dir.disk, &partition.path);
@@ -45,11 +56,17 @@ pub(super) fn note(partition: &Partition, segment: &Segment) -> DiskResult<()> {
     write_bases(disk, &path.join(ABORTED_SEGMENTS), &listed)
 }
 
-/// At open, when what was missing is rebuilt: from here on the list says what is there.
+/// At open, when what was missing is rebuilt: from here on the list says what is there. A full disk keeps nobody from reading; then the next start writes it.
 pub(super) fn settle(disk: &dyn Disk, partition_path: &Path, listed: &BTreeSet<Offset>) -> DiskResult<()> {
     let there: BTreeSet<Offset> = txn_index_bases(disk, partition_path)?.into_iter().collect();
     if there == *listed {
         return Ok(());
     }
-    write_bases(disk, &partition_path.join(ABORTED_SEGMENTS), &there)
+    match write_bases(disk, &partition_path.join(ABORTED_SEGMENTS), &there) {
+        Err(error) if error.is_out_of_space() => {
+            tracing::warn!(%error, "missing transaction indexes of this partition would not be noticed until the list can be written");
+            Ok(())
+        }
+        written => written,
+    }
 }

@@ -1,9 +1,10 @@
 //! Indexes are hints: damaged or missing, they are made again from the log.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::aborted_segments::ABORTED_SEGMENTS;
+use super::aborted_segments::{ABORTED_SEGMENTS, read, settle};
 use super::disk::{Disk, OpenMode};
 use super::disk_sim::SimDisk;
 use super::store_testing::*;
@@ -210,4 +211,21 @@ async fn a_directory_without_the_list_of_transaction_indexes_gets_one_at_open() 
     let again = consume(&handle, 0, Isolation::ReadCommitted, 1 << 20).expect("read");
     assert_eq!(again, committed);
     store.shutdown().await.expect("clean");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_does_not_keep_a_partition_without_that_list_from_opening() {
+    let sim = SimDisk::new(14);
+    let disk = sim.shared();
+    let store = open(&sim).await;
+    fill(&store).await;
+    store.shutdown().await.expect("clean");
+    let list = Path::new(DIR).join(ABORTED_SEGMENTS);
+    remove(&disk, &list);
+    sim.set_capacity(sim.used_bytes());
+    settle(&*disk, Path::new(DIR), &BTreeSet::new()).expect("the disk is full, and that is fine");
+    assert!(!disk.exists(&list).expect("looked up"), "there was room for it");
+    sim.set_capacity(u64::MAX);
+    settle(&*disk, Path::new(DIR), &BTreeSet::new()).expect("written");
+    assert!(read(&*disk, Path::new(DIR)).expect("read").len() > 2);
 }
