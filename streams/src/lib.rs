@@ -38,7 +38,7 @@
 //! | `groupBy(..).count(Materialized.as(name))` | [`group_by(..).count(name)`](dsl::KGroupedStream::count): the name is not optional |
 //! | `TimeWindows.ofSizeAndGrace(s, g).advanceBy(h)` | [`TimeWindows::of(s).advance_by(h).grace(g)`](dsl::TimeWindows) |
 //! | `SlidingWindows`, `UnlimitedWindows`, `SessionWindows` | [`SlidingWindows::of_time_difference(d).grace(g)`](dsl::SlidingWindows), [`UnlimitedWindows`](dsl::UnlimitedWindows), [`SessionWindows::with_inactivity_gap(d).grace(g)`](dsl::SessionWindows) |
-//! | `emitStrategy(EmitStrategy.onWindowClose())` | [`emit_strategy(EmitStrategy::on_window_close())`](dsl::EmitStrategy) |
+//! | `emitStrategy(EmitStrategy.onWindowClose())` | [`emit_strategy(EmitStrategy::on_window_close())`](dsl::EmitStrategy), and early results with [`every`](dsl::EmitStrategy::every) |
 //! | `grouped.cogroup(a).cogroup(other, b).aggregate(i)` | [`grouped.cogroup(a).cogroup(&other, b).aggregate(name, i)`](dsl::CogroupedKStream), also [`windowed_by`](dsl::CogroupedKStream::windowed_by) |
 //! | returning `null` from a reducer or aggregator | returning `None` |
 //! | `null` keys and values | `Option<_>` as the stream's type; other types never see null |

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::builder::{GraphRef, supplier};
 use super::late_records::LateWishes;
 use super::operators::aggregate::{Aggregate, AggregateSettings, Paning};
+use super::operators::early::untold_store;
 use super::operators::spans::lookup::SpanTable;
 use super::operators::spans::{SpanAggregate, SpanRule, SpanSettings};
 use super::table_origin::{StoredTable, TableWishes};
@@ -109,7 +110,8 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
             grace_ms: rule.grace_ms(),
             wishes: wishes.clone(),
         };
-        let spec = StoreSpec::spans(self.name, rule.pane_ms(), rule.retention_ms());
+        let kept_ms = rule.retention_ms().saturating_add(self.kept_longer_ms());
+        let spec = StoreSpec::spans(self.name, rule.pane_ms(), kept_ms);
         let settings = Arc::new(SpanSettings {
             store: self.name.to_owned(),
             key: self.key.clone(),
@@ -121,7 +123,7 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
             late: self.late.output(),
         });
         let rule = Arc::new(rule);
-        let make = supplier(move || SpanAggregate::new(settings.clone(), rule.clone()));
+        let make = supplier(move || SpanAggregate::new(settings.clone(), rule.clone(), kept_ms));
         let results = self.add(spec, make);
         KTable::new(self.graph.clone(), results, out_key, origin)
     }
@@ -129,13 +131,24 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
     /// Adds the store and the node, both of the plan's name. Returns the node that results come from.
     fn add(&self, mut spec: StoreSpec, make: ProcessorSupplier) -> NodeId {
         spec.logged = self.materialized.logged;
+        if let Some(mistake) = self.emit.mistake() {
+            self.report(mistake.to_owned());
+        }
+        let mut stores = vec![self.name.to_owned()];
         let mut building = self.graph.lock();
         self.materialized
             .refuse_history(self.name, &mut building.topology);
+        if self.emit.interval_ms().is_some() {
+            let mut untold = StoreSpec::key_value(untold_store(self.name));
+            untold.logged = spec.logged;
+            stores.push(untold.name.clone());
+            building.topology.add_store(untold);
+        }
         building.topology.add_store(spec);
+        let stores: Vec<&str> = stores.iter().map(String::as_str).collect();
         let node = building
             .topology
-            .add_processor(self.name, make, &self.parents, &[self.name]);
+            .add_processor(self.name, make, &self.parents, &stores);
         drop(building);
         self.late.connect(self.graph, node)
     }
@@ -150,6 +163,11 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
             ));
         }
         retention_ms
+    }
+
+    /// How much longer than their retention results are kept: those told at the end of an interval must be there until then.
+    pub(super) fn kept_longer_ms(&self) -> i64 {
+        self.emit.interval_ms().unwrap_or(0)
     }
 
     /// Reports a mistake in the windows or in how they are to be emitted.

@@ -54,6 +54,8 @@ mod windowed;
 #[cfg(test)]
 mod cogrouped_test;
 #[cfg(test)]
+mod emit_every_test;
+#[cfg(test)]
 mod emit_on_close_test;
 #[cfg(test)]
 mod foreign_join_test;

@@ -35,6 +35,7 @@ impl FoldWindows for TimeWindows {
         }
         let shortest = self.size_ms().saturating_add(self.grace_ms());
         let retention_ms = plan.retention_ms(shortest, "window size plus grace");
+        let retention_ms = retention_ms.saturating_add(plan.kept_longer_ms());
         let panes = Panes {
             windows: self,
             retention_ms,

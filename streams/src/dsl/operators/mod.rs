@@ -1,6 +1,7 @@
 //! The processors behind the DSL. Each is generic over the types of its stream, so that a batch is downcast once and then runs without dynamic calls.
 
 pub(super) mod aggregate;
+pub(super) mod early;
 pub(super) mod extract_sink;
 pub(super) mod foreign_join;
 pub(super) mod late;

@@ -5,11 +5,13 @@
 //! A batch goes through in passes over short loops, so that cache misses overlap: encode and hash keys; probe the tables; compare keys and make new slots; read
 //! missing aggregates in one call (none in a pane that is new to the store); apply the closure.
 //! Lateness is judged by the stream time each row carries, never by the batch it came in.
-//! Next: `paning.rs` for which windows a record is in, `flush.rs` for writing, `close.rs` for results when a window closes, `../pane_cache.rs` for the
+//! Next: `paning.rs` for which windows a record is in, `flush.rs` for writing, `close.rs` for results when a window closes, `intervals.rs` for early
+//! ones, `../pane_cache.rs` for the
 //! cache; `../spans/` aggregates into sessions and sliding windows.
 
 mod close;
 mod flush;
+mod intervals;
 pub(in crate::dsl) mod paning;
 
 use std::marker::PhantomData;
@@ -20,6 +22,7 @@ use millpond_log::types::Timestamp;
 use self::close::emit_closed;
 use self::flush::{Fill, FlushBuffers};
 pub(in crate::dsl) use self::paning::{EndlessPane, Panes, Paning, Unwindowed};
+use super::early::EarlyResults;
 use super::late::{LateOutput, LateRows};
 use super::pane_cache::{Beyond, NO_SLOT, PaneCache, ProbeKeys};
 use crate::dsl::EmitStrategy;
@@ -58,6 +61,8 @@ pub(in crate::dsl) struct Aggregate<K, V, A, P, F> {
     emit_every_update: bool,
     /// Results are forwarded when their window closes.
     on_close: bool,
+    /// Results are forwarded when stream time passes a multiple of an interval.
+    early: Option<EarlyResults<A>>,
     /// Somebody below wants the values before.
     old_values: bool,
     /// Somebody else reads the store, so it is written after each batch.
@@ -82,9 +87,11 @@ struct Work {
     start_ms: Timestamp,
 }
 
-impl<K, V, A, P, F> Aggregate<K, V, A, P, F> {
+impl<K, V, A: Data, P, F> Aggregate<K, V, A, P, F> {
     pub(in crate::dsl) fn new(settings: Arc<AggregateSettings<K, V, A>>, panes: P, update: Arc<F>) -> Self {
+        let early = settings.emit.interval_ms();
         Aggregate {
+            early: early.map(|interval_ms| EarlyResults::new(interval_ms, settings.aggregate.clone())),
             settings,
             update,
             panes,
@@ -119,7 +126,11 @@ where
         self.store = context.store_index(&self.settings.store)?;
         self.on_close = self.settings.emit.is_on_close();
         let every = self.settings.emit_every_update;
-        self.emit_every_update = !self.on_close && every.unwrap_or(context.config().emit_every_update);
+        let waits = self.on_close || self.early.is_some();
+        self.emit_every_update = !waits && every.unwrap_or(context.config().emit_every_update);
+        if let Some(early) = &mut self.early {
+            early.init(&self.settings.store, context)?;
+        }
         self.old_values = self.settings.wishes.old_values.is_made();
         self.write_through = self.settings.wishes.write_through.is_made();
         self.cache_max_bytes = context.config().cache_max_bytes;
@@ -128,14 +139,11 @@ where
 
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let rows = rows_of::<K, V>(batch, context)?;
-        self.plan_work(&rows, context)?;
-        self.find_slots();
-        self.load_missing(context)?;
-        self.apply(&rows, context)?;
-        if self.write_through {
-            self.write_touched(context)?;
+        if self.early.is_none() {
+            self.fold(&rows, context)?;
+        } else {
+            self.fold_by_intervals(&rows, context)?;
         }
-        self.work.clear();
         if self.cache.bytes() > self.cache_max_bytes {
             self.flush(context)?;
             self.forget();
@@ -143,8 +151,16 @@ where
         Ok(())
     }
 
+    fn on_time(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        self.tell_early(context.stream_time(), context)
+    }
+
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        self.tell_early(context.stream_time(), context)?;
         self.flush(context)?;
+        if let Some(early) = &mut self.early {
+            early.write(context)?;
+        }
         if self.on_close {
             emit_closed(self.panes, &self.settings, self.store, context)?;
         }
@@ -166,6 +182,9 @@ where
 
     fn on_abort(&mut self) {
         self.forget();
+        if let Some(early) = &mut self.early {
+            early.forget();
+        }
         self.expired_before = NO_TIME;
     }
 }
@@ -178,6 +197,19 @@ where
     P: Paning<K>,
     F: Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
 {
+    /// Folds rows into their aggregates.
+    fn fold(&mut self, rows: &[Row<K, V>], context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        self.plan_work(rows, context)?;
+        self.find_slots();
+        self.load_missing(context)?;
+        self.apply(rows, context)?;
+        if self.write_through {
+            self.write_touched(context)?;
+        }
+        self.work.clear();
+        Ok(())
+    }
+
     /// Encodes and hashes the keys, and notes which panes each row goes to.
     fn plan_work(
         &mut self,
@@ -387,7 +419,8 @@ where
     fn flush(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let mut buffers = FlushBuffers::default();
         let stream_time = context.stream_time();
-        let forwards = !self.emit_every_update && !self.on_close && context.has_children();
+        let waits = self.on_close || self.early.is_some();
+        let forwards = !self.emit_every_update && !waits && context.has_children();
         for pane in &mut self.cache.panes {
             let mut forwarded = std::mem::take(&mut pane.forwarded).into_iter();
             for chunk in pane.dirty.chunks(FLUSH_CHUNK) {
@@ -400,6 +433,14 @@ where
                         deletes_all: false,
                     };
                     fill.write(chunk, &mut buffers, self.store, context)?;
+                }
+                if let Some(early) = &mut self.early {
+                    let window = self.panes.window_of(pane.start_ms);
+                    for index in chunk {
+                        let slot = &pane.slots[*index as usize];
+                        let before = (slot.was_there, forwarded.next().flatten());
+                        early.note(window, slot.key.as_bytes(), before);
+                    }
                 }
                 if forwards {
                     for index in chunk {

@@ -305,11 +305,11 @@ impl<A: Clone> KeySpans<'_, A> {
             None if self.emit.journals => {
                 let old_values = self.emit.old_values;
                 let existed = old.is_some();
-                let entry = self
-                    .journal
-                    .note(&mut self.slot.journal, self.number, window, existed, true);
+                let change = (existed, true);
+                let head = &mut self.slot.journal;
+                let entry = self.journal.note(head, self.number, window, change, timestamp);
                 if let Some(entry) = entry {
-                    (entry.old, entry.timestamp) = (old.filter(|_| old_values), timestamp);
+                    entry.old = old.filter(|_| old_values);
                 }
             }
             None => {}
@@ -333,11 +333,11 @@ impl<A: Clone> KeySpans<'_, A> {
             None if self.emit.journals => {
                 let old_values = self.emit.old_values;
                 let existed = old.is_some();
-                let entry = self
-                    .journal
-                    .note(&mut self.slot.journal, self.number, window, existed, false);
+                let change = (existed, false);
+                let head = &mut self.slot.journal;
+                let entry = self.journal.note(head, self.number, window, change, timestamp);
                 if let Some(entry) = entry {
-                    (entry.old, entry.timestamp) = (old_wanted(old_values), timestamp);
+                    entry.old = old_wanted(old_values);
                 }
             }
             None => {}

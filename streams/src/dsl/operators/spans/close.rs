@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 
 use millpond_log::types::Timestamp;
 
-use super::store::SpanStore;
+use super::store::{SpanStore, read_span};
 use super::{CHUNK, SpanRule, SpanSettings};
 use crate::dsl::change::Change;
 use crate::dsl::row::{NO_OFFSET, Row};
 use crate::dsl::{Window, Windowed};
 use crate::processor::{BoxError, Headers, NO_TIME, ProcessContext, ProcessError};
 use crate::serde::Data;
-use crate::state::{KeyBatch, KeyRange, ValueEnvelope, span_list, window_key};
+use crate::state::{KeyBatch, KeyRange, span_list, window_key};
 
 /// A result when its window closed.
 type FinalRow<K, A> = Row<Windowed<K>, Change<A>>;
@@ -170,9 +170,20 @@ where
     let mut damaged: Option<BoxError> = None;
     context.store(store.index).multi_get_with(&keys, |number, list| {
         let (end_ms, start_ms, key) = &candidates[number];
-        match read(list.unwrap_or_default(), *start_ms, *end_ms, key, settings) {
+        let window = Window {
+            start_ms: *start_ms,
+            end_ms: *end_ms,
+        };
+        let read = || -> Result<_, BoxError> {
+            let Some(held) = read_span(list.unwrap_or_default(), window, &settings.aggregate)? else {
+                return Ok(None);
+            };
+            let key = settings.key.deserialize(key)?;
+            Ok(Some((Windowed { key, window }, held)))
+        };
+        match read() {
             Ok(None) => {}
-            Ok(Some((key, value, timestamp))) => rows.push(Row {
+            Ok(Some((key, (value, timestamp)))) => rows.push(Row {
                 key,
                 value: Change {
                     new: Some(value),
@@ -191,29 +202,4 @@ where
         None => Ok(rows),
         Some(cause) => Err(ProcessError::node(context.node(), cause)),
     }
-}
-
-type Found<K, A> = Option<(Windowed<K>, A, Timestamp)>;
-
-fn read<K: Data, V, A: Data>(
-    list: &[u8],
-    start_ms: Timestamp,
-    end_ms: Timestamp,
-    key: &[u8],
-    settings: &SpanSettings<K, V, A>,
-) -> Result<Found<K, A>, BoxError> {
-    for span in span_list::iter(list) {
-        let span = span?;
-        if (span.start_ms, span.end_ms) != (start_ms, end_ms) {
-            continue;
-        }
-        let envelope = ValueEnvelope::parse(span.envelope)?;
-        let key = Windowed {
-            key: settings.key.deserialize(key)?,
-            window: Window { start_ms, end_ms },
-        };
-        let value = settings.aggregate.deserialize(envelope.value)?;
-        return Ok(Some((key, value, envelope.timestamp)));
-    }
-    Ok(None)
 }

@@ -18,7 +18,8 @@ pub(super) struct Untold<A> {
     pub(super) old: Option<A>,
     /// Of the change, should it prove a removal.
     pub(super) timestamp: Timestamp,
-    was_told: bool,
+    /// Receivers know a value.
+    pub(super) was_told: bool,
     order: u64,
     next: u32,
 }
@@ -48,15 +49,15 @@ impl<A> Journal<A> {
         head: &mut u32,
         slot: u32,
         window: Window,
-        was_there: bool,
-        is_there: bool,
+        (was_there, is_there): (bool, bool),
+        timestamp: Timestamp,
     ) -> Option<&mut Untold<A>> {
         self.order += 1;
         let mut before = NO_ENTRY;
         let mut at = *head;
         while let Some(entry) = self.entries.get_mut(at as usize).and_then(Option::as_mut) {
             if entry.window == window {
-                entry.order = self.order;
+                (entry.order, entry.timestamp) = (self.order, timestamp);
                 if !is_there && !entry.was_told {
                     let next = entry.next;
                     self.unlink(head, before, at, next);
@@ -72,7 +73,7 @@ impl<A> Journal<A> {
             slot,
             window,
             old: None,
-            timestamp: Timestamp::MIN,
+            timestamp,
             was_told: was_there,
             order: self.order,
             next: *head,

@@ -1,12 +1,13 @@
 //! Tables of spans as other operators see them: wishes, and reading by windowed key.
 
+use super::Anchor;
+use super::store::read_span;
 use crate::dsl::Windowed;
-use crate::dsl::operators::spans::Anchor;
 use crate::dsl::table_lookup::{Entry, ReadTable, TableLookup, TableReader};
 use crate::dsl::table_origin::{TableOrigin, TableWishes};
-use crate::processor::{BoxError, InitContext, ProcessContext, ProcessError};
+use crate::processor::{InitContext, ProcessContext, ProcessError};
 use crate::serde::{Data, SerdeRef};
-use crate::state::{KeyBatch, StoreIndex, ValueEnvelope, span_list, window_key};
+use crate::state::{KeyBatch, StoreIndex, window_key};
 
 /// A table whose store holds lists of spans.
 pub(in crate::dsl) struct SpanTable<K, A> {
@@ -72,7 +73,7 @@ impl<K: Data, A: Data> ReadTable<Windowed<K>, A> for SpanReader<K, A> {
         let mut entries = Vec::with_capacity(keys.len());
         let mut damaged = None;
         context.store(self.store).multi_get_with(&lists, |number, list| {
-            let found = self.find(list.unwrap_or_default(), &keys[number]);
+            let found = read_span(list.unwrap_or_default(), keys[number].window, &self.aggregate);
             entries.push(found.unwrap_or_else(|cause| {
                 damaged = Some(cause);
                 None
@@ -82,21 +83,5 @@ impl<K: Data, A: Data> ReadTable<Windowed<K>, A> for SpanReader<K, A> {
             None => Ok(entries),
             Some(cause) => Err(ProcessError::node(context.node(), cause)),
         }
-    }
-}
-
-impl<K, A: Data> SpanReader<K, A> {
-    fn find(&self, list: &[u8], wanted: &Windowed<K>) -> Result<Entry<A>, BoxError> {
-        for span in span_list::iter(list) {
-            let span = span?;
-            if (span.start_ms, span.end_ms) == (wanted.window.start_ms, wanted.window.end_ms) {
-                let envelope = ValueEnvelope::parse(span.envelope)?;
-                return Ok(Some((
-                    self.aggregate.deserialize(envelope.value)?,
-                    envelope.timestamp,
-                )));
-            }
-        }
-        Ok(None)
     }
 }

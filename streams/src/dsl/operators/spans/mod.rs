@@ -23,6 +23,7 @@ pub(in crate::dsl) use self::cache::{Anchor, KeySpans, SpanUpdate};
 use self::cache::{SpanCache, SpanEmit};
 use self::close::Closing;
 use self::store::SpanStore;
+use super::early::EarlyResults;
 use super::late::{LateOutput, LateRows};
 use super::pane_cache::ProbeKeys;
 use crate::dsl::change::Change;
@@ -48,7 +49,7 @@ pub(in crate::dsl) trait SpanRule<K, V, A>: Send + Sync + 'static {
     /// Width of the store's panes.
     fn pane_ms(&self) -> i64;
 
-    /// How long spans are kept after their anchor.
+    /// How long after their anchor spans count.
     fn retention_ms(&self) -> i64;
 
     /// How long after its end a span may still change, in ms of stream time.
@@ -90,9 +91,12 @@ pub(in crate::dsl) struct SpanSettings<K, V, A> {
 pub(in crate::dsl) struct SpanAggregate<K, V, A, R> {
     settings: Arc<SpanSettings<K, V, A>>,
     rule: Arc<R>,
+    kept_ms: i64,
     cache: SpanCache<A>,
     store: SpanStore,
     closing: Option<Closing>,
+    /// Results are forwarded when stream time passes a multiple of an interval.
+    early: Option<EarlyResults<A>>,
     emits_each: bool,
     old_values: bool,
     write_through: bool,
@@ -107,14 +111,18 @@ pub(in crate::dsl) struct SpanAggregate<K, V, A, R> {
     late_windows: Vec<Window>,
 }
 
-impl<K, V, A, R: SpanRule<K, V, A>> SpanAggregate<K, V, A, R> {
-    pub(in crate::dsl) fn new(settings: Arc<SpanSettings<K, V, A>>, rule: Arc<R>) -> Self {
+impl<K, V, A: Data, R: SpanRule<K, V, A>> SpanAggregate<K, V, A, R> {
+    /// `kept_ms`: how long spans stay in the store after their anchor, at least the rule's retention.
+    pub(in crate::dsl) fn new(settings: Arc<SpanSettings<K, V, A>>, rule: Arc<R>, kept_ms: i64) -> Self {
+        let early = settings.emit.interval_ms();
         SpanAggregate {
+            early: early.map(|interval_ms| EarlyResults::new(interval_ms, settings.aggregate.clone())),
             cache: SpanCache::new(R::ANCHOR, rule.pane_ms()),
             store: SpanStore::default(),
             closing: settings.emit.is_on_close().then(Closing::default),
             settings,
             rule,
+            kept_ms,
             emits_each: false,
             old_values: false,
             write_through: false,
@@ -140,7 +148,11 @@ where
         let settings = &*self.settings;
         self.store.index = context.store_index(&settings.store)?;
         let every = settings.emit_every_update;
-        self.emits_each = self.closing.is_none() && every.unwrap_or(context.config().emit_every_update);
+        let waits = self.closing.is_some() || self.early.is_some();
+        self.emits_each = !waits && every.unwrap_or(context.config().emit_every_update);
+        if let Some(early) = &mut self.early {
+            early.init(&settings.store, context)?;
+        }
         self.old_values = settings.wishes.old_values.is_made();
         self.write_through = settings.wishes.write_through.is_made();
         self.cache_max_bytes = context.config().cache_max_bytes;
@@ -149,18 +161,14 @@ where
 
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let rows = rows_of::<K, V>(batch, context)?;
-        self.plan_work(&rows, context)?;
-        let (work, rule) = (&self.work, &*self.rule);
-        let needs = work.iter().map(|(row, slot)| {
-            let row = &rows[*row as usize];
-            (*slot, rule.reads_from(row.timestamp, row.stream_time))
-        });
-        self.store
-            .load(needs, &mut self.cache, &self.settings.aggregate, context)?;
-        self.apply(&rows, context)?;
-        if self.write_through {
-            self.write(context)?;
+        let mut rest = &rows[..];
+        while let (Some(early), Some(first)) = (&self.early, rest.first()) {
+            let (now, later) = rest.split_at(early.rows_of_interval(rest));
+            self.tell_early(first.stream_time, context)?;
+            self.fold(now, context)?;
+            rest = later;
         }
+        self.fold(rest, context)?;
         if self.cache.bytes() > self.cache_max_bytes {
             self.flush(context)?;
             self.store.remember_written();
@@ -169,8 +177,16 @@ where
         Ok(())
     }
 
+    fn on_time(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        self.tell_early(context.stream_time(), context)
+    }
+
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        self.tell_early(context.stream_time(), context)?;
         self.flush(context)?;
+        if let Some(early) = &mut self.early {
+            early.write(context)?;
+        }
         if let Some(closing) = &mut self.closing {
             closing.emit(&*self.rule, &self.settings, &mut self.store, context)?;
         }
@@ -184,6 +200,9 @@ where
         if let Some(closing) = &mut self.closing {
             *closing = Closing::default();
         }
+        if let Some(early) = &mut self.early {
+            early.forget();
+        }
         self.expired_before = NO_TIME;
     }
 }
@@ -195,6 +214,57 @@ where
     A: Data,
     R: SpanRule<K, V, A>,
 {
+    /// Works rows into their spans.
+    fn fold(&mut self, rows: &[Row<K, V>], context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.plan_work(rows, context)?;
+        let (work, rule) = (&self.work, &*self.rule);
+        let needs = work.iter().map(|(row, slot)| {
+            let row = &rows[*row as usize];
+            (*slot, rule.reads_from(row.timestamp, row.stream_time))
+        });
+        self.store
+            .load(needs, &mut self.cache, &self.settings.aggregate, context)?;
+        self.apply(rows, context)?;
+        if self.write_through {
+            self.write(context)?;
+        }
+        Ok(())
+    }
+
+    /// Tells what changed in the interval that ends by `stream_time`, if one does.
+    fn tell_early(
+        &mut self,
+        stream_time: Timestamp,
+        context: &mut ProcessContext<'_>,
+    ) -> Result<(), ProcessError> {
+        let Some(early) = &mut self.early else {
+            return Ok(());
+        };
+        early.load(context)?;
+        let Some(told_at) = early.advance(stream_time, context.committed_time()) else {
+            return Ok(());
+        };
+        self.flush(context)?;
+        let Some(early) = &mut self.early else {
+            return Ok(());
+        };
+        let (settings, store, pane_ms) = (&*self.settings, &self.store, self.rule.pane_ms());
+        let rows = early.take(
+            told_at,
+            context,
+            |keys, context| store.values_of(keys, R::ANCHOR, pane_ms, &settings.aggregate, context),
+            |key, window| {
+                let key = settings.key.deserialize(key)?;
+                Ok(Windowed { key, window })
+            },
+        )?;
+        settings.late.forward_results(rows, context);
+        Ok(())
+    }
+
     /// Encodes and hashes the keys and finds their slots.
     fn plan_work(
         &mut self,
@@ -276,6 +346,14 @@ where
         self.write(context)?;
         let stream_time = context.stream_time();
         let untold = self.cache.journal.drain();
+        if let Some(early) = &mut self.early {
+            for entry in untold {
+                self.cache.slots[entry.slot as usize].journal = journal::NO_ENTRY;
+                let key = self.cache.slots[entry.slot as usize].key.as_bytes();
+                early.note(entry.window, key, (entry.was_told, entry.old));
+            }
+            return Ok(());
+        }
         for chunk in untold.chunks(CHUNK) {
             let mut rows = Vec::with_capacity(chunk.len());
             for entry in chunk {
@@ -310,7 +388,7 @@ where
         if stream_time == NO_TIME {
             return;
         }
-        let horizon = stream_time.saturating_sub(self.rule.retention_ms()).max(0);
+        let horizon = stream_time.saturating_sub(self.kept_ms).max(0);
         let horizon = self.cache.pane_of(horizon);
         if horizon > self.expired_before {
             self.store.delete_before(horizon, context);

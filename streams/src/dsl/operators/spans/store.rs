@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use millpond_log::types::Timestamp;
 
-use super::cache::{Span, SpanCache};
+use super::super::early::{Held, UntoldKey};
+use super::cache::{Anchor, Span, SpanCache};
 use super::close::Closing;
 use crate::dsl::Window;
 use crate::processor::{BoxError, ProcessContext, ProcessError};
@@ -142,6 +143,42 @@ impl SpanStore {
         Ok(())
     }
 
+    /// The stored aggregates of windows, in their order.
+    pub(super) fn values_of<A: Data>(
+        &self,
+        windows: &[UntoldKey],
+        anchor: Anchor,
+        pane_ms: i64,
+        serde: &SerdeRef<A>,
+        context: &mut ProcessContext<'_>,
+    ) -> Result<Vec<Held<A>>, ProcessError> {
+        let mut keys = KeyBatch::new();
+        for (end_ms, start_ms, key) in windows {
+            let window = Window {
+                start_ms: *start_ms,
+                end_ms: *end_ms,
+            };
+            let pane_ms = window_key::pane_of(anchor.of(window), pane_ms);
+            keys.push_with(|out| window_key::append_to(pane_ms, key, out));
+        }
+        let mut values = Vec::with_capacity(windows.len());
+        let mut damaged: Option<BoxError> = None;
+        context.store(self.index).multi_get_with(&keys, |number, list| {
+            let (end_ms, start_ms, _) = windows[number];
+            let window = Window { start_ms, end_ms };
+            values.push(
+                read_span(list.unwrap_or_default(), window, serde).unwrap_or_else(|cause| {
+                    damaged = Some(cause);
+                    None
+                }),
+            );
+        })?;
+        match damaged {
+            None => Ok(values),
+            Some(cause) => Err(ProcessError::node(context.node(), cause)),
+        }
+    }
+
     /// The cache is about to forget what it wrote.
     pub(super) fn remember_written(&mut self) {
         if let Some(stored) = &mut self.stored {
@@ -199,6 +236,22 @@ fn read_list<A: Data>(list: &[u8], serde: &SerdeRef<A>) -> Result<Vec<Span<A>>, 
             })
         })
         .collect()
+}
+
+/// The aggregate of a window in a list, if it is there.
+pub(super) fn read_span<A: 'static>(
+    list: &[u8],
+    window: Window,
+    serde: &SerdeRef<A>,
+) -> Result<Held<A>, BoxError> {
+    for span in span_list::iter(list) {
+        let span = span?;
+        if (span.start_ms, span.end_ms) == (window.start_ms, window.end_ms) {
+            let envelope = ValueEnvelope::parse(span.envelope)?;
+            return Ok(Some((serde.deserialize(envelope.value)?, envelope.timestamp)));
+        }
+    }
+    Ok(None)
 }
 
 fn append<A: Data>(
