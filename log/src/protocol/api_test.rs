@@ -55,11 +55,7 @@ const LEFT_OUT: &[(ApiKey, &str)] = &[
 const STREAMS_GROUPS: &[i16] = &[88, 89];
 
 /// Highest versions that stay below Kafka's because the codec crate does not write them.
-const BELOW_KAFKA: &[(ApiKey, i16)] = &[
-    (ApiKey::WriteTxnMarkers, 1),
-    (ApiKey::DescribeLogDirs, 4),
-    (ApiKey::AddRaftVoter, 0),
-];
+const BELOW_KAFKA: &[(ApiKey, i16)] = &[(ApiKey::WriteTxnMarkers, 1), (ApiKey::AddRaftVoter, 0)];
 
 /// Kafka has them too, but tells of them only where a plugin receives the metrics (KIP-714).
 const TELEMETRY: &[ApiKey] = &[ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry];

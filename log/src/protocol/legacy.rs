@@ -1,4 +1,4 @@
-//! Versions that the codec crate does not know (old ones that Kafka 4 no longer takes, and a new one), put into the lowest version it knows, and the answers back.
+//! Versions that the codec crate does not know (old ones that Kafka 4 no longer takes, and two new ones), put into the nearest version it knows, and the answers back.
 //!
 //! They cost nothing but this file, and clients of 2026 still send them (Burrow, Beats, Terraform's provider). Always true: the rest of the server sees only
 //! the newer version; a request is taken apart with every length checked, and nothing is guessed: what the old version lacks gets the meaning it had then.
@@ -18,6 +18,7 @@ pub fn stands_for(api: ApiKey, version: i16) -> Option<i16> {
         (ApiKey::DeleteTopics, 0) => Some(1),
         (ApiKey::DescribeConfigs, 0) => Some(1),
         (ApiKey::DescribeLogDirs, 0) => Some(1),
+        (ApiKey::DescribeLogDirs, 5) => Some(4),
         _ => None,
     }
 }
@@ -27,10 +28,15 @@ pub fn floor(api: ApiKey) -> Option<i16> {
     stands_for(api, 0).map(|_| 0)
 }
 
-/// The highest version served with the help of this file: one the codec does not know yet, with the body of the one before.
+/// The highest version served with the help of this file: one the codec does not know yet, asked for as in the one before.
 pub fn ceiling(api: ApiKey) -> Option<i16> {
-    // KIP-1023 only gives a meaning to timestamp -6.
-    (api == ApiKey::ListOffsets).then_some(11)
+    match api {
+        // KIP-1023 only gives a meaning to timestamp -6.
+        ApiKey::ListOffsets => Some(11),
+        // KIP-1066 tells which directories take nothing new.
+        ApiKey::DescribeLogDirs => Some(5),
+        _ => None,
+    }
 }
 
 /// The body of an old request as `stands_for` has it.
@@ -136,8 +142,25 @@ pub fn downgraded(api: ApiKey, version: i16, body: BytesMut) -> Result<BytesMut,
             Ok(body)
         }
         (ApiKey::DescribeConfigs, 0) => described_configs(body),
+        (ApiKey::DescribeLogDirs, 5) => described_log_dirs(body),
         _ => Ok(body),
     }
+}
+
+/// Version 5 says of each directory, behind its other fields, whether it is cordoned: none is. A node has one directory, whose tagged fields and those of the
+/// answer end the body, all of them absent.
+fn described_log_dirs(mut body: BytesMut) -> Result<BytesMut, Malformed> {
+    const ONE_ELEMENT: u8 = 2;
+    let mut reader = WireReader::new(body.clone(), true);
+    reader.i32("throttle time")?;
+    reader.i16("error")?;
+    let directories = reader.u8("directories")?;
+    assert!(
+        directories == ONE_ELEMENT && body.ends_with(&[0, 0]),
+        "an answer with one directory and no tagged fields"
+    );
+    body.put_u8(0);
+    Ok(body)
 }
 
 /// Version 0 answers a list of offsets.

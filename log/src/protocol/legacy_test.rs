@@ -5,12 +5,13 @@ use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
+use kafka_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
 use kafka_protocol::messages::{
     CreateTopicsRequest, CreateTopicsResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-    ListOffsetsRequest, ListOffsetsResponse,
+    DescribeLogDirsResponse, ListOffsetsRequest, ListOffsetsResponse,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
@@ -116,4 +117,17 @@ fn old_requests_cut_anywhere_are_refused() {
         let cut = upgraded(ApiKey::ListOffsets, 0, BytesMut::from(&body[..end]));
         assert!(cut.is_err(), "cut at {end}");
     }
+}
+
+#[test]
+fn describe_log_dirs_5_says_that_the_directory_is_not_cordoned() {
+    let directory = DescribeLogDirsResult::default()
+        .with_log_dir(text("/d"))
+        .with_total_bytes(7)
+        .with_usable_bytes(5);
+    let answer = DescribeLogDirsResponse::default().with_results(vec![directory]);
+    assert_eq!(
+        answered(ApiKey::DescribeLogDirs, 5, &answer),
+        b"\0\0\0\0\0\0\x02\0\0\x03/d\x01\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x05\0\0\0"
+    );
 }

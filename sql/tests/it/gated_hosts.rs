@@ -43,7 +43,10 @@ impl StoreHostFactory for GatedHosts {
             .wait_while(gate, |gate| *gate == Gate::Closed)
             .unwrap();
         match *gate {
-            Gate::Refusing => Err(StateError::Locked { dir: dir.to_owned(), pid: None }),
+            Gate::Refusing => Err(StateError::Locked {
+                dir: dir.to_owned(),
+                pid: None,
+            }),
             _ => self.hosts.open(dir, task, stores),
         }
     }

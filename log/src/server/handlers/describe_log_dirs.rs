@@ -1,7 +1,7 @@
 //! DescribeLogDirs (key 35), versions 1 to 4.
 //!
-//! Version 2 is flexible, 3 has an error of its own, 4 tells the size of the file system (KIP-827). Version 5 (KIP-1066) tells cordoned directories; the codec does
-//! not know it.
+//! Version 2 is flexible, 3 has an error of its own, 4 tells the size of the file system (KIP-827). Version 5 (KIP-1066) tells cordoned directories: none
+//! is, and `protocol/legacy.rs` says so. Always true: the answer has one directory.
 
 use kafka_protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
