@@ -1,4 +1,5 @@
-//! A proxy in front of a broker that cuts connections: before a request is passed on, or after it was carried out and before its answer is.
+//! A proxy in front of a broker that cuts connections: before a request is passed on, or after it was carried out and before its answer is. It can be
+//! slow as well.
 //!
 //! Always true: the first two requests of each kind are cut, one each way; later ones as the seed says. Brokers advertise the proxy's address, so that nobody
 //! goes around it. Where it leads can be changed while it runs, to a broker that was started again.
@@ -6,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
+use millpond_log::clock::{Clock, SystemClock};
 use millpond_log::rng::{Rng, SeededRng};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +34,8 @@ struct Inner {
     target: Mutex<Option<SocketAddr>>,
     /// One request in so many is cut; 0 cuts none, not even the first.
     one_in: u64,
+    /// Answers are held up for less than this many milliseconds.
+    slow_ms: u64,
     rng: SeededRng,
     seen: Mutex<BTreeMap<i16, u64>>,
     cuts: Mutex<BTreeMap<(i16, Cut), u64>>,
@@ -38,13 +43,14 @@ struct Inner {
 
 impl CutProxy {
     /// Listens on a free port and leads nowhere yet.
-    pub(crate) async fn start(seed: u64, one_in: u64) -> CutProxy {
+    pub(crate) async fn start(seed: u64, one_in: u64, slow_ms: u64) -> CutProxy {
         println!("seed {seed}");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let inner = Arc::new(Inner {
             target: Mutex::new(None),
             one_in,
+            slow_ms,
             rng: SeededRng::new(seed),
             seen: Mutex::default(),
             cuts: Mutex::default(),
@@ -106,6 +112,10 @@ impl Inner {
             let answer = frame(&mut broker).await?;
             if cut == Some(Cut::After) {
                 return Ok(());
+            }
+            if self.slow_ms > 0 {
+                let wait = Duration::from_millis(self.rng.below(self.slow_ms));
+                SystemClock::new().sleep(wait).await;
             }
             client.write_all(&answer).await?;
         }

@@ -32,6 +32,7 @@ struct Job {
     seed: u64,
     exactly_once: bool,
     tv2: bool,
+    slow_ms: u64,
 }
 
 impl Job {
@@ -55,7 +56,7 @@ impl Job {
         for (name, partitions) in [("lines", 4), ("counts", 1)] {
             crate::support::create(&broker, name, partitions).await;
         }
-        let proxy = CutProxy::start(self.seed, 12).await;
+        let proxy = CutProxy::start(self.seed, 12, self.slow_ms).await;
         let options = ServerOptions {
             advertised: Some(("127.0.0.1".to_owned(), proxy.address.port())),
             ..ServerOptions::on("127.0.0.1:0".parse().expect("an address"))
@@ -136,11 +137,13 @@ fn assert_cut_both_ways(cuts: &BTreeMap<(String, Cut), u64>, kinds: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_at_any_request_neither_loses_nor_doubles_anything() {
-    for seed in [1, 2] {
+    // The second time the broker is slow, too.
+    for (seed, slow_ms) in [(1, 0), (2, 10)] {
         let job = Job {
             seed,
             exactly_once: true,
             tv2: true,
+            slow_ms,
         };
         let (cuts, recoveries) = job.run().await;
         assert_cut_both_ways(&cuts, &COMMON);
@@ -158,6 +161,7 @@ async fn nor_does_it_in_the_older_protocol_of_transactions() {
         seed: 3,
         exactly_once: true,
         tv2: false,
+        slow_ms: 0,
     };
     let (cuts, recoveries) = job.run().await;
     assert_cut_both_ways(&cuts, &COMMON);
@@ -175,6 +179,7 @@ async fn without_transactions_nothing_is_lost() {
         seed: 4,
         exactly_once: false,
         tv2: true,
+        slow_ms: 0,
     };
     let (cuts, _) = job.run().await;
     assert_cut_both_ways(&cuts, &["OffsetCommit", "Produce", "Fetch", "OffsetFetch"]);

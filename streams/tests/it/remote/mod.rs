@@ -3,6 +3,7 @@
 //! `MILLPOND_TEST_KAFKA=HOST:PORT cargo test -p millpond-streams --test it remote` runs them against a cluster too (Apache Kafka, say); it gets topics and
 //! groups with names of this run's own. Begin with `places.rs`.
 
+mod brokers_by_script;
 mod claims;
 mod contract;
 mod cut_proxy;
@@ -12,4 +13,5 @@ mod lost_commits;
 mod places;
 mod restarts;
 mod same_job;
+mod scripted;
 mod unreachable;

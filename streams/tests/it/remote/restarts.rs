@@ -40,7 +40,7 @@ impl Node {
     async fn served(dir: &Path) -> Node {
         let mut node = Node::Served {
             dir: dir.to_owned(),
-            proxy: CutProxy::start(7, 0).await,
+            proxy: CutProxy::start(7, 0, 0).await,
             running: None,
         };
         node.restart(true).await;
