@@ -47,7 +47,14 @@
 //! | `TimestampExtractor`, `WallclockTimestampExtractor`, `LogAndSkipOnInvalidTimestamp` | [`TimestampExtractor`](dsl::TimestampExtractor)`::{record, value, with, wall_clock}`, `.log_and_skip()`, `.fail_on_invalid()` |
 //! | `statestore.cache.max.bytes`, cache of 0 | [`ProcessingConfig::cache_max_bytes`](config::ProcessingConfig), [`emit_every_update`](config::ProcessingConfig::emit_every_update) |
 //! | dropped-records metric | [`TaskCounters`](processor::TaskCounters), [`on_late`](dsl::TimeWindowedKStream::on_late), and late records as a stream: [`with_late`](dsl::TimeWindowedKStream::with_late) |
-//! | `DeserializationExceptionHandler`, dead letter queue (KIP-1034) | dead letters by default, in `{app}-dead-letters`, same header names |
+//! | `DeserializationExceptionHandler`, `ProcessingExceptionHandler`, `ProductionExceptionHandler` | [`ErrorPolicy`](config::ErrorPolicy) per node, stage or application: fail, skip, dead letter, or a closure |
+//! | dead letter queue (KIP-1034) | dead letters by default, in `{app}-dead-letters`, same header names |
+//! | `StreamsUncaughtExceptionHandler` | [`RestartPolicy`](runtime::RestartPolicy) |
+//! | `StateRestoreListener` | [`on_restore`](runtime::StreamsLauncher::on_restore) |
+//! | `KafkaStreams.pause()`, paused named topologies | [`pause`](runtime::StreamsHandle::pause), [`pause_part`](runtime::StreamsHandle::pause_part) |
+//! | `Topology.describe()` | [`describe`](topology::Topology::describe), and [`diff`](topology::Topology::diff), [`dry_run`](runtime::StreamsLauncher::dry_run) before an upgrade |
+//! | `kafka-streams-application-reset`, `cleanUp()` | `millpond streams reset` |
+//! | JMX metrics | [`StreamsMetrics`](metrics::StreamsMetrics), and [`StreamsCollector`](metrics::StreamsCollector) for Prometheus |
 //! | `process(supplier, stores)`, `processValues(..)` | [`process`](dsl::KStream::process) with a [`RecordProcessor`](dsl::RecordProcessor), [`process_values`](dsl::KStream::process_values) with a [`FixedKeyProcessor`](dsl::FixedKeyProcessor) |
 //! | `addStateStore(Stores.keyValueStoreBuilder(..))` | [`add_state_store(Stores::key_value(..))`](dsl::StreamsBuilder::add_state_store), also [`window`](dsl::Stores::window), [`session`](dsl::Stores::session), [`list`](dsl::Stores::list) |
 //! | `context.schedule(d, type, ..)` | [`ProcessorInit::schedule`](dsl::ProcessorInit::schedule), anchored: [`schedule_at`](dsl::ProcessorInit::schedule_at); per key: [`timer`](dsl::ProcessorContext::timer) |

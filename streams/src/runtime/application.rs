@@ -102,6 +102,11 @@ impl Application {
         });
     }
 
+    /// Name of the leases on its changelogs.
+    pub(crate) fn lease(&self) -> String {
+        format!("streams-{}", self.id)
+    }
+
     /// Transactional id of a worker.
     pub(crate) fn transactional_id(&self, worker: usize) -> TransactionalId {
         TransactionalId::from(format!("{}-{worker}", self.id))

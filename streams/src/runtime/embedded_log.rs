@@ -184,6 +184,11 @@ impl LogClient for EmbeddedLog {
         }
     }
 
+    fn tombstone_horizon(&self, partition: &TopicPartition) -> Option<Offset> {
+        let log = self.broker.partition_log(partition).ok()?;
+        Some(log.tombstone_horizon())
+    }
+
     async fn knows_transactional_id(&self, id: TransactionalId) -> Result<bool, LogError> {
         match self.broker.describe_transaction(&id).await {
             Ok(_) => Ok(true),

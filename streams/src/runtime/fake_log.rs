@@ -64,6 +64,8 @@ struct Inner {
     lose_next_init: bool,
     silent_topic: Option<TopicName>,
     end_txns: u64,
+    leases: BTreeMap<TopicPartition, Offset>,
+    horizons: BTreeMap<TopicPartition, Offset>,
 }
 
 /// The log. Clones share it.
@@ -189,6 +191,23 @@ impl FakeLog {
         self.inner.lock().lose_next_init = true;
     }
 
+    /// The lease on a partition.
+    pub(crate) fn lease(&self, topic: &str, partition: i32) -> Option<Offset> {
+        self.inner
+            .lock()
+            .leases
+            .get(&partition_of(topic, partition))
+            .copied()
+    }
+
+    /// Compaction removed tombstones below this offset.
+    pub(crate) fn set_tombstone_horizon(&self, topic: &str, partition: i32, offset: i64) {
+        let mut inner = self.inner.lock();
+        inner
+            .horizons
+            .insert(partition_of(topic, partition), Offset::new(offset));
+    }
+
     pub(crate) fn end_txns(&self) -> u64 {
         self.inner.lock().end_txns
     }
@@ -305,6 +324,14 @@ impl Inner {
 
 #[async_trait]
 impl LogClient for FakeLog {
+    fn hold_leases(&self, _name: &str, from: &[(TopicPartition, Offset)]) {
+        self.inner.lock().leases.extend(from.iter().cloned());
+    }
+
+    fn tombstone_horizon(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.inner.lock().horizons.get(partition).copied()
+    }
+
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, LogError> {
         let silent = self.inner.lock().silent_topic.clone();
         let asks = |topic| {

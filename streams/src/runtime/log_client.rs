@@ -140,6 +140,13 @@ pub trait LogClient: Send + Sync + std::fmt::Debug {
         let _ = (name, from);
     }
 
+    /// Highest offset below which compaction has removed tombstones: whoever has read the partition only up to a smaller one cannot know which keys were deleted. `None` from
+    /// a log that does not tell (Apache Kafka), or when there is none.
+    fn tombstone_horizon(&self, partition: &TopicPartition) -> Option<Offset> {
+        let _ = partition;
+        None
+    }
+
     /// Whether the coordinator knows this transactional id.
     async fn knows_transactional_id(&self, id: TransactionalId) -> Result<bool, LogError>;
 }

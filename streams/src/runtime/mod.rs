@@ -46,6 +46,7 @@ mod worker;
 mod worker_faults_test;
 #[cfg(test)]
 mod worker_idle_test;
+mod worker_open;
 #[cfg(test)]
 mod worker_processor_test;
 mod worker_status;

@@ -38,6 +38,13 @@ pub(crate) async fn open_task(
     metrics: &WorkerMetrics,
 ) -> Result<(Task, TxnSeq), RuntimeError> {
     let mut state = open_state(app, id).await?;
+    if let Some(why) = stale(app, id, &state) {
+        drop(state);
+        let aside = app.hosts.set_aside(&app.state_dir, app.layout.state_of(id));
+        let aside = aside.map_err(|error| state_error(id, &error))?;
+        tracing::warn!(task = %id, %why, aside = %aside.display(), "state is too old to go on and was set aside; it is built anew from the changelogs");
+        state = open_state(app, id).await?;
+    }
     let former = former_offsets(app, id, &state).await?;
     let metadata = recorded(app, id, committed, &former)?;
     let mut changelogs = Vec::new();
@@ -102,6 +109,26 @@ pub(crate) async fn open_task(
     let idle_timeout = app.sub_topology(id).idle_advance().map(|idle| idle.timeout);
     let task = Task::new(id, state, graph, outputs, group, changelogs, point).with_idle_timeout(idle_timeout);
     Ok((task, last_txn))
+}
+
+/// I9: why the state is too old to be brought up to date. Compaction has removed tombstones that it never saw, so deleted keys would come back in silence.
+fn stale(app: &Application, id: TaskId, state: &TaskState) -> Option<String> {
+    let stores = app.sub_topology(id).stores().iter().enumerate();
+    stores
+        .filter(|(_, store)| store.logged)
+        .find_map(|(index, store)| {
+            let stored = state
+                .stored_position()
+                .changelog_offset(StoreIndex::new(index as u32))?;
+            let partition = changelog_partition(&app.id, &store.name, id.partition);
+            let horizon = app.calls.log.tombstone_horizon(&partition)?;
+            (stored < horizon).then(|| {
+                format!(
+                    "store {} reflects {partition} up to {stored}, tombstones are gone below {horizon}",
+                    store.name
+                )
+            })
+        })
 }
 
 /// What the group still holds for inputs that the state knows and the topology does not have any more.
@@ -222,6 +249,9 @@ async fn restore_store(
         None => start,
     };
     let mut queue = InputQueue::new(partition.clone(), from);
+    // Held from here on: what is replayed now may be needed again, until a flush has made it durable.
+    let lease = [(partition.clone(), stored.unwrap_or(start))];
+    app.calls.log.hold_leases(&app.lease(), &lease);
     let mut watch = RestoreWatch::begin(app, metrics, id, &changelog.name, partition, from, end);
     let mut data_end = None;
     while queue.position() < end {

@@ -111,10 +111,7 @@ impl Session<'_> {
             })
             .collect();
         if !leases.is_empty() {
-            self.app
-                .calls
-                .log
-                .hold_leases(&format!("streams-{}", self.app.id), &leases);
+            self.app.calls.log.hold_leases(&self.app.lease(), &leases);
         }
     }
 

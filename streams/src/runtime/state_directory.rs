@@ -4,6 +4,7 @@
 //! by the topics it read), so that sub-topologies that are added, dropped or reordered in the program do not move anybody's state. Nothing here, or anywhere in the
 //! runtime, removes a directory. Each task's store host creates and locks its own; the application's is locked by `lock`.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,11 +69,13 @@ impl StateLayout {
         let mut on_disk = BTreeMap::new();
         for task in tasks {
             // All partitions of a sub-topology hold the same stores; the first is asked.
-            if !on_disk.contains_key(&task.sub_topology) {
-                let found = hosts
-                    .inspect(dir, task)
-                    .map_err(|error| directory_error(&error))?;
-                on_disk.insert(task.sub_topology, found.unwrap_or_default());
+            if let Entry::Vacant(unknown) = on_disk.entry(task.sub_topology) {
+                let found = hosts.inspect(dir, task);
+                unknown.insert(
+                    found
+                        .map_err(|error| directory_error(&error))?
+                        .unwrap_or_default(),
+                );
             }
         }
         Ok(StateLayout::match_up(topology, application_id, &on_disk))

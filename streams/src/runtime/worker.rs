@@ -14,23 +14,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Either, select};
+use futures::future::{BoxFuture, select};
 use millpond_log::broker::ProducerIdentity;
 use millpond_log::types::{Offset, Timestamp, TopicPartition};
 use tokio::sync::watch;
 
 use super::application::Application;
-use super::commit::{CommitMachine, CommitPolicy, Event, TxnSeq};
+use super::commit::{CommitMachine, CommitPolicy, Event};
 use super::error::RuntimeError;
 use super::output_rules::OutputRules;
 use super::record_collector::{CollectorOptions, RecordCollector, Sequences};
 use super::restart_policy::{UncaughtError, UncaughtResponse};
-use super::restore::{log_error, open_task};
 use super::session_commit::{Flight, FrozenTxn};
 use super::session_fetch::{Fetch, Fetched};
 use super::session_upkeep::{Flushed, Flushing};
 use super::task::Task;
 use super::txn_counts::TxnCounts;
+use super::worker_open::Opened;
 use super::worker_status::{Control, WorkerState, WorkerStatus, told_to_end};
 use crate::metrics::WorkerMetrics;
 use crate::state::{DirectoryLock, FlushJob, TaskId};
@@ -69,14 +69,6 @@ impl std::fmt::Debug for Worker {
 pub(super) enum End {
     Drained,
     Aborted,
-}
-
-/// What a session begins with.
-struct Opened {
-    identity: ProducerIdentity,
-    tasks: Vec<Task>,
-    rules: OutputRules,
-    first_txn: TxnSeq,
 }
 
 /// One life of a worker, from opening its tasks to the first error or the end.
@@ -211,60 +203,6 @@ impl Worker {
                 false
             }
         }
-    }
-
-    /// Opens the tasks, unless the worker is told to end meanwhile: replaying a long changelog must not hold up a shutdown. Giving up in the
-    /// middle is a crash in the middle, after which the next start goes on from what the hosts have.
-    async fn open(&mut self, app: &Application) -> Result<Result<Opened, End>, RuntimeError> {
-        let mut control = self.control.clone();
-        let told = std::pin::pin!(told_to_end(&mut control));
-        match select(std::pin::pin!(self.open_tasks(app)), told).await {
-            Either::Left((opened, _)) => Ok(Ok(opened?)),
-            Either::Right((Control::Drain, _)) => Ok(Err(End::Drained)),
-            Either::Right(_) => Ok(Err(End::Aborted)),
-        }
-    }
-
-    async fn open_tasks(&mut self, app: &Application) -> Result<Opened, RuntimeError> {
-        let identity = match self.identity.take() {
-            Some(identity) => identity,
-            None => {
-                let id = app.config.exactly_once.then(|| app.transactional_id(self.index));
-                let calls = app.calls.clone();
-                calls
-                    .init_producer_id(id)
-                    .await
-                    .map_err(|error| log_error("fencing older producers", &error))?
-            }
-        };
-        let inputs = self
-            .tasks
-            .iter()
-            .flat_map(|task| app.inputs(*task))
-            .map(|(partition, _)| partition);
-        let calls = app.calls.clone();
-        let committed = calls
-            .committed(app.group(), inputs.collect())
-            .await
-            .map_err(|error| log_error("reading committed positions", &error))?;
-        let written = app.partitions.keys().cloned().collect();
-        let rules = app.calls.topic_rules(written).await;
-        let rules = rules.map_err(|error| log_error("reading the settings of topics", &error))?;
-        let rules = OutputRules::new(rules, app.config.compression);
-        let mut tasks = Vec::new();
-        let mut last_txn = TxnSeq::default();
-        for id in &self.tasks {
-            let (mut task, txn) = open_task(app, *id, &committed, &self.status.metrics).await?;
-            task.set_rules(rules.rules());
-            tasks.push(task);
-            last_txn = last_txn.max(txn);
-        }
-        Ok(Opened {
-            identity,
-            tasks,
-            rules,
-            first_txn: last_txn.next(),
-        })
     }
 
     /// Opens the tasks and runs them.

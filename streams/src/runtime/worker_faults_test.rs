@@ -1,5 +1,6 @@
 //! The worker when its log is slow, refuses, or does not answer: what it gives up, what it keeps, and what it says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::commit::StopReason;
@@ -169,4 +170,114 @@ async fn work_that_was_dropped_and_done_again_counts_once() {
     );
     let disturbed = counted(vec![EndTxnLuck::LostBefore, EndTxnLuck::LostBefore]).await;
     assert_eq!(disturbed, undisturbed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_lies_where_the_host_surely_is_and_never_above() {
+    const CHANGELOG: &str = "words-word-counts-changelog";
+    let world = World::new();
+    let mut config = StreamsConfig::default();
+    config.state.apply_interval = Duration::from_secs(1);
+    config.state.flush_interval = Duration::from_secs(20);
+    let running = world.start_with(config).await;
+    world.log.send("lines", 0, &[("", "a b c d e f g h", 1)]);
+    running.caught_up().await;
+    world.clock.sleep(Duration::from_secs(5)).await;
+    let leases = || [0, 1].map(|partition| world.log.lease(CHANGELOG, partition).expect("a lease").get());
+    assert_eq!(leases(), [0, 0], "applied, not flushed");
+    world.clock.sleep(Duration::from_secs(30)).await;
+    let flushed = leases();
+    assert!(flushed[0] + flushed[1] >= 8, "{flushed:?}");
+    // The lease is what a crash leaves: nothing below it is read again.
+    running.crash().await;
+    world.hosts.crash(Survivors::None);
+    let running = world.start(1).await;
+    running.caught_up().await;
+    assert_eq!(running.handle.metrics().restored_records, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn state_older_than_the_tombstone_horizon_is_set_aside_and_built_anew() {
+    let world = World::new();
+    let running = world.start(1).await;
+    world.log.send("lines", 0, &[("", "a b c d e f g h", 1)]);
+    running.caught_up().await;
+    running
+        .handle
+        .shutdown(Duration::from_secs(5))
+        .await
+        .expect("it ends");
+    for partition in [0, 1] {
+        world
+            .log
+            .set_tombstone_horizon("words-word-counts-changelog", partition, 1_000);
+    }
+    let running = world.start(1).await;
+    world.log.send("lines", 0, &[("", "a", 2)]);
+    running.caught_up().await;
+    assert_eq!(
+        running.handle.metrics().restored_records,
+        8,
+        "everything was replayed"
+    );
+    assert_eq!(world.counts()["a"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_is_told_of_the_beginning_and_the_end_of_every_replay() {
+    let world = World::new();
+    let running = world.start(1).await;
+    world.log.send("lines", 0, &[("", "a b c d", 1)]);
+    running.caught_up().await;
+    running.crash().await;
+    world.hosts.crash(Survivors::None);
+    let told = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let listener = |world: &World| {
+        let tell = told.clone();
+        Streams::builder(super::test_world::word_count())
+            .application_id("words")
+            .log_client(Arc::new(world.log.clone()))
+            .state_dir("/state")
+            .state_hosts(Arc::new(world.hosts.clone()))
+            .clock(world.clock.clone())
+            .faults(millpond_log::faults::Faults::none())
+            .on_restore(Arc::new(move |progress: &RestoreProgress| {
+                tell.lock().push(progress.clone())
+            }))
+    };
+    let (mut workers, handle) = listener(&world).prepare().await.expect("it starts");
+    tokio::spawn(workers.remove(0).run());
+    handle.wait_until_caught_up().await.expect("it catches up");
+    let all = std::mem::take(&mut *told.lock());
+    let of = |phase| {
+        all.iter()
+            .filter(|progress| progress.phase == phase)
+            .collect::<Vec<_>>()
+    };
+    let (began, ended) = (of(RestorePhase::Started), of(RestorePhase::Ended));
+    assert!(!began.is_empty() && began.len() == ended.len(), "{all:?}");
+    assert_eq!(ended.iter().map(|progress| progress.records).sum::<u64>(), 4);
+    assert!(
+        ended.iter().all(|progress| progress.remaining_offsets == 0),
+        "{all:?}"
+    );
+    assert_eq!(handle.metrics().restore_remaining, 0);
+    handle.shutdown(Duration::from_secs(5)).await.expect("it ends");
+
+    // Stopped in the middle: told, too.
+    world.hosts.crash(Survivors::None);
+    world.log.send("lines", 0, &[("", "e f g h i j", 2)]);
+    let running = world.start(1).await;
+    running.caught_up().await;
+    running.crash().await;
+    world.hosts.crash(Survivors::None);
+    world.log.silence("words-word-counts-changelog");
+    let (mut workers, handle) = listener(&world).prepare().await.expect("it starts");
+    tokio::spawn(workers.remove(0).run());
+    world.clock.sleep(Duration::from_millis(10)).await;
+    assert!(handle.metrics().restore_remaining > 0);
+    handle.shutdown(Duration::from_secs(5)).await.expect("it ends");
+    let phases: Vec<RestorePhase> = told.lock().iter().map(|progress| progress.phase).collect();
+    assert_eq!(phases, [RestorePhase::Started, RestorePhase::Suspended]);
+    assert_eq!(handle.metrics().restore_remaining, 0);
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,6 +36,18 @@ pub trait StoreHostFactory: Send + Sync + Debug {
     fn inspect(&self, dir: &Path, task: TaskId) -> Result<Option<StoredTask>, StateError> {
         let _ = (dir, task);
         Ok(None)
+    }
+
+    /// Puts the state of `task` aside under another name, for it to begin anew; nothing of it is deleted. Returns where it is now. The task must not be open.
+    fn set_aside(&self, dir: &Path, task: TaskId) -> Result<PathBuf, StateError> {
+        Err(StateError::Host {
+            what: "setting state aside",
+            task: task.to_string(),
+            message: format!(
+                "this kind of host cannot; move it out of {} by hand",
+                dir.display()
+            ),
+        })
     }
 
     /// Takes all of `dir` for this application until what comes back is dropped; tasks lock their own directories besides.

@@ -135,6 +135,17 @@ impl StoreHostFactory for MemoryHosts {
         Ok(tasks)
     }
 
+    fn set_aside(&self, dir: &Path, task: TaskId) -> Result<PathBuf, StateError> {
+        let mut tasks = self.tasks.lock();
+        let aside = (0..).map(|number| dir.join(format!("{task}.stale-{number}")));
+        let aside = aside.into_iter().find(|path| !tasks.contains_key(path));
+        let aside = aside.expect("there are more names than states");
+        if let Some(disk) = tasks.remove(&dir.join(task.to_string())) {
+            tasks.insert(aside.clone(), disk);
+        }
+        Ok(aside)
+    }
+
     fn inspect(&self, dir: &Path, task: TaskId) -> Result<Option<StoredTask>, StateError> {
         let Some(disk) = self.tasks.lock().get(&dir.join(task.to_string())).cloned() else {
             return Ok(None);

@@ -170,3 +170,27 @@ async fn a_paused_part_waits_while_the_others_go_on() {
     assert_eq!(last_counts(&node.read("counts").await), expected(LINES));
     app.shutdown(PATIENCE).await.expect("it ends");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_flushed_beside_the_worker_is_not_replayed_after_a_crash() {
+    let node = Node::start().await;
+    let mut config = StreamsConfig::default();
+    config.state.apply_interval = Duration::ZERO;
+    config.state.flush_interval = Duration::ZERO;
+    let app = node.run_words(config).await;
+    for _ in 0..3 {
+        node.send(lines()).await;
+        app.wait_until_caught_up().await.expect("it catches up");
+    }
+    // An idle worker looks after its state once a second.
+    node.broker.clock().sleep(Duration::from_millis(2_500)).await;
+    drop(app);
+    let app = node.run_words(StreamsConfig::default()).await;
+    app.wait_until_caught_up().await.expect("it catches up");
+    assert_eq!(app.metrics().restored_records, 0);
+    assert_eq!(
+        node.counts().await,
+        expected(std::iter::repeat_n(LINES, 3).flatten())
+    );
+    app.shutdown(PATIENCE).await.expect("it ends");
+}

@@ -87,6 +87,16 @@ pub(super) fn tasks(state_dir: &Path) -> Result<Vec<TaskId>, StateError> {
     Ok(tasks)
 }
 
+/// Renames the directory of a task, so that it begins anew; returns the new name.
+pub(super) fn set_aside(state_dir: &Path, task: TaskId) -> Result<PathBuf, StateError> {
+    let from = state_dir.join(task.to_string());
+    let names = (0..).map(|number: u32| state_dir.join(format!("{task}.stale-{number}")));
+    let aside = names.into_iter().find(|path| !path.exists());
+    let aside = aside.expect("there are more names than directories");
+    std::fs::rename(&from, &aside).map_err(io("setting state aside", &from))?;
+    Ok(aside)
+}
+
 /// A directory that is taken. The kernel lets go of it when this is dropped, however the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {

@@ -9,7 +9,7 @@
 //! flushed more by itself, atomically over all stores, so a reopened database is always at some batch's position.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -128,6 +128,10 @@ impl StoreHostFactory for RocksHosts {
         }
         walk.status().map_err(failed("reading the stores' shapes"))?;
         StoredTask::new(task, shapes, position.map(Bytes::from)).map(Some)
+    }
+
+    fn set_aside(&self, dir: &Path, task: TaskId) -> Result<PathBuf, StateError> {
+        directory::set_aside(dir, task)
     }
 
     fn lock(&self, dir: &Path) -> Result<DirectoryLock, StateError> {
