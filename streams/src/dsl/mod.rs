@@ -100,6 +100,8 @@ mod timestamps_test;
 #[cfg(test)]
 mod window_aggregate_test;
 #[cfg(test)]
+mod windowed_tables_test;
+#[cfg(test)]
 mod windows_harness;
 
 pub use builder::StreamsBuilder;

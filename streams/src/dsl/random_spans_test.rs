@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::windows_harness::on_disk;
 use super::{EmitStrategy, KTable, SessionWindows, SlidingWindows, StreamsBuilder, Windowed};
 use crate::testing::{DriverOptions, TestRecord, TopologyTestDriver};
 
@@ -73,6 +74,9 @@ fn by_driver(seed: u64, case: &Case, builder: &StreamsBuilder) -> (Vec<(String, 
     };
     options.config.cache_max_bytes = [0, 2_000, 1 << 20][rng.usize(0..3)];
     options.config.emit_every_update = rng.bool();
+    if seed.is_multiple_of(10) {
+        on_disk(&mut options);
+    }
     let topology = builder.build().expect("a sound topology");
     let mut driver = TopologyTestDriver::with_options(&topology, options).expect("it runs");
     let input = driver.input::<String, i64>("in");

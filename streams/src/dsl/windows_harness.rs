@@ -2,10 +2,15 @@
 //!
 //! Input: `key value@time`, several separated by `,`; the key `null` is none. Output: `key[start,end] value@time`, a removal has the value `-`.
 
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::{KTable, StreamsBuilder, Windowed};
 use crate::serde::Data;
+use crate::state::{RocksBudget, RocksHosts};
 use crate::testing::{DriverOptions, TestRecord, TopologyTestDriver};
 
 pub(super) fn ms(ms: u64) -> Duration {
@@ -21,9 +26,25 @@ pub(super) enum Cache {
     On,
     /// On, but with no room: everything is written and read back, batch by batch.
     NoRoom,
+    /// So, too, and with committed state in RocksDB, from which every read goes after a commit.
+    Disk,
 }
 
-pub(super) const CACHES: [Cache; 3] = [Cache::Off, Cache::On, Cache::NoRoom];
+pub(super) const CACHES: [Cache; 4] = [Cache::Off, Cache::On, Cache::NoRoom, Cache::Disk];
+
+thread_local! {
+    /// Directories of this thread's drivers; they go when the test ends.
+    static DIRS: RefCell<Vec<TempDir>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Committed state goes to RocksDB at every commit, and is read from there.
+pub(super) fn on_disk(options: &mut DriverOptions) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    options.state_dir = dir.path().to_owned();
+    options.hosts = Arc::new(RocksHosts::new(RocksBudget::new(8 << 20, 4 << 20)));
+    options.limits.memory_bytes_max = 0;
+    DIRS.with_borrow_mut(|dirs| dirs.push(dir));
+}
 
 /// A driver of the topology `build` makes, which must write its results with [`write`].
 pub(super) fn driver(cache: Cache, build: impl FnOnce(&StreamsBuilder)) -> TopologyTestDriver {
@@ -31,8 +52,11 @@ pub(super) fn driver(cache: Cache, build: impl FnOnce(&StreamsBuilder)) -> Topol
     build(&builder);
     let mut options = DriverOptions::default();
     options.config.emit_every_update = cache == Cache::Off;
-    if cache == Cache::NoRoom {
+    if matches!(cache, Cache::NoRoom | Cache::Disk) {
         options.config.cache_max_bytes = 0;
+    }
+    if cache == Cache::Disk {
+        on_disk(&mut options);
     }
     let topology = builder.build().expect("a sound topology");
     TopologyTestDriver::with_options(&topology, options).expect("it runs")

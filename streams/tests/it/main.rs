@@ -8,4 +8,5 @@ mod queries;
 mod remote;
 mod support;
 mod table_joins;
+mod windows;
 mod word_count;
