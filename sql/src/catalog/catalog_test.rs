@@ -10,6 +10,7 @@ fn view(generation: u64) -> MaterializedViewDefinition {
         topic: "v".into(),
         partitions: 2,
         generation,
+        idle_timeout_ms: None,
         layout: None,
         sequence: 7,
         sql: String::new(),

@@ -125,6 +125,9 @@ pub struct MaterializedViewDefinition {
     /// view created again never meets offsets or state of its predecessor.
     #[serde(default)]
     pub generation: u64,
+    /// After how many milliseconds without input event time goes on with the wall clock; never, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_ms: Option<i32>,
     /// How its groups were laid out in its store when it was created; none for a view without GROUP BY.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<StateLayout>,

@@ -264,7 +264,7 @@ pub(super) fn plan_view(
     create: &CreateMaterializedView,
 ) -> Result<ViewPlan> {
     let options: &WithOptions = &create.options;
-    options.check_known(&["topic", "format", "partitions"])?;
+    options.check_known(&["topic", "format", "partitions", "idle.timeout.ms"])?;
     if let Some(other) = options.text("format").filter(|f| !f.eq_ignore_ascii_case("json")) {
         return Err(options
             .wrong("format", format!("views are written as json, not `{other}`"))
@@ -297,6 +297,7 @@ pub(super) fn plan_view(
         topic: options.text("topic").unwrap_or(&create.name).to_owned(),
         partitions: asked.unwrap_or(plan.source.partitions),
         generation: state.catalog.generation_of(&create.name),
+        idle_timeout_ms: options.count("idle.timeout.ms")?,
         layout: ViewPlan::layout(&plan)?,
         sequence: state.catalog.next_sequence(),
         sql: statement.text().to_owned(),

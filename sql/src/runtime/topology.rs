@@ -4,6 +4,7 @@
 //! repartition topic → final aggregation with its store → view's topic.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use millpond_streams::processor::{Processor, ProcessorSupplier};
 use millpond_streams::topology::{
@@ -22,13 +23,17 @@ use crate::physical::{
 /// Name of the repartition in every view's topology.
 const REPARTITION: &str = "groups";
 
+/// Name of the topic where a view's job writes that time went on while its input was idle.
+const IDLE: &str = "idle";
+
 /// The topics of the job that nobody but it has a use for. By their full names: a topic of somebody else may begin like them.
-pub fn internal_topics(definition: &MaterializedViewDefinition) -> [String; 3] {
+pub fn internal_topics(definition: &MaterializedViewDefinition) -> [String; 4] {
     let application = definition.application_id();
     [
         format!("{application}-{REPARTITION}-repartition"),
         format!("{application}-{GROUPS_STORE}-changelog"),
         format!("{application}-dead-letters"),
+        format!("{application}-{IDLE}-time"),
     ]
 }
 
@@ -42,6 +47,10 @@ pub fn view_topology(view: &ViewPlan) -> Result<Topology> {
         &[plan.source.topic.as_str()],
         SourceOptions::default(),
     );
+    if let Some(timeout_ms) = view.definition.idle_timeout_ms {
+        let timeout = Duration::from_millis(timeout_ms.unsigned_abs().into());
+        builder.idle_advance(source, timeout, Some(IDLE));
+    }
     let pre = plan.aggregate.as_ref().map(PreAggregation::new);
     let mut steps = plan.steps.clone();
     steps.extend(pre.iter().map(|pre| pre.step.clone()));

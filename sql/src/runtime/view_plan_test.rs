@@ -40,6 +40,7 @@ fn definition(layout: Option<StateLayout>) -> Arc<MaterializedViewDefinition> {
         topic: "v".into(),
         partitions: 1,
         generation: 0,
+        idle_timeout_ms: None,
         layout,
         sequence: 0,
         sql: String::new(),

@@ -65,6 +65,27 @@ async fn a_final_window_leaves_once_when_the_watermark_passes_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_final_window_closes_while_no_rows_come_when_the_view_asks_for_it() {
+    let node = Node::start().await;
+    // One of the two partitions never has a row.
+    node.run(
+        "CREATE STREAM s (k VARCHAR, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '1' SECOND) WITH (format = 'json', partitions = 2)",
+    )
+    .await;
+    node.run(
+        "CREATE MATERIALIZED VIEW v WITH (idle.timeout.ms = 100) AS SELECT k, window_start, COUNT(*) AS n
+         FROM TUMBLE(s, t, INTERVAL '1' SECOND) GROUP BY k, window_start EMIT FINAL",
+    )
+    .await;
+    node.produce("s", [row("a", 0), row("a", 0)]).await;
+    let records = node.consume("v", 1).await;
+    let values: Vec<&str> = records.iter().filter_map(|r| r.value.as_deref()).collect();
+    assert_eq!(values, [r#"{"k":"a","window_start":"2013-01-01T00:00:00Z","n":2}"#]);
+    // What it left behind goes with it.
+    node.run("DROP MATERIALIZED VIEW v").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_late_row_is_left_out_of_closed_windows_only() {
     let node = Node::start().await;
     stream(&node).await;
