@@ -64,7 +64,11 @@ mod grouped_table_test;
 #[cfg(test)]
 mod grouped_test;
 #[cfg(test)]
+mod process_script;
+#[cfg(test)]
 mod process_test;
+#[cfg(test)]
+mod process_time_test;
 #[cfg(test)]
 mod random_spans_test;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use millpond_log::record::BatchError;
 use millpond_log::types::{Offset, Timestamp, TopicName, TopicPartition};
 
-use super::graph_executor::ForwardQueue;
+use super::forward_queue::ForwardQueue;
 use super::{
     Batch, OutputCollector, OutputIndex, Outputs, RawBatch, RawRecord, SinkRecord, TaskClock, TimeTrack,
 };

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use millpond_log::types::{Timestamp, TopicName};
 
 use super::copy_sink::CopySink;
+use super::forward_queue::{ForwardQueue, Forwarded};
 use super::wall_clock::WallClockTimers;
 use super::{
     Batch, Headers, InitContext, NO_TIME, OutputCollector, OutputIndex, Outputs, ProcessContext,
@@ -65,56 +66,6 @@ struct GraphNode {
     in_step: bool,
     stage: ErrorStage,
     on_error: ErrorPolicy,
-}
-
-/// Batches on their way, and who is whose child.
-pub(super) struct ForwardQueue {
-    children: Vec<Vec<usize>>,
-    /// Forwarded by the node that is running, in order.
-    forwarded: Vec<Forwarded>,
-}
-
-/// What a node left to be done after it.
-enum Forwarded {
-    /// A batch for a node.
-    Batch(usize, Batch),
-    /// Stream time of what follows.
-    Time(Timestamp),
-    /// A record is through; nodes may act on the time, all of them if it went on.
-    OnTime { advanced: bool },
-}
-
-impl ForwardQueue {
-    pub(super) fn has_children(&self, node: usize) -> bool {
-        !self.children[node].is_empty()
-    }
-
-    pub(super) fn forward_time(&mut self, time: Timestamp) {
-        self.forwarded.push(Forwarded::Time(time));
-    }
-
-    pub(super) fn forward_on_time(&mut self, advanced: bool) {
-        self.forwarded.push(Forwarded::OnTime { advanced });
-    }
-
-    pub(super) fn forward(&mut self, node: usize, child: Option<usize>, batch: Batch) {
-        if batch.is_empty() {
-            return;
-        }
-        let children = &self.children[node];
-        match child {
-            Some(child) => self.forwarded.push(Forwarded::Batch(children[child], batch)),
-            None => {
-                let Some((last, others)) = children.split_last() else {
-                    return;
-                };
-                for child in others {
-                    self.forwarded.push(Forwarded::Batch(*child, batch.duplicate()));
-                }
-                self.forwarded.push(Forwarded::Batch(*last, batch));
-            }
-        }
-    }
 }
 
 /// See [`TaskGraph::time_to_tell`].
@@ -245,10 +196,7 @@ impl TaskGraph {
             clock: TaskClock::new(upstreams),
             committed_time: NO_TIME,
             counters: TaskCounters::default(),
-            queue: ForwardQueue {
-                children,
-                forwarded: Vec::new(),
-            },
+            queue: ForwardQueue::new(children),
             dead_letters,
             time_topic,
             announced: BTreeMap::new(),
@@ -445,7 +393,7 @@ impl TaskGraph {
                 processor.on_abort();
             }
         }
-        self.queue.forwarded.clear();
+        self.queue.clear();
         self.announced.clear();
         self.wall_clock.repeat();
     }
@@ -496,11 +444,10 @@ impl TaskGraph {
 
     /// Runs what the last node forwarded, depth first.
     fn drain(&mut self, call: &mut Call<'_>) -> Result<(), ProcessError> {
-        if self.queue.forwarded.is_empty() {
+        if self.queue.is_empty() {
             return Ok(());
         }
-        let forwarded = std::mem::take(&mut self.queue.forwarded);
-        for next in forwarded {
+        for next in self.queue.take() {
             match next {
                 Forwarded::Batch(child, batch) => self.run_node(child, batch, call)?,
                 Forwarded::Time(time) => call.time = time,

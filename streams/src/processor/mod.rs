@@ -6,6 +6,7 @@
 mod api;
 mod batch;
 mod copy_sink;
+mod forward_queue;
 mod graph_executor;
 #[cfg(test)]
 mod graph_executor_test;
