@@ -420,6 +420,10 @@ impl<K: 'static, V: 'static> StoreView<K, V> {
     fn size_ms(&self) -> Result<i64, QueryError> {
         match self.registry.kind(&self.name) {
             Some(StoreKind::Window { size_ms, .. }) => Ok(size_ms),
+            Some(StoreKind::Spans { .. }) => Err(self.wrong_kind(
+                "a store of sessions or sliding windows",
+                "fetch; use find_sessions",
+            )),
             _ => Err(self.wrong_kind("a key-value store", "windows")),
         }
     }

@@ -55,6 +55,47 @@ fn sliding_windows_are_joined_window_by_window() {
     }
 }
 
+#[test]
+fn hopping_windows_are_joined_window_by_window() {
+    for cache in CACHES {
+        let mut driver = driver(cache, |builder: &StreamsBuilder| {
+            let windows = TimeWindows::of(ms(10)).advance_by(ms(5)).grace(ms(100));
+            let table = |topic: &str| {
+                let grouped = builder.stream::<Option<String>, String>(topic).group_by_key();
+                let add = |_: &Option<String>, value: &String, so_far: String| format!("{so_far}+{value}");
+                grouped
+                    .windowed_by(windows)
+                    .aggregate(&format!("{topic}-windows"), || "0".to_owned(), add)
+            };
+            let (one, two) = (table("one"), table("two"));
+            write(&one.join(&two, |one, two| format!("{one}%{two}")), "out");
+        });
+        pipe(&mut driver, "one", "A 1@0, B 2@1, C 3@2, D 4@3, A 1@9");
+        pipe(&mut driver, "one", "A 1@5, B 2@6, D 4@7, B 2@8, C 3@9");
+        assert_eq!(
+            pipe(&mut driver, "two", "A a@0, B b@1, C c@2, D d@20, A a@20"),
+            [
+                "A[0,10] 0+1+1+1%0+a@9",
+                "B[0,10] 0+2+2+2%0+b@8",
+                "C[0,10] 0+3+3%0+c@9"
+            ],
+            "{cache:?}"
+        );
+        assert_eq!(
+            pipe(&mut driver, "two", "A a@5, B b@6, D d@7, D d@18, A a@21"),
+            [
+                "A[0,10] 0+1+1+1%0+a+a@9",
+                "A[5,15] 0+1+1%0+a@9",
+                "B[0,10] 0+2+2+2%0+b+b@8",
+                "B[5,15] 0+2+2%0+b@8",
+                "D[0,10] 0+4+4%0+d@7",
+                "D[5,15] 0+4%0+d@7"
+            ],
+            "{cache:?}"
+        );
+    }
+}
+
 /// Records per key, by adding up its sessions and taking back those that were merged.
 fn totals(cache: Cache, emit: EmitStrategy) -> Vec<String> {
     let mut driver = driver(cache, |builder: &StreamsBuilder| {

@@ -93,10 +93,13 @@ async fn final_and_early_results_come_once_over_a_restart_and_sessions_can_be_qu
         .map(|entry| (entry.start_ms, entry.end_ms, entry.value))
         .collect();
     assert_eq!(found, [(30, 30, 1)]);
-    assert!(
-        store.get(&"a".to_owned()).is_err(),
-        "a store of sessions has no plain keys"
-    );
+    let all = store.find_all_sessions(0, 40).expect("readable");
+    let last = all.last().map(|entry| (entry.key.as_str(), entry.end_ms));
+    assert_eq!(last, Some(("a", 30)));
+    let no_keys = store.get(&"a".to_owned()).expect_err("it has no plain keys");
+    assert!(no_keys.to_string().contains("a store of sessions"), "{no_keys}");
+    let no_grid = store.fetch(&"a".to_owned(), 0, 40).expect_err("it has no grid");
+    assert!(no_grid.to_string().contains("use find_sessions"), "{no_grid}");
     app.shutdown(PATIENCE).await.expect("it ends");
     assert_eq!(results(&node, "session").await, ["b 3-3 1", "a 0-5 2"]);
     assert_eq!(results(&node, "window").await, ["a 0-20 2", "b 0-20 1"]);
