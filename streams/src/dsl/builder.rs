@@ -157,6 +157,10 @@ impl StreamsBuilder {
         self
     }
 
+    pub(super) fn graph(&self) -> &GraphRef {
+        &self.graph
+    }
+
     /// Checks the topology and cuts it into sub-topologies.
     /// # Errors
     /// The first mistake: names used twice, illegal names or windows, topics read twice, unused stores.

@@ -12,6 +12,7 @@ mod change_serde;
 mod cogroup_windowed;
 mod cogrouped;
 mod emit_strategy;
+mod global_table;
 mod group_windows;
 mod grouped;
 mod grouped_table;
@@ -29,6 +30,7 @@ mod sliding_windows;
 mod split;
 mod stores;
 mod stream;
+mod stream_global_join;
 mod stream_join;
 mod stream_joined;
 mod stream_process;
@@ -78,6 +80,8 @@ mod session_windows_test;
 #[cfg(test)]
 mod sliding_windows_test;
 #[cfg(test)]
+mod stream_global_join_test;
+#[cfg(test)]
 mod stream_join_random_test;
 #[cfg(test)]
 mod stream_join_test;
@@ -112,6 +116,7 @@ pub use builder::StreamsBuilder;
 pub use cogroup_windowed::{CogroupWindows, SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream};
 pub use cogrouped::{CogroupedKStream, CogroupedValue};
 pub use emit_strategy::EmitStrategy;
+pub use global_table::GlobalKTable;
 pub use group_windows::GroupWindows;
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;

@@ -15,7 +15,7 @@ use super::{
     Batch, OutputCollector, OutputIndex, Outputs, RawBatch, RawRecord, SinkRecord, TaskClock, TimeTrack,
 };
 use crate::config::{ErrorPolicy, ErrorStage, ProcessingConfig};
-use crate::state::{StateError, StoreIndex, StoreRef, TaskId, TaskState};
+use crate::state::{PinnedState, StateError, StoreIndex, StoreRef, TaskId, TaskState};
 
 /// Any error of user code.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -179,6 +179,14 @@ impl InitContext<'_> {
         found
             .map(|(_, index)| *index)
             .ok_or_else(|| self.unknown("store", name))
+    }
+
+    /// The state of the global tables and the place of this one's store in it.
+    pub(crate) fn global_store(&self, name: &str) -> Result<(PinnedState, StoreIndex), ProcessError> {
+        let unknown = || self.unknown("global table", name);
+        let globals = self.state.globals().ok_or_else(unknown)?;
+        let index = globals.index_of(name).map_err(|_| unknown())?;
+        Ok((globals.clone(), index))
     }
 
     /// The store itself, e.g. to see whether it is empty.

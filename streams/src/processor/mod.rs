@@ -7,6 +7,7 @@ mod api;
 mod batch;
 mod copy_sink;
 mod forward_queue;
+mod global_tables;
 mod graph_executor;
 #[cfg(test)]
 mod graph_executor_test;
@@ -30,6 +31,7 @@ pub use api::{
     BoxError, InitContext, ProcessContext, ProcessError, Processor, ProcessorSupplier, TaskCounters,
 };
 pub use batch::{Batch, Columns, RowBatch};
+pub use global_tables::GlobalTables;
 pub use graph_executor::{TaskGraph, TaskGraphOptions};
 pub use headers::Headers;
 pub use outputs::{OutputCollector, OutputIndex, OutputRecord, Outputs, SinkRecord};

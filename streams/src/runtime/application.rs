@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::config::StreamsConfig;
+use super::global_updater::GlobalsGate;
 use super::log_calls::LogCalls;
 use super::state_directory::StateLayout;
 use super::worker_status::Control;
@@ -76,6 +77,8 @@ pub(crate) struct Application {
     pub(crate) on_restore: Option<RestoreListener>,
     /// What all workers are told to do.
     pub(crate) control: watch::Sender<Control>,
+    /// Where tasks wait until the global tables are read; none without such tables.
+    pub(crate) globals: Option<GlobalsGate>,
     /// Sub-topologies whose tasks process nothing.
     pub(crate) paused: RwLock<BTreeSet<u32>>,
 }
@@ -121,13 +124,24 @@ impl Application {
         input_partitions(self.sub_topology(task), task, &self.id, &self.partitions)
     }
 
-    /// Every input partition of the application.
+    /// The partitions of the global tables.
+    pub(crate) fn global_inputs(&self) -> Vec<TopicPartition> {
+        let mut all = Vec::new();
+        for global in self.topology.globals() {
+            let count = self.partitions.get(&global.topic).copied().unwrap_or(0);
+            all.extend((0..count).map(|partition| TopicPartition::new(global.topic.clone(), partition)));
+        }
+        all
+    }
+
+    /// Every input partition of the application, those of global tables included.
     pub(crate) fn all_inputs(&self) -> Vec<TopicPartition> {
         let mut all: Vec<TopicPartition> = self
             .plan
             .tasks()
             .flat_map(|task| self.inputs(task))
             .map(|(partition, _)| partition)
+            .chain(self.global_inputs())
             .collect();
         all.sort();
         all.dedup();

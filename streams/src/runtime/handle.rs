@@ -110,6 +110,11 @@ impl StreamsHandle {
         }
     }
 
+    /// Something that is no worker, but counts for the state of the application and for whether it has caught up.
+    pub(crate) fn watch_too(&mut self, status: Arc<WorkerStatus>) {
+        self.workers.push(status);
+    }
+
     pub(crate) fn add_thread(&self, thread: WorkerThread) {
         self.threads.lock().push(thread);
     }

@@ -17,6 +17,7 @@ mod embedded_log;
 mod error;
 #[cfg(test)]
 mod fake_log;
+mod global_updater;
 mod handle;
 pub(crate) mod idle;
 mod input_queue;

@@ -22,7 +22,7 @@ use super::state_directory::{LOCK_ATTEMPTS, LOCK_PAUSE};
 use super::task::{Changelog, CommittedPoint, Task, processing_error, with_causes};
 use crate::metrics::WorkerMetrics;
 use crate::processor::{Outputs, TaskGraph, TaskGraphOptions};
-use crate::state::{CommitPosition, StateError, StateOptions, StoreIndex, TaskId, TaskState};
+use crate::state::{CommitPosition, PinnedState, StateError, StateOptions, StoreIndex, TaskId, TaskState};
 
 /// Batches asked for per fetch of a changelog.
 const RESTORE_FETCH_BYTES: usize = 4 << 20;
@@ -35,6 +35,7 @@ pub(crate) async fn open_task(
     app: &Application,
     id: TaskId,
     committed: &Committed,
+    globals: Option<&PinnedState>,
     metrics: &WorkerMetrics,
 ) -> Result<(Task, TxnSeq), RuntimeError> {
     let mut state = open_state(app, id).await?;
@@ -44,6 +45,9 @@ pub(crate) async fn open_task(
         let aside = aside.map_err(|error| state_error(id, &error))?;
         tracing::warn!(task = %id, %why, aside = %aside.display(), "state is too old to go on and was set aside; it is built anew from the changelogs");
         state = open_state(app, id).await?;
+    }
+    if let Some(globals) = globals {
+        state.set_globals(globals.clone());
     }
     let former = former_offsets(app, id, &state).await?;
     let metadata = recorded(app, id, committed, &former)?;

@@ -23,6 +23,7 @@ use super::config::StreamsConfig;
 use super::dry_run::{DryRun, Survey};
 use super::embedded_log::EmbeddedLog;
 use super::error::RuntimeError;
+use super::global_updater::GlobalUpdater;
 use super::handle::StreamsHandle;
 use super::internal_topics;
 use super::log_calls::{LogCalls, RetryPolicy};
@@ -299,6 +300,11 @@ impl StreamsLauncher {
                     registry.announce(spec, tasks.clone());
                 }
             }
+            for global in topology.globals() {
+                registry.announce(&global.store, vec![TaskId::GLOBAL]);
+            }
+            let (gate, globals) = watch::channel(None);
+            let has_globals = !topology.globals().is_empty();
             let (control, receiver) = watch::channel(Control::Run);
             let app = Arc::new(Application {
                 state_dir,
@@ -314,6 +320,7 @@ impl StreamsLauncher {
                 registry,
                 on_restore,
                 control,
+                globals: has_globals.then_some(globals),
                 paused: RwLock::default(),
             });
             let mut workers = Vec::new();
@@ -331,13 +338,21 @@ impl StreamsLauncher {
                     status: Arc::new(WorkerStatus::new()),
                     control: receiver.clone(),
                     identity: None,
+                    globals: None,
                     flushes_apart: false,
                     _state_lock: state_lock.clone(),
                 });
             }
             fence_all(&app, &mut workers).await?;
             let statuses = workers.iter().map(|worker| worker.status.clone()).collect();
-            Ok((workers, StreamsHandle::new(app, statuses)))
+            let mut handle = StreamsHandle::new(app.clone(), statuses);
+            // The first worker runs it beside its tasks.
+            if let Some(first) = workers.first_mut().filter(|_| has_globals) {
+                let status = Arc::new(WorkerStatus::new());
+                handle.watch_too(status.clone());
+                first.globals = Some(GlobalUpdater::new(app, status, receiver, gate));
+            }
+            Ok((workers, handle))
         }
         .boxed()
     }
@@ -371,6 +386,7 @@ async fn plan(
             _ => None,
         })
         .collect();
+    external.extend(topology.globals().iter().map(|global| global.topic.clone()));
     external.sort();
     external.dedup();
     let mut partitions = internal_topics::partition_counts(&*calls.log, external.clone())

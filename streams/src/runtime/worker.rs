@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, select};
+use futures::future::{BoxFuture, join, select};
 use millpond_log::broker::ProducerIdentity;
 use millpond_log::types::{Offset, Timestamp, TopicPartition};
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::application::Application;
 use super::commit::{CommitMachine, CommitPolicy, Event};
 use super::error::RuntimeError;
+use super::global_updater::GlobalUpdater;
 use super::output_rules::OutputRules;
 use super::record_collector::{CollectorOptions, RecordCollector, Sequences};
 use super::restart_policy::{UncaughtError, UncaughtResponse};
@@ -49,6 +50,8 @@ pub struct Worker {
     pub(super) control: watch::Receiver<Control>,
     /// From fencing at the start of the application; used by the first session.
     pub(super) identity: Option<ProducerIdentity>,
+    /// Keeps the global tables up to date, if this worker has to run it.
+    pub(super) globals: Option<GlobalUpdater>,
     /// It has a thread of its own, so flushes may have another.
     pub(super) flushes_apart: bool,
     /// Held as long as one worker lives.
@@ -122,6 +125,15 @@ impl Worker {
     /// Runs until it is told to stop or fails for good; the outcome is in the handle's state. Dropping the future is a crash: nothing is
     /// committed or flushed any more.
     pub async fn run(mut self) {
+        match self.globals.take() {
+            Some(globals) => {
+                join(self.work(), globals.run()).await;
+            }
+            None => self.work().await,
+        }
+    }
+
+    async fn work(mut self) {
         let app = self.app.clone();
         let mut replaced = 0;
         let outcome = loop {

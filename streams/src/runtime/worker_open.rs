@@ -6,6 +6,7 @@ use millpond_log::broker::ProducerIdentity;
 use super::application::Application;
 use super::commit::TxnSeq;
 use super::error::RuntimeError;
+use super::global_updater;
 use super::output_rules::OutputRules;
 use super::restore::{log_error, open_task};
 use super::task::Task;
@@ -45,6 +46,7 @@ impl Worker {
                     .map_err(|error| log_error("fencing older producers", &error))?
             }
         };
+        let globals = global_updater::pass(app.globals.as_ref()).await?;
         let inputs = self
             .tasks
             .iter()
@@ -62,7 +64,8 @@ impl Worker {
         let mut tasks = Vec::new();
         let mut last_txn = TxnSeq::default();
         for id in &self.tasks {
-            let (mut task, txn) = open_task(app, *id, &committed, &self.status.metrics).await?;
+            let (mut task, txn) =
+                open_task(app, *id, &committed, globals.as_ref(), &self.status.metrics).await?;
             task.set_rules(rules.rules());
             tasks.push(task);
             last_txn = last_txn.max(txn);

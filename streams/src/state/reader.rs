@@ -12,7 +12,7 @@ use super::host::{HostScan, HostSnapshot};
 use super::key_range::{KeyRange, RangeSet};
 use super::lookup::{Lookup, View};
 use super::tables::Shared;
-use super::{CommitPosition, StateError, StoreIndex, StoreSpec, TaskId};
+use super::{CommitPosition, KeyBatch, StateError, StoreIndex, StoreSpec, TaskId};
 
 /// Reads one task's committed state. Cheap to clone; does not keep the task open.
 #[derive(Clone, Debug)]
@@ -97,6 +97,51 @@ pub struct PinnedState {
 }
 
 impl PinnedState {
+    /// The place of the store called `name`.
+    ///
+    /// Errs when there is none of that name.
+    pub fn index_of(&self, name: &str) -> Result<StoreIndex, StateError> {
+        self.shared.index_of(name)
+    }
+
+    /// Shows `look` the number and the committed value of every key that has one; in one read, in no order.
+    pub fn find_many(
+        &self,
+        store: StoreIndex,
+        keys: &KeyBatch,
+        mut look: impl FnMut(usize, &[u8]),
+    ) -> Result<(), StateError> {
+        let mut missing: Vec<usize> = Vec::new();
+        {
+            let tables = self.shared.tables.read();
+            let table = tables.store(store);
+            for (number, key) in keys.iter().enumerate() {
+                match table.look_up_key(table.hash(key), key, View::Committed) {
+                    (Some(place), Lookup::Value(slot)) => {
+                        if let Some(value) = table.table(place).value(place.id, slot) {
+                            look(number, value);
+                        }
+                    }
+                    (_, Lookup::AskHost) if !table.host_lacks(key) => missing.push(number),
+                    _ => {}
+                }
+            }
+        }
+        // Without the lock: what the host has here is committed, whichever batch comes in between.
+        missing.sort_unstable_by(|a, b| keys.get(*a).cmp(keys.get(*b)));
+        let wanted: Vec<&[u8]> = missing.iter().map(|number| keys.get(*number)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.shared
+            .host
+            .multi_get_sorted(store, &wanted, &mut |place, value| {
+                if let Some(value) = value {
+                    look(missing[place], value);
+                }
+            })
+    }
+
     /// The committed state of all stores as of now.
     pub fn snapshot(&self) -> Result<StateSnapshot<'_>, StateError> {
         let tables = self.shared.tables.read();

@@ -15,6 +15,9 @@ pub struct TaskId {
 }
 
 impl TaskId {
+    /// No task: the state of the global tables, which every task of an instance reads. Its directory is called `global`, as in Kafka Streams.
+    pub const GLOBAL: TaskId = TaskId::new(u32::MAX, PartitionId::new(0));
+
     /// The task of `partition` in `sub_topology`.
     pub const fn new(sub_topology: u32, partition: PartitionId) -> Self {
         Self {
@@ -26,6 +29,9 @@ impl TaskId {
 
 impl fmt::Display for TaskId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == TaskId::GLOBAL {
+            return out.write_str("global");
+        }
         write!(out, "{}_{}", self.sub_topology, self.partition.get())
     }
 }

@@ -22,8 +22,8 @@ use super::split_host;
 use super::store_table::StoreTable;
 use super::tables::{Scratch, Shared, Tables, bounds_of};
 use super::{
-    CommitPosition, FrozenChanges, StateError, StateLimits, StateMetrics, StateReader, StoreHostFactory,
-    StoreIndex, StoreRef, StoreSpec, TaskId,
+    CommitPosition, FrozenChanges, PinnedState, StateError, StateLimits, StateMetrics, StateReader,
+    StoreHostFactory, StoreIndex, StoreRef, StoreSpec, TaskId,
 };
 
 /// How to open a task's state.
@@ -52,6 +52,7 @@ pub struct TaskState {
     pub(super) apply: ApplyState,
     pub(super) counters: StateMetrics,
     is_frozen: bool,
+    globals: Option<PinnedState>,
 }
 
 impl TaskState {
@@ -108,6 +109,7 @@ impl TaskState {
             apply: ApplyState::new(stored),
             counters: StateMetrics::default(),
             is_frozen: false,
+            globals: None,
         })
     }
 
@@ -124,6 +126,16 @@ impl TaskState {
     /// The place of the store called `name`.
     pub fn index_of(&self, name: &str) -> Result<StoreIndex, StateError> {
         self.shared.index_of(name)
+    }
+
+    /// Lets the task read the global tables of its instance, from before its graph is made.
+    pub fn set_globals(&mut self, globals: PinnedState) {
+        self.globals = Some(globals);
+    }
+
+    /// The global tables, if the task may read some.
+    pub fn globals(&self) -> Option<&PinnedState> {
+        self.globals.as_ref()
     }
 
     /// A store, to read and to write in the open transaction.

@@ -6,7 +6,7 @@ use millpond_log::types::Timestamp;
 use super::{DriverError, TopologyTestDriver};
 use crate::dsl::{Window, Windowed};
 use crate::serde::{DefaultSerde, SerdeError};
-use crate::state::{ValueEnvelope, span_list, value_envelope, window_key};
+use crate::state::{KeyRange, ValueEnvelope, span_list, value_envelope, window_key};
 
 impl TopologyTestDriver {
     /// The value of a key in a store without windows.
@@ -111,6 +111,14 @@ impl TopologyTestDriver {
     }
 
     fn entries_raw(&mut self, store: &str) -> Result<Vec<(Bytes, Bytes)>, DriverError> {
+        if let Some(globals) = &self.globals
+            && let Ok(index) = globals.reader().index_of(store)
+        {
+            let pinned = globals.pin()?;
+            let snapshot = pinned.snapshot()?;
+            let entries = snapshot.scan(index, &KeyRange::all())?.collect::<Result<_, _>>();
+            return Ok(entries?);
+        }
         let subs = self.topology.sub_topologies();
         let found = subs
             .iter()

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use millpond_log::faults::Faults;
@@ -17,7 +18,8 @@ use super::driver_task::{DriverTask, DriverTopic};
 use super::{DriverError, TestInputTopic, TestOutputTopic, TestRecord};
 use crate::config::ProcessingConfig;
 use crate::processor::{
-    Headers, Outputs, RawRecord, TaskCounters, TaskGraph, TaskGraphOptions, TopicRules, partition_for_key,
+    GlobalTables, Headers, Outputs, RawRecord, TaskCounters, TaskGraph, TaskGraphOptions, TopicRules,
+    partition_for_key,
 };
 use crate::runtime::idle::IdleWatch;
 use crate::serde::{self, DefaultSerde, Serde, SerdeError};
@@ -86,6 +88,7 @@ pub struct TopologyTestDriver {
     partitions: BTreeMap<String, i32>,
     pub(super) tasks: Vec<DriverTask>,
     topics: BTreeMap<TopicName, DriverTopic>,
+    pub(super) globals: Option<GlobalTables>,
     auto_commit: bool,
     wall_clock_ms: Timestamp,
 }
@@ -122,6 +125,13 @@ impl TopologyTestDriver {
             .iter()
             .map(|(topic, configs)| (legal(topic), TopicRules::from_configs(configs)))
             .collect();
+        let globals = match topology.globals() {
+            [] => None,
+            sources => {
+                let (dir, hosts, limits) = (state_dir.clone(), hosts.clone(), limits.clone());
+                Some(GlobalTables::open(sources, dir, hosts, limits, Faults::none())?)
+            }
+        };
         let mut tasks = Vec::new();
         for id in plan.tasks() {
             let sub = &topology.sub_topologies()[id.sub_topology as usize];
@@ -133,6 +143,9 @@ impl TopologyTestDriver {
                 limits: limits.clone(),
                 faults: Faults::none(),
             })?;
+            if let Some(globals) = &globals {
+                state.set_globals(globals.pin()?);
+            }
             let mut outputs = Outputs::new(id.partition);
             let graph_options = TaskGraphOptions {
                 task: id,
@@ -172,6 +185,7 @@ impl TopologyTestDriver {
             partitions,
             tasks,
             topics: BTreeMap::new(),
+            globals,
             auto_commit,
             wall_clock_ms,
         })
@@ -448,6 +462,38 @@ impl TopologyTestDriver {
             .push(partition, record);
     }
 
+    /// Brings the global tables up to date with their topics.
+    fn read_globals(&mut self) -> Result<(), DriverError> {
+        let Some(globals) = &mut self.globals else {
+            return Ok(());
+        };
+        let topics: Vec<TopicName> = globals.topics().cloned().collect();
+        let mut inputs = Vec::new();
+        for name in topics {
+            let Some(topic) = self.topics.get(&name) else {
+                continue;
+            };
+            for (number, records) in &topic.partitions {
+                let partition = TopicPartition {
+                    topic: name.clone(),
+                    partition: PartitionId::new(*number),
+                };
+                let next = globals.position(&partition).unwrap_or(Offset::ZERO);
+                for record in records.iter().skip(next.get() as usize) {
+                    globals.put(
+                        &name,
+                        record.key.as_deref(),
+                        record.value.as_deref(),
+                        record.timestamp,
+                    );
+                }
+                inputs.push((partition, Offset::new(records.len() as i64)));
+            }
+        }
+        let now = Duration::from_millis(u64::try_from(self.wall_clock_ms).unwrap_or(0));
+        Ok(globals.commit(inputs, now)?)
+    }
+
     fn has_unread(&self) -> bool {
         self.tasks.iter().any(|task| {
             task.positions.iter().any(|(partition, (next, _))| {
@@ -460,6 +506,7 @@ impl TopologyTestDriver {
 
     /// Runs every task over what is committed in its topics and not read yet.
     fn process_all(&mut self) -> Result<(), DriverError> {
+        self.read_globals()?;
         for task in &mut self.tasks {
             for partition in task.positions.keys().cloned().collect::<Vec<_>>() {
                 let Some(topic) = self.topics.get(&partition.topic) else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use millpond_log::types::TopicName;
 
-use super::{Node, NodeId, NodeKind, TopicRef, Topology, TopologyError};
+use super::{GlobalSource, Node, NodeId, NodeKind, RecordCheck, TopicRef, Topology, TopologyError};
 use crate::config::ErrorPolicy;
 use crate::processor::ProcessorSupplier;
 use crate::state::StoreSpec;
@@ -49,6 +49,7 @@ pub struct TopologyBuilder {
     repartitions: BTreeMap<String, Option<i32>>,
     /// Indices of source nodes that must have the same partition count.
     copartitioned: Vec<BTreeSet<usize>>,
+    globals: Vec<GlobalSource>,
     errors: Vec<TopologyError>,
 }
 
@@ -140,7 +141,8 @@ impl TopologyBuilder {
     /// Adds a store; nodes connect to it by its name.
     pub fn add_store(&mut self, spec: StoreSpec) {
         self.check_name("store", &spec.name);
-        if self.stores.contains_key(&spec.name) {
+        let is_global = self.globals.iter().any(|global| global.store.name == spec.name);
+        if is_global || self.stores.contains_key(&spec.name) {
             self.errors.push(TopologyError::DuplicateName {
                 kind: "store",
                 name: spec.name,
@@ -162,6 +164,21 @@ impl TopologyBuilder {
         let stores = &mut self.nodes[node.0].stores;
         if !stores.iter().any(|known| known == store) {
             stores.push(store.to_owned());
+        }
+    }
+
+    /// Adds a global table: a topic that every instance reads whole, in front of everything else, into a store that tasks can look up.
+    pub fn add_global(&mut self, topic: &str, store: StoreSpec, check: RecordCheck) {
+        self.check_name("store", &store.name);
+        let is_taken = self.globals.iter().any(|known| known.store.name == store.name);
+        if is_taken || self.stores.contains_key(&store.name) {
+            self.errors.push(TopologyError::DuplicateName {
+                kind: "store",
+                name: store.name.clone(),
+            });
+        }
+        if let Some(TopicRef::External(topic)) = self.external(topic) {
+            self.globals.push(GlobalSource { topic, store, check });
         }
     }
 
@@ -267,6 +284,7 @@ impl TopologyBuilder {
             &self.idle_timeouts,
             self.repartitions.clone(),
             self.copartition_groups(),
+            self.globals.clone(),
         );
         for sub in topology.sub_topologies() {
             let follows = sub
@@ -334,6 +352,20 @@ impl TopologyBuilder {
                     });
                 }
                 used.insert(store);
+            }
+        }
+        for global in &self.globals {
+            let topic = TopicRef::External(global.topic.clone());
+            let others = self.globals.iter().filter(|other| other.topic == global.topic);
+            let second = others
+                .map(|other| other.store.name.as_str())
+                .find(|name| *name != global.store.name);
+            if let Some(first) = read_by.get(&topic).copied().or(second) {
+                return Err(TopologyError::TopicReadTwice {
+                    topic: topic.name(),
+                    first: first.to_owned(),
+                    second: global.store.name.clone(),
+                });
             }
         }
         if let Some(store) = self.stores.keys().find(|store| !used.contains(store)) {

@@ -42,6 +42,20 @@ pub(super) fn describe(topology: &Topology) -> String {
         }
         text.push('\n');
     }
+    let first_free = topology.sub_topologies().len();
+    for (place, global) in topology.globals().iter().enumerate() {
+        let (number, name) = (first_free + place, &global.store.name);
+        text.push_str(&format!(
+            "   Sub-topology: {number} for global store (will not generate tasks)\n"
+        ));
+        text.push_str(&format!(
+            "    Source: {name}-source (topics: [{}])\n      --> {name}\n",
+            global.topic
+        ));
+        text.push_str(&format!(
+            "    Processor: {name} (stores: [{name}])\n      --> none\n      <-- {name}-source\n\n"
+        ));
+    }
     text
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{IdleAdvance, Node, NodeKind, SubTopology, TopicRef};
+use super::{GlobalSource, IdleAdvance, Node, NodeKind, SubTopology, TopicRef};
 use crate::state::StoreSpec;
 
 /// An immutable, checked topology. Made by [`super::TopologyBuilder::build`] or `StreamsBuilder::build`.
@@ -12,6 +12,7 @@ pub struct Topology {
     sub_topologies: Vec<SubTopology>,
     repartitions: BTreeMap<String, Option<i32>>,
     copartition_groups: Vec<BTreeSet<TopicRef>>,
+    globals: Vec<GlobalSource>,
 }
 
 impl Topology {
@@ -22,6 +23,7 @@ impl Topology {
         idle_timeouts: &BTreeMap<usize, (Duration, Option<String>)>,
         repartitions: BTreeMap<String, Option<i32>>,
         copartition_groups: Vec<BTreeSet<TopicRef>>,
+        globals: Vec<GlobalSource>,
     ) -> Topology {
         let groups = connected(&nodes);
         let mut sub_topologies: Vec<SubTopology> = Vec::new();
@@ -67,7 +69,13 @@ impl Topology {
             sub_topologies,
             repartitions,
             copartition_groups,
+            globals,
         }
+    }
+
+    /// Topics that every instance reads whole, in the order they were added; a place is the store's index in their state.
+    pub fn globals(&self) -> &[GlobalSource] {
+        &self.globals
     }
 
     /// The sub-topologies, in the order their first node was added.

@@ -2,6 +2,7 @@
 
 mod evolution;
 mod exactly_once;
+mod global_tables;
 mod hooked_log;
 mod lost_answers;
 mod queries;
