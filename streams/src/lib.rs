@@ -40,6 +40,10 @@
 //! | `SlidingWindows`, `UnlimitedWindows`, `SessionWindows` | [`SlidingWindows::of_time_difference(d).grace(g)`](dsl::SlidingWindows), [`UnlimitedWindows`](dsl::UnlimitedWindows), [`SessionWindows::with_inactivity_gap(d).grace(g)`](dsl::SessionWindows) |
 //! | `emitStrategy(EmitStrategy.onWindowClose())` | [`emit_strategy(EmitStrategy::on_window_close())`](dsl::EmitStrategy), and early results with [`every`](dsl::EmitStrategy::every) |
 //! | `grouped.cogroup(a).cogroup(other, b).aggregate(i)` | [`grouped.cogroup(a).cogroup(&other, b).aggregate(name, i)`](dsl::CogroupedKStream), also [`windowed_by`](dsl::CogroupedKStream::windowed_by) |
+//! | `stream.join(other, joiner, JoinWindows, StreamJoined.as(name))`, `leftJoin`, `outerJoin` | [`join`](dsl::KStream::join), [`left_join`](dsl::KStream::left_join), [`outer_join`](dsl::KStream::outer_join), with [`StreamJoined::named`](dsl::StreamJoined::named) |
+//! | `stream.join(table, joiner, Joined.with(..))`, grace on versioned tables | [`join_table`](dsl::KStream::join_table), [`left_join_table`](dsl::KStream::left_join_table), [`Joined::grace`](dsl::Joined::grace) |
+//! | `builder.globalTable(topic)`, `stream.join(globalTable, mapper, joiner)` | [`builder.global_table(topic, name)`](dsl::StreamsBuilder::global_table), [`join_global_table`](dsl::KStream::join_global_table), [`left_join_global_table`](dsl::KStream::left_join_global_table) |
+//! | `Stores.persistentVersionedKeyValueStore(name, retention)` | [`Materialized::versioned(retention)`](dsl::Materialized::versioned) |
 //! | returning `null` from a reducer or aggregator | returning `None` |
 //! | `null` keys and values | `Option<_>` as the stream's type; other types never see null |
 //! | `KTable.toStream()` | [`to_stream`](dsl::KTable::to_stream) (`None` = tombstone), [`updates`](dsl::KTable::updates) (without them) |

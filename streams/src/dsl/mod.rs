@@ -88,6 +88,8 @@ mod stream_join_test;
 #[cfg(test)]
 mod stream_sink_test;
 #[cfg(test)]
+mod stream_table_join_random_test;
+#[cfg(test)]
 mod stream_table_join_test;
 #[cfg(test)]
 mod stream_test;

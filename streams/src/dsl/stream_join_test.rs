@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::test_hosts::{ALL_HOSTS, Bench, Hosts, bench};
-use super::{JoinWindows, KStream, StreamJoined, StreamsBuilder};
+use super::{Consumed, JoinWindows, KStream, StreamJoined, StreamsBuilder};
 use crate::config::ProcessingConfig;
 use crate::processor::Headers;
 use crate::testing::{TestRecord, TopologyTestDriver};
@@ -441,4 +441,29 @@ fn expired_records_leave_the_stores() {
             "{store} holds {kept} entries for a retention of 25 ms"
         );
     }
+}
+
+#[test]
+fn windows_close_while_input_is_idle_where_that_is_asked_for() {
+    let builder = StreamsBuilder::new();
+    let read = |topic: &str| {
+        let consumed = Consumed::<i64, String>::default().idle_advance(millis(100));
+        builder.stream_with(topic, consumed)
+    };
+    joined("outer", &read("left"), &read("right"), windows(10, 10, 0)).to("out");
+    let mut driver = TopologyTestDriver::new(&builder.build().unwrap()).unwrap();
+    let (left, right) = (
+        driver.input::<i64, String>("left"),
+        driver.input::<i64, String>("right"),
+    );
+    driver.pipe(&left, 1, "l1".to_owned(), 0).unwrap();
+    driver.pipe(&right, 2, "r2".to_owned(), 5).unwrap();
+    // The first look sees that nothing comes, the next that time went on by as much as the wall clock.
+    driver.advance_wall_clock(0).unwrap();
+    driver.advance_wall_clock(200).unwrap();
+    let out = driver.output::<i64, String>("out");
+    assert_eq!(driver.read_values(&out).unwrap(), ["l1+null", "null+r2"]);
+    // Given out once, also when records come again.
+    driver.pipe(&left, 3, "l3".to_owned(), 1_000).unwrap();
+    assert_eq!(driver.read_values(&out).unwrap(), [""; 0]);
 }

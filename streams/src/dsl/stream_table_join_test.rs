@@ -1,26 +1,25 @@
 //! Joins of a stream with a table, with and without a past: Kafka Streams' situations, and random ones against plain lists.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::test_hosts::{ALL_HOSTS, Bench, Hosts, bench};
+use super::test_hosts::{ALL_HOSTS, Bench, bench};
 use super::{Consumed, Joined, KStream, KTable, Materialized, StreamsBuilder};
 use crate::config::ProcessingConfig;
 use crate::processor::Headers;
 use crate::testing::{TestRecord, TopologyTestDriver};
 use crate::topology::Topology;
 
-type Key = Option<i64>;
+pub(super) type Key = Option<i64>;
 
 #[derive(Clone, Copy, Default)]
-struct Shape {
-    is_left: bool,
+pub(super) struct Shape {
+    pub(super) is_left: bool,
     /// Retention of the past, in ms.
-    versioned: Option<u64>,
-    grace: Option<u64>,
-    rekeyed: bool,
+    pub(super) versioned: Option<u64>,
+    pub(super) grace: Option<u64>,
+    pub(super) rekeyed: bool,
     /// The table is read through a filter without a store.
-    filtered: bool,
+    pub(super) filtered: bool,
 }
 
 fn table(builder: &StreamsBuilder, versioned: Option<u64>) -> KTable<Key, String> {
@@ -31,11 +30,11 @@ fn table(builder: &StreamsBuilder, versioned: Option<u64>) -> KTable<Key, String
     builder.table_with("right", "table", Consumed::default(), materialized)
 }
 
-fn text(value: &Option<String>) -> &str {
+pub(super) fn text(value: &Option<String>) -> &str {
     value.as_deref().unwrap_or("null")
 }
 
-fn topology(shape: Shape) -> Topology {
+pub(super) fn topology(shape: Shape) -> Topology {
     let builder = StreamsBuilder::new();
     let mut table = table(&builder, shape.versioned);
     if shape.filtered {
@@ -87,7 +86,7 @@ fn check(shape: Shape, input: &str, expected: &str) {
     }
 }
 
-fn results(driver: &mut TopologyTestDriver) -> Vec<String> {
+pub(super) fn results(driver: &mut TopologyTestDriver) -> Vec<String> {
     let out = driver.output::<Key, String>("out");
     let records = driver.read(&out).unwrap().into_iter();
     let line = |record: TestRecord<Key, String>| {
@@ -108,7 +107,7 @@ const PLAIN: Shape = Shape {
     rekeyed: false,
     filtered: false,
 };
-const LEFT: Shape = Shape {
+pub(super) const LEFT: Shape = Shape {
     is_left: true,
     ..PLAIN
 };
@@ -339,143 +338,28 @@ fn a_record_sees_the_change_it_made_itself_and_no_later_one() {
     assert_eq!(driver.read_values(&out).unwrap(), ["1 of 1", "2 of 2", "3 of 3"]);
 }
 
-/// A record of a random run: of the table or of the stream.
-#[derive(Clone, Debug)]
-struct Step {
-    is_table: bool,
-    key: i64,
-    value: Option<String>,
-    time: i64,
-}
-
-/// A versioned table with a queue in front of the stream, over plain lists.
-struct Reference {
-    retention: i64,
-    grace: Option<i64>,
-    versions: BTreeMap<i64, BTreeMap<i64, Option<String>>>,
-    table_time: i64,
-    queue: Vec<Step>,
-    stream_time: i64,
-}
-
-impl Reference {
-    fn step(&mut self, step: &Step) -> Vec<String> {
-        if step.is_table {
-            if step.time >= self.table_time.saturating_sub(self.retention) {
-                self.table_time = self.table_time.max(step.time);
-                let versions = self.versions.entry(step.key).or_default();
-                versions.insert(step.time, step.value.clone());
-            }
-            return Vec::new();
-        }
-        let Some(grace) = self.grace else {
-            return vec![self.join(step)];
-        };
-        if self.stream_time - grace > step.time {
-            return vec![self.join(step)];
-        }
-        self.stream_time = self.stream_time.max(step.time);
-        self.queue.push(step.clone());
-        self.queue.sort_by_key(|queued| (queued.time, queued.key));
-        let due = self
-            .queue
-            .partition_point(|queued| queued.time <= self.stream_time - grace);
-        let due: Vec<Step> = self.queue.drain(..due).collect();
-        due.iter().map(|step| self.join(step)).collect()
-    }
-
-    fn join(&self, step: &Step) -> String {
-        let versions = self.versions.get(&step.key);
-        let latest = versions.and_then(|versions| versions.last_key_value());
-        let entry = if step.time < self.table_time.saturating_sub(self.retention) {
-            // Older than the past that is kept: only what still stands can be told.
-            latest
-                .filter(|(time, _)| **time <= step.time)
-                .and_then(|(_, value)| value.clone())
-        } else {
-            versions
-                .and_then(|versions| versions.range(..=step.time).next_back())
-                .and_then(|(_, value)| value.clone())
-        };
-        format!("{}-{}@{}", text(&step.value), text(&entry), step.time)
-    }
-}
-
-fn random_steps(rng: &mut fastrand::Rng) -> Vec<Step> {
-    let mut now = 0;
-    (0..150)
-        .map(|number| {
-            now += rng.i64(0..5);
-            let is_table = rng.bool();
-            let late = if rng.u8(0..3) == 0 { rng.i64(0..60) } else { 0 };
-            let deletes = is_table && rng.u8(0..4) == 0;
-            Step {
-                is_table,
-                key: rng.i64(0..3),
-                value: (!deletes).then(|| format!("{}{number}", if is_table { 't' } else { 's' })),
-                time: (now - late).max(0),
-            }
-        })
-        .collect()
-}
-
 #[test]
-fn random_versions_are_read_as_from_a_list_however_the_input_is_cut() {
-    for seed in 0..160 {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let retention = rng.u64(0..60);
-        let grace = rng.bool().then(|| rng.u64(0..=retention));
-        let shape = Shape {
-            versioned: Some(retention),
-            grace,
-            ..LEFT
-        };
-        let hosts = if seed % 32 < 3 {
-            Hosts::Rocks
-        } else {
-            Hosts::Memory
-        };
-        let steps = random_steps(&mut rng);
-        let mut reference = Reference {
-            retention: retention as i64,
-            grace: grace.map(|grace| grace as i64),
-            versions: BTreeMap::new(),
-            table_time: -1,
-            queue: Vec::new(),
-            stream_time: -1,
-        };
-        let expected: Vec<String> = steps.iter().flat_map(|step| reference.step(step)).collect();
-        let Bench { mut driver, _dir } = bench(&topology(shape), hosts, false, ProcessingConfig::default());
-        let left = driver.input::<Key, Option<String>>("left");
-        let right = driver.input::<Key, Option<String>>("right");
-        let mut rest = &steps[..];
-        while let Some(first) = rest.first() {
-            let same = rest
-                .iter()
-                .take_while(|step| step.is_table == first.is_table)
-                .count();
-            let (batch, after) = rest.split_at(rng.usize(1..=same));
-            let records = batch
-                .iter()
-                .map(|step| TestRecord::new(Some(step.key), step.value.clone(), step.time));
-            let topic = if first.is_table { &right } else { &left };
-            driver.pipe_all(topic, records).unwrap();
-            match rng.u8(0..6) {
-                0 | 1 => driver.commit().unwrap(),
-                // Only what was not processed is lost here, so nothing is read again in another order.
-                2 => {
-                    driver.commit().unwrap();
-                    driver.abort().unwrap();
-                }
-                _ => {}
-            }
-            rest = after;
-        }
-        driver.commit().unwrap();
-        assert_eq!(
-            results(&mut driver),
-            expected,
-            "seed {seed}, {retention} ms, grace {grace:?}"
-        );
-    }
+fn the_queue_moves_on_while_input_is_idle_where_that_is_asked_for() {
+    let builder = StreamsBuilder::new();
+    let table = table(&builder, FIVE_MINUTES);
+    let consumed = Consumed::<Key, String>::default().idle_advance(Duration::from_millis(100));
+    builder
+        .stream_with("left", consumed)
+        .left_join_table(
+            &table,
+            |value, entry| format!("{value}-{}", entry.map_or("null", String::as_str)),
+            Joined::named("j").grace(Duration::from_millis(50)),
+        )
+        .to("out");
+    let mut driver = TopologyTestDriver::new(&builder.build().unwrap()).unwrap();
+    let (left, right) = (
+        driver.input::<Key, String>("left"),
+        driver.input::<Key, String>("right"),
+    );
+    driver.pipe(&left, Some(1), "l".to_owned(), 10).unwrap();
+    driver.pipe(&right, Some(1), "r".to_owned(), 5).unwrap();
+    assert_eq!(results(&mut driver), [""; 0]);
+    driver.advance_wall_clock(0).unwrap();
+    driver.advance_wall_clock(200).unwrap();
+    assert_eq!(results(&mut driver), ["l-r@10"]);
 }

@@ -404,6 +404,11 @@ impl ProcessContext<'_> {
         self.counters
     }
 
+    /// In `on_time`: no record was read, time went on by itself because the input is idle.
+    pub(crate) fn is_idle_advance(&self) -> bool {
+        self.origin.is_none()
+    }
+
     /// The source record at `offset` of the batch that is being worked on, for error reports.
     pub fn origin_record(&self, offset: Offset) -> Option<RawRecord> {
         self.origin.and_then(|origin| origin.find(offset))

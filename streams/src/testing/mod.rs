@@ -5,6 +5,7 @@
 //! It is the same executor and the same state layers as the runtime's, on the in-memory store host.
 
 mod driver_error;
+mod driver_globals;
 mod driver_stores;
 mod driver_task;
 mod test_topics;

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use millpond_log::faults::Faults;
@@ -87,10 +86,10 @@ pub struct TopologyTestDriver {
     plan: Plan,
     partitions: BTreeMap<String, i32>,
     pub(super) tasks: Vec<DriverTask>,
-    topics: BTreeMap<TopicName, DriverTopic>,
+    pub(super) topics: BTreeMap<TopicName, DriverTopic>,
     pub(super) globals: Option<GlobalTables>,
     auto_commit: bool,
-    wall_clock_ms: Timestamp,
+    pub(super) wall_clock_ms: Timestamp,
 }
 
 impl TopologyTestDriver {
@@ -460,38 +459,6 @@ impl TopologyTestDriver {
             .entry(topic.clone())
             .or_default()
             .push(partition, record);
-    }
-
-    /// Brings the global tables up to date with their topics.
-    fn read_globals(&mut self) -> Result<(), DriverError> {
-        let Some(globals) = &mut self.globals else {
-            return Ok(());
-        };
-        let topics: Vec<TopicName> = globals.topics().cloned().collect();
-        let mut inputs = Vec::new();
-        for name in topics {
-            let Some(topic) = self.topics.get(&name) else {
-                continue;
-            };
-            for (number, records) in &topic.partitions {
-                let partition = TopicPartition {
-                    topic: name.clone(),
-                    partition: PartitionId::new(*number),
-                };
-                let next = globals.position(&partition).unwrap_or(Offset::ZERO);
-                for record in records.iter().skip(next.get() as usize) {
-                    globals.put(
-                        &name,
-                        record.key.as_deref(),
-                        record.value.as_deref(),
-                        record.timestamp,
-                    );
-                }
-                inputs.push((partition, Offset::new(records.len() as i64)));
-            }
-        }
-        let now = Duration::from_millis(u64::try_from(self.wall_clock_ms).unwrap_or(0));
-        Ok(globals.commit(inputs, now)?)
     }
 
     fn has_unread(&self) -> bool {

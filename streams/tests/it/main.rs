@@ -4,6 +4,7 @@ mod evolution;
 mod exactly_once;
 mod global_tables;
 mod hooked_log;
+mod joins;
 mod lost_answers;
 mod queries;
 mod remote;

@@ -33,8 +33,8 @@ use self::side::{JoinSide, hash_key};
 use self::sided::{Sided, sided_of};
 use self::waiting::Waiting;
 use crate::dsl::JoinWindows;
-use crate::dsl::row::{Row, batch_of};
-use crate::processor::{Batch, BoxError, InitContext, ProcessContext, ProcessError, Processor};
+use crate::dsl::row::{NO_OFFSET, Row, batch_of};
+use crate::processor::{Batch, BoxError, Headers, InitContext, ProcessContext, ProcessError, Processor};
 use crate::serde::{Data, SerdeRef};
 
 /// What a join needs to know.
@@ -163,7 +163,12 @@ where
     }
 
     fn on_time(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
-        self.join(context)
+        self.join(context)?;
+        // With records, it is they who move the join's time on, as in Kafka Streams.
+        if context.is_idle_advance() && !context.follows_upstreams() {
+            self.close_idle(context)?;
+        }
+        Ok(())
     }
 
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
@@ -296,32 +301,78 @@ where
         if item.what != What::Join || !follows && row.timestamp != waiting.stream_time() {
             return Ok(());
         }
-        let settings = &self.settings;
-        let mut give_out = || -> Result<(), BoxError> {
-            for unmatched in waiting.close(item.side)? {
-                let key = settings.key.deserialize(&unmatched.key)?;
-                let result = match unmatched.side {
-                    Side::Left => {
-                        let value = settings.left.deserialize(&unmatched.value)?;
-                        (self.joiner)(&key, Some(&value), None)
-                    }
-                    Side::Right => {
-                        let value = settings.right.deserialize(&unmatched.value)?;
-                        (self.joiner)(&key, None, Some(&value))
-                    }
-                };
-                results.extend(result.map(|value| Row {
-                    key,
-                    value,
-                    timestamp: unmatched.timestamp,
-                    headers: row.headers.clone(),
-                    stream_time: row.stream_time,
-                    offset: row.offset,
-                }));
-            }
-            Ok(())
+        let cause = Row {
+            key: (),
+            value: (),
+            timestamp: row.timestamp,
+            headers: row.headers.clone(),
+            stream_time: row.stream_time,
+            offset: row.offset,
         };
-        give_out().map_err(|cause| ProcessError::node(context.node(), cause))
+        self.give_out(item.side, &cause, results)
+            .map_err(|cause| ProcessError::node(context.node(), cause))
+    }
+
+    /// Time went on without a record: gives out the waiting records whose window has closed thereby.
+    fn close_idle(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        let Some(waiting) = &mut self.waiting else {
+            return Ok(());
+        };
+        let time = context.stream_time();
+        waiting.open(context)?;
+        waiting.begin(time, context)?;
+        waiting.advance(time);
+        let cause = Row {
+            key: (),
+            value: (),
+            timestamp: time,
+            headers: Headers::NONE,
+            stream_time: time,
+            offset: NO_OFFSET,
+        };
+        let mut results = Vec::new();
+        for side in [Side::Left, Side::Right] {
+            self.give_out(side, &cause, &mut results)
+                .map_err(|cause| ProcessError::node(context.node(), cause))?;
+        }
+        if let Some(waiting) = &mut self.waiting {
+            waiting.write(context);
+        }
+        if !results.is_empty() {
+            context.forward(batch_of(results));
+        }
+        Ok(())
+    }
+
+    /// Results of the records that waited in vain, with what `cause` hands down to them.
+    fn give_out(
+        &mut self,
+        side: Side,
+        cause: &Row<(), ()>,
+        results: &mut Vec<Row<K, R>>,
+    ) -> Result<(), BoxError> {
+        let Some(waiting) = &mut self.waiting else {
+            return Ok(());
+        };
+        let settings = &self.settings;
+        for unmatched in waiting.close(side)? {
+            let key = settings.key.deserialize(&unmatched.key)?;
+            let result = match unmatched.side {
+                Side::Left => {
+                    let value = settings.left.deserialize(&unmatched.value)?;
+                    (self.joiner)(&key, Some(&value), None)
+                }
+                Side::Right => {
+                    let value = settings.right.deserialize(&unmatched.value)?;
+                    (self.joiner)(&key, None, Some(&value))
+                }
+            };
+            results.extend(result.map(|value| Row {
+                timestamp: unmatched.timestamp,
+                ..cause.clone().with(key, value)
+            }));
+        }
+        Ok(())
     }
 
     /// Brings the rows into order, encodes their keys, and notes which records of the other side they may meet.

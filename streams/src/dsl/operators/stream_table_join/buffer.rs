@@ -175,6 +175,11 @@ impl TimeBuffer {
         true
     }
 
+    /// Time went on without a record.
+    pub(super) fn advance(&mut self, time: Timestamp) {
+        self.clock.observed = self.clock.observed.max(time);
+    }
+
     /// Takes out everything whose grace is over, oldest first.
     pub(super) fn take(&mut self) -> Result<Vec<Queued>, BoxError> {
         let until = self.clock.observed.saturating_sub(self.grace_ms);

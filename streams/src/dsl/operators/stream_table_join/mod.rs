@@ -8,8 +8,10 @@ pub(in crate::dsl) mod buffer;
 
 use std::sync::Arc;
 
-use self::buffer::TimeBuffer;
-use crate::dsl::row::{Row, batch_of, rows_of};
+use millpond_log::types::{Offset, Timestamp};
+
+use self::buffer::{Queued, TimeBuffer};
+use crate::dsl::row::{NO_OFFSET, Row, batch_of, rows_of};
 use crate::dsl::table_lookup::{TableLookup, TableReader};
 use crate::processor::{Batch, BoxError, InitContext, ProcessContext, ProcessError, Processor};
 use crate::serde::{Data, SerdeRef};
@@ -92,6 +94,27 @@ where
         self.join(due, context)
     }
 
+    fn on_time(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        // With records, it is they who move the queue's time on, as in Kafka Streams.
+        let Some(buffer) = &mut self.buffer else {
+            return Ok(());
+        };
+        if !context.is_idle_advance() || context.follows_upstreams() {
+            return Ok(());
+        }
+        let time = context.stream_time();
+        buffer.begin(time, context)?;
+        buffer.advance(time);
+        let node = |cause| ProcessError::node(context.node(), cause);
+        let settings = &*self.settings;
+        let mut due = Vec::new();
+        for queued in buffer.take().map_err(node)? {
+            due.push(decode(settings, queued, time, NO_OFFSET).map_err(node)?);
+        }
+        buffer.write(context);
+        self.join(due, context)
+    }
+
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         if let Some(buffer) = &mut self.buffer {
             buffer.on_commit(context);
@@ -171,21 +194,9 @@ where
                 due.push(row);
                 continue;
             }
-            let decode = |queued: buffer::Queued| -> Result<Row<K, V>, BoxError> {
-                Ok(Row {
-                    key: settings.key.deserialize(&queued.key)?,
-                    value: settings.value.deserialize(&queued.value)?,
-                    timestamp: queued.timestamp,
-                    headers: queued.headers,
-                    stream_time: row.stream_time,
-                    offset: row.offset,
-                })
-            };
-            for queued in buffer
-                .take()
-                .map_err(|cause| ProcessError::node(context.node(), cause))?
-            {
-                due.push(decode(queued).map_err(|cause| ProcessError::node(context.node(), cause))?);
+            let node = |cause| ProcessError::node(context.node(), cause);
+            for queued in buffer.take().map_err(node)? {
+                due.push(decode(&settings, queued, row.stream_time, row.offset).map_err(node)?);
             }
         }
         buffer.write(context);
@@ -232,4 +243,21 @@ where
         }
         Ok(())
     }
+}
+
+/// A record as it was before it was queued.
+fn decode<K: Data, V: Data, TK, TV>(
+    settings: &TableJoinSettings<K, V, TK, TV>,
+    queued: Queued,
+    stream_time: Timestamp,
+    offset: Offset,
+) -> Result<Row<K, V>, BoxError> {
+    Ok(Row {
+        key: settings.key.deserialize(&queued.key)?,
+        value: settings.value.deserialize(&queued.value)?,
+        timestamp: queued.timestamp,
+        headers: queued.headers,
+        stream_time,
+        offset,
+    })
 }

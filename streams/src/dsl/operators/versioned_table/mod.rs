@@ -38,6 +38,9 @@ pub(in crate::dsl) struct VersionedTable<K, V> {
     expired_before: Timestamp,
 }
 
+/// Rows and the bytes of their keys.
+type Encoded<K, V> = (Vec<Row<K, Option<V>>>, KeyBatch);
+
 /// The present entry of a key, and whether the batch changed it: since when, and its bytes.
 struct Present {
     entry: Option<(Timestamp, Vec<u8>)>,
@@ -141,7 +144,7 @@ impl<K: Data, V: Data> VersionedTable<K, V> {
         &self,
         rows: Vec<Row<K, Option<V>>>,
         context: &mut ProcessContext<'_>,
-    ) -> Result<(Vec<Row<K, Option<V>>>, KeyBatch), ProcessError> {
+    ) -> Result<Encoded<K, V>, ProcessError> {
         let settings = &*self.settings;
         let (mut kept, mut keys, mut bytes) = (Vec::with_capacity(rows.len()), KeyBatch::new(), Vec::new());
         for mut row in rows {
