@@ -46,6 +46,12 @@
 //! | `Stores.persistentVersionedKeyValueStore(name, retention)` | [`Materialized::versioned(retention)`](dsl::Materialized::versioned) |
 //! | returning `null` from a reducer or aggregator | returning `None` |
 //! | `null` keys and values | `Option<_>` as the stream's type; other types never see null |
+//! | `stream.toTable(Materialized.as(name))` | [`to_table(name)`](dsl::KStream::to_table), [`to_table_with_tombstones`](dsl::KStream::to_table_with_tombstones) |
+//! | `KTable.filter`, `mapValues`, with `Materialized.as(name)` | [`filter`](dsl::KTable::filter), [`map_values`](dsl::KTable::map_values), [`filter_with(name, ..)`](dsl::KTable::filter_with), … |
+//! | `KTable.groupBy(..).aggregate(init, adder, subtractor)` | [`group_by(..)`](dsl::KTable::group_by)[`.aggregate(name, init, add, subtract)`](dsl::KGroupedTable::aggregate) |
+//! | `KTable.join`, `leftJoin`, `outerJoin` | [`join`](dsl::KTable::join), [`left_join`](dsl::KTable::left_join), [`outer_join`](dsl::KTable::outer_join) |
+//! | `KTable.join(other, foreignKeyExtractor, joiner)` | [`foreign_key_join(name, ..)`](dsl::KTable::foreign_key_join), [`foreign_key_left_join`](dsl::KTable::foreign_key_left_join) |
+//! | `suppress(untilWindowCloses(unbounded()))`, `untilTimeLimit` | [`suppress(name, Suppressed::until_window_closes(..))`](dsl::KTable::suppress), [`until_time_limit`](dsl::Suppressed::until_time_limit) |
 //! | `KTable.toStream()` | [`to_stream`](dsl::KTable::to_stream) (`None` = tombstone), [`updates`](dsl::KTable::updates) (without them) |
 //! | `Serdes.String()`, `Serdes.Long()`, JSON serde of your own | by type: `String`, `i64`, [`Json<T>`](serde::Json), [`Bincode<T>`](serde::Bincode) |
 //! | `TimestampExtractor`, `WallclockTimestampExtractor`, `LogAndSkipOnInvalidTimestamp` | [`TimestampExtractor`](dsl::TimestampExtractor)`::{record, value, with, wall_clock}`, `.log_and_skip()`, `.fail_on_invalid()` |

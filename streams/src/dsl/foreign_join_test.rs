@@ -1,11 +1,9 @@
 //! Cases of Kafka Streams' `KTableKTableForeignKeyJoinIntegrationTest`, `…ScenarioTest` and of the tests of the processors between, with and without coalescing and a
 //! store of the result.
 
-use std::collections::BTreeMap;
-
 use super::table_test_support::{Texts, pipe, read, start, write_changes};
 use super::{KTable, Materialized, StreamsBuilder, TableJoined};
-use crate::testing::{DriverOptions, TestRecord, TopologyTestDriver};
+use crate::testing::TopologyTestDriver;
 
 const NOTHING: Vec<String> = Vec::new();
 
@@ -13,16 +11,16 @@ type Table = KTable<String, String>;
 
 /// The foreign key stands behind the bar in the value; "returnNull" is none.
 #[expect(clippy::ptr_arg, reason = "the join calls it with the table's types")]
-fn foreign_key(_: &String, value: &String) -> Option<String> {
+pub(super) fn foreign_key(_: &String, value: &String) -> Option<String> {
     let (_, key) = value.split_once('|')?;
     (key != "returnNull").then(|| key.to_owned())
 }
 
-fn text(left: &str, right: Option<&String>) -> String {
+pub(super) fn text(left: &str, right: Option<&String>) -> String {
     format!("({left},{})", right.map_or("null", String::as_str))
 }
 
-fn join(left: &Table, right: &Table, is_left: bool, store: bool) -> Table {
+pub(super) fn join(left: &Table, right: &Table, is_left: bool, store: bool) -> Table {
     let (joined, stored) = (TableJoined::default(), Materialized::default());
     match (is_left, store) {
         (false, false) => left.foreign_key_join("joined", right, foreign_key, |left, right| {
@@ -418,57 +416,4 @@ fn a_composite_key_gives_the_foreign_key() {
             "m2:p1 (three,second)@1"
         ]
     );
-}
-
-#[test]
-fn any_order_of_updates_over_many_partitions_ends_in_the_join_of_both_tables() {
-    for is_left in [false, true] {
-        for (every_update, batch) in [(false, 1), (false, 40), (true, 1), (true, 40)] {
-            let builder = StreamsBuilder::new();
-            let left = builder.table::<String, String>("left", "left");
-            let right = builder.table::<String, String>("right", "right");
-            join(&left, &right, is_left, true);
-            let mut options = DriverOptions {
-                partitions: [("left".to_owned(), 3), ("right".to_owned(), 2)].into(),
-                ..DriverOptions::default()
-            };
-            options.config.emit_every_update = every_update;
-            let topology = builder.build().expect("a sound topology");
-            let mut driver = TopologyTestDriver::with_options(&topology, options).expect("it runs");
-            let inputs = ["left", "right"].map(|topic| driver.input::<String, Option<String>>(topic));
-            let mut models = [BTreeMap::new(), BTreeMap::new()];
-            let mut rng = fastrand::Rng::with_seed(3);
-            for round in 0..400 / batch {
-                let side = usize::from(rng.bool());
-                let mut records = Vec::new();
-                for _ in 0..batch {
-                    let (key, value) = match side {
-                        0 => (
-                            format!("l{}", rng.u8(..12)),
-                            format!("{}|r{}", rng.u8(..3), rng.u8(..6)),
-                        ),
-                        _ => (format!("r{}", rng.u8(..6)), format!("{}", rng.u8(..9))),
-                    };
-                    let value = (rng.u8(..5) > 0).then_some(value);
-                    models[side].insert(key.clone(), value.clone());
-                    records.push(TestRecord::new(key, value, i64::from(round)));
-                }
-                driver.pipe_all(&inputs[side], records).expect("goes through");
-            }
-            let [left, right] = models;
-            let mut expected = Vec::new();
-            for (key, value) in left {
-                let Some(value) = value else { continue };
-                let found = foreign_key(&key, &value).and_then(|wanted| right.get(&wanted)?.clone());
-                if is_left || found.is_some() {
-                    expected.push((key, text(&value, found.as_ref())));
-                }
-            }
-            let found = driver.entries::<String, String>("joined").expect("a store");
-            assert_eq!(
-                found, expected,
-                "left {is_left}, every update {every_update}, {batch} at a time"
-            );
-        }
-    }
 }

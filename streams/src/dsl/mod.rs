@@ -60,6 +60,8 @@ mod emit_every_test;
 #[cfg(test)]
 mod emit_on_close_test;
 #[cfg(test)]
+mod foreign_join_random_test;
+#[cfg(test)]
 mod foreign_join_test;
 #[cfg(test)]
 mod grouped_table_test;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::builder::{GraphRef, supplier};
 use super::operators::foreign_join::{
-    AnswerSubscribers, ForeignResult, JoinResponses, ReceiveSubscriptions, Response, ResponseSerde,
+    AnswerSubscribers, AskAgain, ForeignResult, JoinResponses, ReceiveSubscriptions, Response, ResponseSerde,
     SendSubscriptions, Subscription, SubscriptionKeys, SubscriptionSerde,
 };
 use super::operators::sink::{EncodeSink, SinkSettings};
@@ -20,6 +20,9 @@ use super::table_origin::{StoredTable, TableOrigin, TableWishes, Wish};
 use super::{KTable, Materialized, TimestampExtractor};
 use crate::serde::{Data, DefaultSerde, OptionSerde, SerdeRef};
 use crate::topology::{NodeId, RepartitionOptions, StoreSpec, TopologyError};
+
+/// Takes the foreign key from an entry.
+type ForeignKeyFn<K, V, KO> = dyn Fn(&K, &V) -> Option<KO> + Send + Sync;
 
 /// How the two sides of a foreign-key join talk: serdes of their values.
 pub struct TableJoined<V, VO> {
@@ -183,10 +186,19 @@ impl<K: Data, V: Data> KTable<K, V> {
             self.graph.lock().topology.report(mistake);
         }
         let (left_lookup, right_lookup) = (self.lookup(), other.lookup());
-        let subscriptions = self.add_subscriptions(name, other, foreign_key, kind, &joined);
+        let foreign_key: Arc<ForeignKeyFn<K, V, KO>> = Arc::new(foreign_key);
+        let subscriptions = self.add_subscriptions(name, other, foreign_key.clone(), kind, &joined);
         let responses = self.add_right_side(name, other, subscriptions, right_lookup, &joined);
-        let result = self.add_responses(name, left_lookup, responses, join, joined.left);
-        self.add_result(name, result, kind, materialized)
+        let ask_again = (!kind.is_left).then(|| {
+            let key = other.key.clone();
+            Arc::new(AskAgain { foreign_key, key })
+        });
+        let join = self.add_responses(name, left_lookup, responses, join, joined.left, ask_again.clone());
+        let result = self.add_result(name, join, kind, materialized);
+        if let Some(ask_again) = ask_again {
+            self.add_questions(name, join, &ask_again.key);
+        }
+        result
     }
 
     /// Left side, first half. Returns the source of the subscriptions.
@@ -194,11 +206,11 @@ impl<K: Data, V: Data> KTable<K, V> {
         &self,
         name: &str,
         other: &KTable<KO, VO>,
-        foreign_key: impl Fn(&K, &V) -> Option<KO> + Send + Sync + 'static,
+        foreign_key: Arc<ForeignKeyFn<K, V, KO>>,
         kind: Kind,
         joined: &TableJoined<V, VO>,
     ) -> NodeId {
-        let (foreign_key, key, value) = (Arc::new(foreign_key), other.key.clone(), joined.left.clone());
+        let (key, value) = (other.key.clone(), joined.left.clone());
         let send = supplier(move || SendSubscriptions {
             foreign_key: foreign_key.clone(),
             key: key.clone(),
@@ -266,23 +278,45 @@ impl<K: Data, V: Data> KTable<K, V> {
     }
 
     /// Left side, second half. Returns the node that forwards new values of the join.
-    fn add_responses<VO: Data, R: Data>(
+    fn add_responses<KO: Data, VO: Data, R: Data>(
         &self,
         name: &str,
         left: TableLookup<K, V>,
         responses: NodeId,
         join: impl Fn(&V, Option<&VO>) -> Option<R> + Send + Sync + 'static,
         value: SerdeRef<V>,
+        ask_again: Option<Arc<AskAgain<K, V, KO>>>,
     ) -> NodeId {
         let join = Arc::new(join);
         let stores: Vec<String> = left.stores().map(str::to_owned).collect();
         let stores: Vec<&str> = stores.iter().map(String::as_str).collect();
-        let make = supplier(move || JoinResponses::new(left.clone(), value.clone(), join.clone()));
+        let make = supplier(move || {
+            JoinResponses::new(left.clone(), value.clone(), join.clone(), ask_again.clone())
+        });
         let node_name = format!("{name}-response-join");
         let mut graph = self.graph.lock();
         graph
             .topology
             .add_processor(&node_name, make, &[responses], &stores)
+    }
+
+    /// The way by which a left entry asks again.
+    fn add_questions<KO: Data>(&self, name: &str, parent: NodeId, key: &SerdeRef<KO>) {
+        let topic = format!("{name}-subscription");
+        let settings: SinkSettings<Option<KO>, Subscription<K>> = SinkSettings {
+            topic: format!("{topic}-repartition"),
+            key: Arc::new(OptionSerde(key.clone())),
+            value: Arc::new(SubscriptionSerde(self.key.clone())),
+            partitioner: None,
+            skips_null_keys: false,
+        };
+        let settings = Arc::new(settings);
+        let encoder = supplier(move || EncodeSink::new(settings.clone()));
+        let node = format!("{name}-subscription-again-sink");
+        let mut graph = self.graph.lock();
+        graph
+            .topology
+            .add_repartition_sink(&node, &topic, encoder, &[parent]);
     }
 
     fn add_result<R: Data>(

@@ -223,6 +223,28 @@ impl TopologyBuilder {
         self.nodes[node.0].on_error = Some(policy);
     }
 
+    /// Adds one more way into a repartition topic that was added before, for nodes that came later.
+    pub fn add_repartition_sink(
+        &mut self,
+        name: &str,
+        repartition: &str,
+        encoder: ProcessorSupplier,
+        parents: &[NodeId],
+    ) -> NodeId {
+        if !self.repartitions.contains_key(repartition) {
+            self.errors.push(TopologyError::InvalidOperator {
+                node: name.to_owned(),
+                reason: format!("there is no repartition topic {repartition:?}"),
+            });
+        }
+        let kind = NodeKind::Sink {
+            topic: TopicRef::Repartition(repartition.to_owned()),
+            encoder: Some(encoder),
+            others: Vec::new(),
+        };
+        self.add_node(name, kind, parents, &[])
+    }
+
     /// Says that these nodes meet key by key (in a join, a cogroup), so that the topics they are fed by must have the same partition count. A node stands
     /// for all sources above it; a repartition stands for itself. Groups that share a topic become one.
     ///

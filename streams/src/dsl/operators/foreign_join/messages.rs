@@ -22,6 +22,8 @@ pub(super) enum Instruction {
     AnswerAlways,
     /// Note it, and answer if there is something to join.
     AnswerIfFound,
+    /// Answer, also when there is nothing to join; it is noted already, or will be.
+    AskAgain,
 }
 
 impl Instruction {
@@ -31,6 +33,7 @@ impl Instruction {
             1 => Instruction::DeleteAndAnswer,
             2 => Instruction::AnswerAlways,
             3 => Instruction::AnswerIfFound,
+            4 => Instruction::AskAgain,
             _ => return None,
         })
     }
@@ -41,14 +44,8 @@ impl Instruction {
             Instruction::DeleteAndAnswer => 1,
             Instruction::AnswerAlways => 2,
             Instruction::AnswerIfFound => 3,
+            Instruction::AskAgain => 4,
         }
-    }
-
-    pub(super) fn deletes(self) -> bool {
-        matches!(
-            self,
-            Instruction::DeleteWithoutAnswer | Instruction::DeleteAndAnswer
-        )
     }
 }
 

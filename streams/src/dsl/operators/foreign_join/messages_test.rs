@@ -17,6 +17,7 @@ fn subscriptions_read_back_as_they_were_written() {
         (Instruction::DeleteAndAnswer, None),
         (Instruction::AnswerAlways, Some([0; 16])),
         (Instruction::AnswerIfFound, Some([255; 16])),
+        (Instruction::AskAgain, Some([1; 16])),
     ] {
         let key = "left".to_owned();
         let subscription = Subscription {

@@ -47,17 +47,19 @@ impl<K: Data, KO: Data, VO: Data> ReceiveSubscriptions<K, KO, VO> {
             key.clear();
             let written = self.keys.append(right, &subscription.key, &mut key);
             written.map_err(|cause| ProcessError::node(&node, cause))?;
-            if subscription.instruction.deletes() {
-                store.delete(&key);
-            } else {
-                value.clear();
-                append_value(
-                    row.timestamp,
-                    subscription.partition,
-                    subscription.hash.as_ref(),
-                    &mut value,
-                );
-                store.put(&key, &value);
+            match subscription.instruction {
+                Instruction::DeleteWithoutAnswer | Instruction::DeleteAndAnswer => store.delete(&key),
+                Instruction::AnswerAlways | Instruction::AnswerIfFound => {
+                    value.clear();
+                    append_value(
+                        row.timestamp,
+                        subscription.partition,
+                        subscription.hash.as_ref(),
+                        &mut value,
+                    );
+                    store.put(&key, &value);
+                }
+                Instruction::AskAgain => {}
             }
         }
         Ok(())
@@ -97,7 +99,7 @@ impl<K: Data, KO: Data, VO: Data> Processor for ReceiveSubscriptions<K, KO, VO> 
                 Instruction::DeleteWithoutAnswer => continue,
                 Instruction::AnswerIfFound if found.is_none() => continue,
                 Instruction::DeleteAndAnswer => None,
-                Instruction::AnswerAlways | Instruction::AnswerIfFound => found,
+                Instruction::AnswerAlways | Instruction::AnswerIfFound | Instruction::AskAgain => found,
             };
             let response = Response {
                 partition: subscription.partition,

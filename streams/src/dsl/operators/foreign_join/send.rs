@@ -14,7 +14,7 @@ use crate::processor::{Batch, BoxError, ProcessContext, ProcessError, Processor}
 use crate::serde::{Data, SerdeRef};
 
 /// Changes of the left table in, subscriptions by foreign key out.
-pub(in crate::dsl) struct SendSubscriptions<K, V, KO, F> {
+pub(in crate::dsl) struct SendSubscriptions<K, V, KO, F: ?Sized> {
     pub(in crate::dsl) foreign_key: Arc<F>,
     pub(in crate::dsl) key: SerdeRef<KO>,
     pub(in crate::dsl) value: SerdeRef<V>,
@@ -29,7 +29,7 @@ type SubscriptionRow<K, KO> = Row<Option<KO>, Subscription<K>>;
 
 impl<K: Data, V: Data, KO: Data, F> SendSubscriptions<K, V, KO, F>
 where
-    F: Fn(&K, &V) -> Option<KO> + Send + Sync + 'static,
+    F: Fn(&K, &V) -> Option<KO> + Send + Sync + ?Sized + 'static,
 {
     fn foreign_key(&self, key: &K, value: Option<&V>) -> Option<KO> {
         (self.foreign_key)(key, value?).filter(|key| !self.key.is_null(key))
@@ -110,7 +110,7 @@ where
 
 impl<K: Data, V: Data, KO: Data, F> Processor for SendSubscriptions<K, V, KO, F>
 where
-    F: Fn(&K, &V) -> Option<KO> + Send + Sync + 'static,
+    F: Fn(&K, &V) -> Option<KO> + Send + Sync + ?Sized + 'static,
 {
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let rows = rows_of::<K, Change<V>>(batch, context)?;
