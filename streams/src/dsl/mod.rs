@@ -4,6 +4,7 @@
 //! processors behind. Always true: state and internal topics are named by the user; null is a matter of type; nothing here runs before the
 //! topology is built. Next: `operators/aggregate/` for windows, lateness and caching, `operators/spans/` for sessions and
 //! sliding windows.
+//! Processors of the user's own: `stream_process.rs` puts them into a stream, `process/` is what they implement and touch, `stores/` what they keep.
 
 mod aggregate_plan;
 mod builder;
