@@ -125,6 +125,9 @@ impl StreamsLauncher {
     /// Runs on a cluster: a millpond broker (`millpond start`) or Apache Kafka from 3.0 on. `bootstrap` names its first brokers, `HOST:PORT` with
     /// commas between them. Nothing is connected before the start; TLS and SASL are not spoken yet.
     ///
+    /// The positions are offsets of a group without members, which a cluster forgets `offsets.retention.minutes` after their last commit (7 days by
+    /// default). Set it above the longest time without input: an application that finds state and no positions does not start, and says so.
+    ///
     /// ```
     /// use millpond_streams::dsl::StreamsBuilder;
     /// use millpond_streams::runtime::Streams;
