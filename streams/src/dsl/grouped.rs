@@ -93,7 +93,8 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
         reduce: impl Fn(V, &V) -> R + Send + Sync + 'static,
         materialized: Materialized<V>,
     ) -> KTable<K, V> {
-        self.fold(name, materialized, reducing(reduce))
+        let update = reducing(materialized.value.clone(), reduce);
+        self.fold(name, materialized, update)
     }
 
     /// Folds the values of each key into an aggregate of any type. Returning `None` deletes the entry; the next record starts anew.
@@ -187,14 +188,17 @@ pub(super) fn count_one<K, V>(_: &K, _: &V, slot: &mut Option<u64>) -> Result<()
     Ok(())
 }
 
+/// A value that `serde` writes as null counts as none, so that the next one stands as it is again.
 pub(super) fn reducing<K, V: Data, R: Into<Option<V>>>(
+    serde: SerdeRef<V>,
     reduce: impl Fn(V, &V) -> R + Send + Sync + 'static,
 ) -> impl Fn(&K, &V, &mut Option<V>) -> Result<(), BoxError> + Send + Sync + 'static {
     move |_, value, slot| {
-        *slot = match slot.take() {
+        let reduced = match slot.take() {
             None => Some(value.clone()),
             Some(so_far) => reduce(so_far, value).into(),
         };
+        *slot = reduced.filter(|value| !serde.is_null(value));
         Ok(())
     }
 }

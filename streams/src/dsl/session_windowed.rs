@@ -119,7 +119,8 @@ impl<K: Data, V: Data> SessionWindowedKStream<K, V> {
             None => Some(next),
             Some(so_far) => joined(so_far, &next).into(),
         };
-        self.fold(name, &materialized, reducing(reduce), merge, false)
+        let update = reducing(materialized.value.clone(), reduce);
+        self.fold(name, &materialized, update, merge, false)
     }
 
     /// Folds the values of each session into an aggregate of any type; `merge` joins the aggregates of sessions that meet. A fold begins with `initial`, also

@@ -298,7 +298,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         SplitStream::new(self, name)
     }
 
-    /// Both streams as one. The order within each is kept; there is none between them.
+    /// Both streams as one. Records of one topic keep their order, also when they come in different ways; between topics there is none.
     pub fn merge(&self, other: &KStream<K, V>) -> KStream<K, V> {
         let same = Arc::ptr_eq(&self.graph, &other.graph);
         let mut graph = self.graph.lock();
@@ -386,7 +386,7 @@ impl<K: Data, V: Data> KStream<K, V> {
 
     /// As `repartition`, with serdes and partition count as told.
     pub fn repartition_with(&self, name: &str, grouped: Grouped<K, V>) -> KStream<K, V> {
-        self.through_repartition(name, &grouped, false)
+        self.through_repartition(name, &grouped, true)
     }
 
     pub(super) fn through_repartition(

@@ -116,7 +116,8 @@ impl<K: Data, V: Data, W: FoldWindows> TimeWindowedKStream<K, V, W> {
         reduce: impl Fn(V, &V) -> R + Send + Sync + 'static,
         materialized: Materialized<V>,
     ) -> KTable<Windowed<K>, V> {
-        self.fold(name, materialized, reducing(reduce))
+        let update = reducing(materialized.value.clone(), reduce);
+        self.fold(name, materialized, update)
     }
 
     /// Folds the values of each key and window into an aggregate of any type. Returning `None` deletes the entry.

@@ -64,6 +64,7 @@ impl Topology {
             {
                 *link = position[*link];
             }
+            sub.record_at_a_time |= meets_again(&sub.nodes);
         }
         Topology {
             sub_topologies,
@@ -135,6 +136,37 @@ impl SubTopology {
             },
         });
     }
+}
+
+/// True when a record can reach a node, or a store, in more than one way: a stream and a part of it merged again, a table joined with a view of itself.
+/// In whole batches the second way would see all of the batch that came the first way, and results would depend on how the input was cut.
+fn meets_again(nodes: &[Node]) -> bool {
+    fn may_stem_from_one_record(left: &BTreeSet<usize>, right: &BTreeSet<usize>) -> bool {
+        !left.is_disjoint(right)
+    }
+    let mut sources: Vec<BTreeSet<usize>> = Vec::with_capacity(nodes.len());
+    let mut users: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let mut own = BTreeSet::new();
+        if node.parents.is_empty() {
+            own.insert(index);
+        }
+        for parent in &node.parents {
+            if may_stem_from_one_record(&own, &sources[*parent]) {
+                return true;
+            }
+            own.extend(&sources[*parent]);
+        }
+        for store in &node.stores {
+            let so_far = users.entry(store).or_default();
+            if may_stem_from_one_record(so_far, &own) {
+                return true;
+            }
+            so_far.extend(&own);
+        }
+        sources.push(own);
+    }
+    false
 }
 
 /// Group of each node: nodes joined by an edge or a store are in one group (numbered by their first node).

@@ -43,8 +43,8 @@ impl SubTopology {
         &self.stores
     }
 
-    /// True when nodes of it share a store of the user ([`add_open_store`](super::TopologyBuilder::add_open_store)): every record then goes through the
-    /// whole task before the next one does.
+    /// True when nodes of it share a store of the user ([`add_open_store`](super::TopologyBuilder::add_open_store)), or when a record can reach a node or a
+    /// store in more than one way: every record then goes through the whole task before the next one does.
     pub fn is_record_at_a_time(&self) -> bool {
         self.record_at_a_time
     }
