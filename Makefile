@@ -2,7 +2,7 @@
 # optimised and built once (Cargo.toml), whichever command comes first.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt-check clippy doc broker-alone deny fuzz-short fuzz fix bench conformance tools
+.PHONY: help demo test check fmt-check clippy doc broker-alone deny fuzz-short fuzz fix bench conformance vectors tools
 
 ARGS ?=
 
@@ -67,6 +67,10 @@ fix: ## mend what can be mended by machine: format and clippy's suggestions
 
 conformance: tools ## suites that others wrote, against the broker; writes docs/conformance.md (ARGS=smoke for one of them)
 	tests/conformance/run $(ARGS)
+
+# Needs Java and Maven; the recordings are in the repository, and `make test` replays them without either.
+vectors: ## record again what Kafka Streams says to the topologies of streams/tests/vectors (ARGS=tumbling for some of them)
+	streams/tests/vectors/record $(ARGS)
 
 # The dependencies are those of `make demo`; only our own crates are built again, without checks and at full optimisation.
 bench: tools ## the benches of benches/, one question a file; `make bench ARGS='--bench append_vs_dd'` for one
