@@ -17,6 +17,7 @@ mod processors;
 mod session_windowed;
 mod sliding_windowed;
 mod stateless;
+mod stream_global_joins;
 mod stream_joins;
 mod stream_table_joins;
 mod suppressed_tables;
@@ -55,6 +56,7 @@ fn all() -> Vec<Replayed> {
         session_windowed::all(),
         sliding_windowed::all(),
         stateless::all(),
+        stream_global_joins::all(),
         stream_joins::all(),
         stream_table_joins::all(),
         suppressed_tables::all(),
