@@ -80,7 +80,10 @@ async fn a_final_window_closes_while_no_rows_come_when_the_view_asks_for_it() {
     node.produce("s", [row("a", 0), row("a", 0)]).await;
     let records = node.consume("v", 1).await;
     let values: Vec<&str> = records.iter().filter_map(|r| r.value.as_deref()).collect();
-    assert_eq!(values, [r#"{"k":"a","window_start":"2013-01-01T00:00:00Z","n":2}"#]);
+    assert_eq!(
+        values,
+        [r#"{"k":"a","window_start":"2013-01-01T00:00:00Z","n":2}"#]
+    );
     // What it left behind goes with it.
     node.run("DROP MATERIALIZED VIEW v").await;
 }

@@ -431,11 +431,11 @@ async fn set_offsets(
         )
         .await?;
     for topic in answer.topics {
-        for partition in topic
+        let refused = topic
             .partitions
             .iter()
-            .filter(|partition| partition.error_code != 0)
-        {
+            .find(|partition| partition.error_code != 0);
+        if let Some(partition) = refused {
             let what = format!("group {group}, {}-{}", topic.name.0, partition.partition_index);
             return Err(kafka_failure(&what, partition.error_code, None).into());
         }
@@ -497,11 +497,8 @@ async fn delete_topics(client: &mut Client, topics: &[String]) -> anyhow::Result
             |answer| answer.responses.first().map_or(0, |topic| topic.error_code),
         )
         .await?;
-    for result in answer
-        .responses
-        .into_iter()
-        .filter(|result| result.error_code != 0)
-    {
+    let refused = answer.responses.into_iter().find(|result| result.error_code != 0);
+    if let Some(result) = refused {
         let name = result.name.map(|name| name.0.to_string()).unwrap_or_default();
         let message = result.error_message.as_deref();
         return Err(kafka_failure(&format!("topic {name}"), result.error_code, message).into());
