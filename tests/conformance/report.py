@@ -58,7 +58,7 @@ lines = ["# Conformance", "",
          "What suites written by others say about the broker: `make conformance` runs them and writes this page. Each suite gets a fresh broker with an empty",
          "directory and default settings (but for the lines in `suites/*.arguments`: partitions and session times that a suite's harness sets);",
          "`tests/conformance/run --against kafka` runs the same against one node of Apache Kafka 4.3.1, which tells what a suite",
-         "cannot pass anywhere. A test that skips itself (it asks for TLS, say) is counted as skipped, never as passed; one that is left out stands below with the reason.",
+         "cannot pass anywhere (its column comes from a machine that compiled beside it, so single failures there may be of time). A test that skips itself (it asks for TLS, say) is counted as skipped, never as passed; one that is left out stands below with the reason.",
          "librdkafka's harness expects three brokers: its topics are made with one replica here, nothing else in it is changed.",
          "A run of some suites or tests leaves the results of the others as they were; the commit is that of a suite's last whole run.", "",
          "| suite | commit | passed | failed | skipped itself | left out | Apache Kafka: passed | failed |", "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
