@@ -1,3 +1,5 @@
+//! The list of addresses a user writes, read and refused.
+
 use super::{Address, BadAddress};
 
 fn parsed(text: &str) -> Vec<String> {

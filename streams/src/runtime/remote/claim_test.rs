@@ -1,3 +1,5 @@
+//! Who owns a transactional id, as told by what the coordinator answered.
+
 use super::*;
 use crate::runtime::remote::transactions::identity;
 

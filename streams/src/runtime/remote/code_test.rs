@@ -1,3 +1,5 @@
+//! Kafka's error codes as the errors the commit protocol knows.
+
 use super::*;
 
 fn of(found: ResponseError) -> LogError {

@@ -1,3 +1,5 @@
+//! Fetched bytes: a batch cut off at the end, damage, and aborted transactions in order.
+
 use kafka_protocol::messages::fetch_response::AbortedTransaction;
 use millpond_log::record::{BatchBuilder, BatchOptions};
 use millpond_log::types::TopicName;

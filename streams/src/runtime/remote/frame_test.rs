@@ -1,3 +1,5 @@
+//! Frames: length and header of each version, fields a version lacks, and what is not Kafka at all.
+
 use kafka_protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, EndTxnRequest, MetadataRequest, MetadataResponse,
 };

@@ -1,3 +1,5 @@
+//! Which version of an API both sides know, and which protocol of transactions.
+
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey};
 use kafka_protocol::messages::{EndTxnRequest, FetchRequest, MetadataRequest, ProduceRequest};
 use kafka_protocol::protocol::StrBytes;
