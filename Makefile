@@ -1,8 +1,8 @@
-# Two commands on a fresh machine: `make demo` and `make test`. All of them use the dev profile: its dependencies are
-# optimised and built once (Cargo.toml), whichever command comes first.
+# Two commands on a fresh machine: `make demo` and `make test`. All of them but `make bench-streams` use the dev profile: its
+# dependencies are optimised and built once (Cargo.toml), whichever command comes first.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt-check clippy doc broker-alone deny fuzz-short fuzz fix bench conformance vectors tools
+.PHONY: help demo test check fmt-check clippy doc broker-alone deny fuzz-short fuzz fix bench bench-streams conformance vectors tools soak
 
 ARGS ?=
 
@@ -76,6 +76,16 @@ vectors: ## record again what Kafka Streams says to the topologies of streams/te
 bench: tools ## the benches of benches/, one question a file; `make bench ARGS='--bench append_vs_dd'` for one
 	CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false CARGO_PROFILE_DEV_OVERFLOW_CHECKS=false CARGO_PROFILE_DEV_OPT_LEVEL=3 \
 		cargo bench --profile dev -p millpond $(ARGS)
+
+# In the release profile, as users run it: the dependencies are built once more. Half an hour on two quiet cores; goes on where it was stopped.
+# Needs Java and Maven. ARGS='--size small' for a look whether it works.
+bench-streams: tools ## the Streams jobs beside Kafka Streams on Apache Kafka; writes docs/streams-compare.md
+	cargo bench -p millpond-streams --bench jobs --no-run
+	benches/streams/compare.py $(if $(ARGS),$(ARGS),--size full --publish)
+
+# Built as for `make test`; the report goes to stdout, docs/soak.json and docs/soak.svg.
+soak: tools ## MINUTES=30 of two jobs and a broker under load with random faults, compared with the input all the while, memory measured
+	SOAK_OUT=$(CURDIR)/docs/soak cargo test -p millpond-streams --test crash -- --soak
 
 tools:
 	@scripts/ensure-tools

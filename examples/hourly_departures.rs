@@ -1,51 +1,42 @@
 //! The DSL in one page: departures per origin and hour, exactly-once: `cargo run --example hourly_departures`
 //!
 //! Reads two thousand real flights into a topic, counts them in tumbling windows by their *scheduled* time, and asks the
-//! committed state. The topology is printed the way Kafka Streams prints it.
+//! committed state. The topology is printed the way Kafka Streams prints it; every count is compared with that of a loop over the flights.
 
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use flate2::read::GzDecoder;
+use data::Flight;
 use millpond::log::broker::{Broker, BrokerOptions};
-use millpond::log::client::{Admin, Producer, ProducerOptions, ProducerRecord};
-use millpond::streams::dsl::{Consumed, StreamsBuilder, TimeWindows};
+use millpond::streams::dsl::{Consumed, Materialized, StreamsBuilder, TimeWindows};
 use millpond::streams::runtime::Streams;
-use millpond::streams::serde::{DefaultSerde, Json};
-use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Serialize, Deserialize)]
-struct Flight {
-    origin: String,
-    carrier: String,
-    /// Start of the scheduled hour, RFC 3339 in UTC.
-    time_hour: String,
-    minute: u8,
-}
+mod data;
+
+const HOUR_MS: i64 = 3_600_000;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let broker = Broker::start(BrokerOptions::at(dir.path().join("log"))).await?;
-    let flights = Admin::new(&broker).create_topic("flights", 2).await?.name;
-    let producer = Producer::new(&broker, ProducerOptions::default()).await?;
-    for flight in some_flights(2000)? {
-        let record = ProducerRecord::new(&flights)
-            .key(flight.carrier.clone())
-            .value(serde_json::to_vec(&flight)?);
-        drop(producer.send(record).await?);
-    }
-    producer.flush().await?;
+    let mut flights = data::flights()?;
+    flights.truncate(2000);
+    data::fill(&broker, "flights", 2, &flights, |flight| {
+        Some((flight.carrier.clone(), flight.scheduled_ms()?))
+    })
+    .await?;
 
     let builder = StreamsBuilder::new();
-    let by_schedule = Consumed::with(String::default_serde(), Json::<Flight>::default_serde()).timestamps(
-        millpond::streams::dsl::TimestampExtractor::value(|flight: &Json<Flight>| scheduled_ms(flight)),
-    );
+    let scheduled = Consumed::<String, Flight>::default().event_time(Flight::scheduled_ms);
+    // A window takes flights until a day after its end. Without `retention` it would be forgotten then: nobody could ask for it.
     builder
-        .stream_with::<String, Json<Flight>>("flights", by_schedule)
+        .stream_with("flights", scheduled)
         .group_by(|_, flight| flight.origin.clone())
-        .windowed_by(TimeWindows::of(Duration::from_secs(3600)).grace(Duration::from_secs(24 * 3600)))
-        .count("departures-by-hour");
+        .windowed_by(TimeWindows::of(Duration::from_hours(1)).grace(Duration::from_hours(24)))
+        .count_with(
+            "departures-by-hour",
+            Materialized::default().retention(Duration::from_hours(24 * 31)),
+        );
     let topology = builder.build()?;
     println!("{}", topology.describe());
 
@@ -64,32 +55,21 @@ async fn main() -> anyhow::Result<()> {
         .into_iter()
         .take(12)
     {
-        println!(
-            "  {} {:>3} {}",
-            window.start_ms / 3_600_000,
-            window.value,
-            "*".repeat(usize::try_from(window.value)?)
-        );
+        let bar = "*".repeat(usize::try_from(window.value)?);
+        println!("  {} {:>3} {bar}", window.start_ms / HOUR_MS, window.value);
     }
+
+    let found = store.fetch_all(i64::MIN, i64::MAX)?.into_iter();
+    let found: BTreeMap<(String, i64), u64> = found
+        .map(|window| ((window.key, window.start_ms), window.value))
+        .collect();
+    let mut expected: BTreeMap<(String, i64), u64> = BTreeMap::new();
+    for flight in &flights {
+        let hour = flight.scheduled_ms().unwrap_or_default() / HOUR_MS * HOUR_MS;
+        *expected.entry((flight.origin.clone(), hour)).or_default() += 1;
+    }
+    data::compare("departures by hour", &found, &expected)?;
     job.shutdown(Duration::from_secs(10)).await?;
     broker.shutdown().await?;
     Ok(())
-}
-
-fn some_flights(count: usize) -> anyhow::Result<Vec<Flight>> {
-    let mut csv = String::new();
-    GzDecoder::new(&include_bytes!("data/flights-2013-01.csv.gz")[..]).read_to_string(&mut csv)?;
-    let rows = csv::Reader::from_reader(csv.as_bytes())
-        .into_deserialize()
-        .take(count)
-        .collect::<Result<Vec<Flight>, _>>()?;
-    Ok(rows)
-}
-
-/// All flights of the file are in January 2013, so day and hour are enough to tell the time.
-fn scheduled_ms(flight: &Flight) -> Option<i64> {
-    const JANUARY_2013: i64 = 1_356_998_400_000;
-    let day: i64 = flight.time_hour.get(8..10)?.parse().ok()?;
-    let hour: i64 = flight.time_hour.get(11..13)?.parse().ok()?;
-    Some(JANUARY_2013 + (((day - 1) * 24 + hour) * 60 + i64::from(flight.minute)) * 60_000)
 }

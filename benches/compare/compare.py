@@ -8,7 +8,7 @@ Clients: `millpond perf` (librdkafka) and Apache Kafka's ProducerPerformance (Ja
 start to first answer, and a node with 10,000 partitions. Durability: `page-cache` (acknowledged when in the operating system's memory: Kafka's default) and `fsync` (acknowledged when on disk: millpond's
 default; Kafka with log.flush.interval.messages=1). Writes results.json, results.md and SVG plots, keeping the parts measured before that --only leaves out; ends
 every broker it started.
-Needs python3, java and mvn; Kafka's jars come through Maven (tests/conformance/java/pom.xml).
+Needs python3, java and mvn; see benches/brokers.py.
 """
 
 import argparse
@@ -16,18 +16,15 @@ import json
 import os
 import pathlib
 import re
-import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-REPOSITORY = HERE.parent.parent
-TICK = os.sysconf("SC_CLK_TCK")
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from brokers import REPOSITORY, Kafka, Millpond, kafka_jars
+
 MODES = ("page-cache", "fsync")
 
 
@@ -35,150 +32,11 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def jars():
-    """The folder of Kafka's jars, brought once."""
-    script = f'source "{REPOSITORY}/tests/conformance/lib.sh"; kafka_jars; echo "$KAFKA_LIBS|$LOG4J"'
-    return subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout.strip().split("|")
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-class Broker:
-    """One process on an empty directory; `with` ends it and removes its files."""
-
-    def __init__(self, mode):
-        self.mode = mode
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="compare-"))
-        self.process = None
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(60)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    def start(self):
-        """Seconds until the port answers."""
-        begin = time.monotonic()
-        self.launch()
-        while True:
-            if self.process.poll() is not None:
-                raise SystemExit(f"{self.name} ended at its start; see {self.folder}/stderr")
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
-                break
-            except OSError:
-                time.sleep(0.002)
-        self.answered()
-        return time.monotonic() - begin
-
-    def spawn(self, command, **settings):
-        log = open(self.folder / "stderr", "ab")
-        return subprocess.Popen(command, stderr=log, cwd=self.folder, **settings)
-
-    def cpu(self):
-        """User and system seconds so far."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
-
-    def memory(self):
-        """Resident MiB."""
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
-
-
-class Millpond(Broker):
-    name = "millpond"
-
-    def __init__(self, mode):
-        super().__init__(mode)
-        self.port = free_port()
-
-    def launch(self):
-        self.process = self.spawn([options.millpond, "start", "--kafka", self.address, "--data", str(self.folder / "data")],
-                                  stdout=subprocess.PIPE, text=True)
-
-    def answered(self):
-        line = self.process.stdout.readline()
-        assert line.startswith("ready "), line
-
-    def topic_settings(self):
-        return [f"durability={self.mode}"]
-
-
-class Kafka(Broker):
-    name = "Apache Kafka"
-
-    def __init__(self, mode):
-        super().__init__(mode)
-        self.port, controller = free_port(), free_port()
-        flush = "log.flush.interval.messages=1" if mode == "fsync" else ""
-        (self.folder / "server.properties").write_text(f"""process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{controller}
-listeners=PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={self.folder}/data
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-group.initial.rebalance.delay.ms=0
-{flush}
-""")
-        format_log = open(self.folder / "format", "wb")
-        self.java = ["java", f"-Dlog4j2.configurationFile={LOG4J}", "-cp", f"{LIBS}/*"]
-        subprocess.run([*self.java, "kafka.tools.StorageTool", "format", "--standalone", "-t", "Y29tcGFyZS1jbHVzdGVyMQ",
-                        "-c", "server.properties"], check=True, cwd=self.folder, stdout=format_log, stderr=format_log)
-
-    def launch(self):
-        # The flags of Kafka's own start script.
-        self.process = self.spawn([*self.java[:1], "-Xms1g", "-Xmx1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
-                                   "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", *self.java[1:],
-                                   "kafka.Kafka", "server.properties"], stdout=subprocess.DEVNULL)
-
-    def answered(self):
-        # The port is open before the broker serves: an answer to ApiVersions tells.
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as stream:
-                    stream.sendall(bytes.fromhex("0000000a00120000000000010000"))
-                    if len(stream.recv(4)) == 4:
-                        return
-            except OSError:
-                pass
-            time.sleep(0.005)
-
-    def topic_settings(self):
-        return []
-
-
 BROKERS = (Millpond, Kafka)
 
 
 def tool(name, *arguments, **settings):
-    command = ["java", "-Xmx512m", f"-Dlog4j2.configurationFile={LOG4J}", "-cp", f"{LIBS}/*", f"org.apache.kafka.tools.{name}", *arguments]
+    command = ["java", "-Xmx512m", f"-Dlog4j2.configurationFile={Kafka.log4j}", "-cp", f"{Kafka.libs}/*", f"org.apache.kafka.tools.{name}", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, **settings).stdout
 
 
@@ -418,5 +276,6 @@ parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(os.environ.
 options = parser.parse_args()
 if not pathlib.Path(options.millpond).exists():
     raise SystemExit(f"{options.millpond} is missing: cargo build --release --no-default-features --features clients, or --millpond BINARY")
-LIBS, LOG4J = jars()
+Millpond.binary = options.millpond
+Kafka.libs, Kafka.log4j = kafka_jars()
 main()

@@ -33,6 +33,14 @@ pub enum Sabotage {
     SkipFencing,
     /// State is restored from an offset other than the stored one.
     RestoreFromWrongOffset,
+    /// Operators keep their caches when their transaction is lost.
+    KeepCachesOnAbort,
+    /// Deletions are left out when a changelog is replayed: what was deleted since the last flush comes back, timers too.
+    RestoreWithoutDeletions,
+    /// Changelogs are replayed to their end, whatever became of the transactions in them.
+    RestoreUncommitted,
+    /// A worker that is fenced takes its transactional id back from whoever has it.
+    ZombieTakesOver,
     /// The last batch of a torn tail is taken as sound without its checksum.
     SkipRecoveryCrc,
     /// A renamed file is reported durable without syncing its directory.
@@ -41,7 +49,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// Every bug that can be planted.
-    pub const ALL: [Sabotage; 11] = [
+    pub const ALL: [Sabotage; 15] = [
         Sabotage::SkipFsync,
         Sabotage::AckBeforeDurable,
         Sabotage::LastStableOffsetOffByOne,
@@ -51,6 +59,10 @@ impl Sabotage {
         Sabotage::ChangelogOutsideTransaction,
         Sabotage::SkipFencing,
         Sabotage::RestoreFromWrongOffset,
+        Sabotage::KeepCachesOnAbort,
+        Sabotage::RestoreWithoutDeletions,
+        Sabotage::RestoreUncommitted,
+        Sabotage::ZombieTakesOver,
         Sabotage::SkipRecoveryCrc,
         Sabotage::SkipDirectorySync,
     ];
@@ -67,6 +79,10 @@ impl Sabotage {
             Sabotage::ChangelogOutsideTransaction => "changelog-outside-transaction",
             Sabotage::SkipFencing => "skip-fencing",
             Sabotage::RestoreFromWrongOffset => "restore-from-wrong-offset",
+            Sabotage::KeepCachesOnAbort => "keep-caches-on-abort",
+            Sabotage::RestoreWithoutDeletions => "restore-without-deletions",
+            Sabotage::RestoreUncommitted => "restore-uncommitted",
+            Sabotage::ZombieTakesOver => "zombie-takes-over",
             Sabotage::SkipRecoveryCrc => "skip-recovery-crc",
             Sabotage::SkipDirectorySync => "skip-directory-sync",
         }

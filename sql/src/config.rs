@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millpond_log::broker::Broker;
-use millpond_streams::runtime::StreamsConfig;
+use millpond_streams::runtime::{RestoreListener, StreamsConfig};
 use millpond_streams::state::{RocksHosts, StoreHostFactory};
 
 /// Settings of a [`SqlEngine`](crate::SqlEngine). The clock is the broker's.
@@ -19,6 +19,8 @@ pub struct SqlOptions {
     pub streams: StreamsConfig,
     /// Where state is kept: RocksDB under the process's one budget; `MemoryHosts` for simulations.
     pub state_hosts: Arc<dyn StoreHostFactory>,
+    /// Is told how far the restoring of the views' state is.
+    pub on_restore: Option<RestoreListener>,
 }
 
 impl SqlOptions {
@@ -34,6 +36,7 @@ impl SqlOptions {
             state_dir: state_dir.into(),
             streams,
             state_hosts: Arc::new(RocksHosts::process_wide()),
+            on_restore: None,
         }
     }
 }

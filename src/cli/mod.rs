@@ -80,6 +80,8 @@ mod demo;
 #[cfg(feature = "sql")]
 mod progress;
 #[cfg(feature = "sql")]
+mod restore_bar;
+#[cfg(feature = "sql")]
 mod sql;
 #[cfg(feature = "sql")]
 mod sql_failure;

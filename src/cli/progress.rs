@@ -63,6 +63,11 @@ impl Progress {
         self.bar.set_position(done);
     }
 
+    /// There is more to do, or less, than was said.
+    pub(crate) fn set_total(&self, total: u64) {
+        self.bar.set_length(total);
+    }
+
     /// Removes the bar; the caller reports the sums.
     pub(crate) fn finish(self) {
         self.bar.finish_and_clear();

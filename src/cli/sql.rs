@@ -16,6 +16,7 @@ use super::arrow_grid::grid_of;
 use super::failure::ErrorStyle;
 use super::node::{self, NodeArgs};
 use super::output::{Format, Grid};
+use super::restore_bar;
 use super::sql_failure::sql_failure;
 
 /// Run SQL over the topics and views of a data directory
@@ -87,9 +88,11 @@ async fn statements(
     script: &str,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let engine = SqlEngine::open(SqlOptions::new(broker, node::state_dir(&args.data)))
-        .await
-        .map_err(sql_failure)?;
+    let options = SqlOptions {
+        on_restore: Some(restore_bar::listener()),
+        ..SqlOptions::new(broker, node::state_dir(&args.data))
+    };
+    let engine = SqlEngine::open(options).await.map_err(sql_failure)?;
     let outcome = match engine.execute(script).await {
         Ok(results) => write_all(results, args.format, out).await,
         Err(error) => Err(sql_failure(error)),

@@ -60,6 +60,29 @@ pub(crate) fn duration_ms(text: &str) -> Option<i64> {
     (!text.is_empty()).then_some(total)
 }
 
+/// Reads a duration as ISO 8601 has it, and Kafka's tools: `P1DT2H3M4.5S`, `PT90M`.
+pub(crate) fn iso_duration_ms(text: &str) -> Option<i64> {
+    let text = text.strip_prefix(['P', 'p'])?;
+    let (days, clock) = text.split_once(['T', 't']).unwrap_or((text, ""));
+    let mut total: i64 = 0;
+    for (part, units) in [(days, &[('D', 86_400_000.0)][..]), (clock, &CLOCK_UNITS[..])] {
+        let mut rest = part;
+        let mut units = units.iter();
+        while !rest.is_empty() {
+            let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+            let number: f64 = rest[..digits].parse().ok()?;
+            let unit = rest[digits..].chars().next()?.to_ascii_uppercase();
+            // Units come in their order, each once.
+            let (_, ms) = units.find(|(name, _)| *name == unit)?;
+            total = total.checked_add((number * ms).round() as i64)?;
+            rest = &rest[digits + 1..];
+        }
+    }
+    (!days.is_empty() || !clock.is_empty()).then_some(total)
+}
+
+const CLOCK_UNITS: [(char, f64); 3] = [('H', 3_600_000.0), ('M', 60_000.0), ('S', 1_000.0)];
+
 /// Reads `2022-02-14`, `2022-02-14T10:00:00Z`, with fractions of a second and with an offset (`+01:00`). No zone is UTC.
 fn rfc3339_ms(text: &str) -> Option<i64> {
     let year: i64 = digits(text, 0, 4)?;

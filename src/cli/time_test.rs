@@ -73,3 +73,20 @@ fn strftime_knows_the_letters_people_use() {
         "Mon 14 Feb 2022 13:45:30.007 +0000, day 045, 01 PM, 1644846330 % %Q"
     );
 }
+
+#[test]
+fn durations_of_kafkas_tools_are_read() {
+    for (text, expected) in [
+        ("PT90M", Some(5_400_000)),
+        ("P1DT2H3M4.5S", Some(93_784_500)),
+        ("P2D", Some(172_800_000)),
+        ("P", None),
+        ("PT", None),
+        ("90M", None),
+        ("PT1M1H", None),
+        ("P1H", None),
+        ("PTxM", None),
+    ] {
+        assert_eq!(iso_duration_ms(text), expected, "{text}");
+    }
+}

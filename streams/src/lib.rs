@@ -28,6 +28,8 @@
 //!
 //! # From Kafka Streams
 //!
+//! `docs/streams.md` sets everything Kafka Streams has beside what is here, with the test that shows it; in short:
+//!
 //! | Kafka Streams | here |
 //! | --- | --- |
 //! | `StreamsBuilder.stream(topic, Consumed.with(..))` | [`builder.stream::<K, V>(topic)`](dsl::StreamsBuilder::stream), [`stream_with`](dsl::StreamsBuilder::stream_with) |
@@ -44,22 +46,27 @@
 //! | `stream.join(table, joiner, Joined.with(..))`, grace on versioned tables | [`join_table`](dsl::KStream::join_table), [`left_join_table`](dsl::KStream::left_join_table), [`Joined::grace`](dsl::Joined::grace) |
 //! | `builder.globalTable(topic)`, `stream.join(globalTable, mapper, joiner)` | [`builder.global_table(topic, name)`](dsl::StreamsBuilder::global_table), [`join_global_table`](dsl::KStream::join_global_table), [`left_join_global_table`](dsl::KStream::left_join_global_table) |
 //! | `Stores.persistentVersionedKeyValueStore(name, retention)` | [`Materialized::versioned(retention)`](dsl::Materialized::versioned) |
+//! | `VersionedKeyQuery`, `MultiVersionedKeyQuery` | [`get_as_of`](query::StoreView::get_as_of), [`versions`](query::StoreView::versions) |
 //! | returning `null` from a reducer or aggregator | returning `None` |
 //! | `null` keys and values | `Option<_>` as the stream's type; other types never see null |
 //! | `stream.toTable(Materialized.as(name))` | [`to_table(name)`](dsl::KStream::to_table), [`to_table_with_tombstones`](dsl::KStream::to_table_with_tombstones) |
 //! | `KTable.filter`, `mapValues`, with `Materialized.as(name)` | [`filter`](dsl::KTable::filter), [`map_values`](dsl::KTable::map_values), [`filter_with(name, ..)`](dsl::KTable::filter_with), … |
+//! | `KTable.transformValues(..)` | [`transform_values`](dsl::KTable::transform_values) with a [`ValueTransformerWithKey`](dsl::ValueTransformerWithKey) |
 //! | `KTable.groupBy(..).aggregate(init, adder, subtractor)` | [`group_by(..)`](dsl::KTable::group_by)[`.aggregate(name, init, add, subtract)`](dsl::KGroupedTable::aggregate) |
 //! | `KTable.join`, `leftJoin`, `outerJoin` | [`join`](dsl::KTable::join), [`left_join`](dsl::KTable::left_join), [`outer_join`](dsl::KTable::outer_join) |
 //! | `KTable.join(other, foreignKeyExtractor, joiner)` | [`foreign_key_join(name, ..)`](dsl::KTable::foreign_key_join), [`foreign_key_left_join`](dsl::KTable::foreign_key_left_join) |
 //! | `suppress(untilWindowCloses(unbounded()))`, `untilTimeLimit` | [`suppress(name, Suppressed::until_window_closes(..))`](dsl::KTable::suppress), [`until_time_limit`](dsl::Suppressed::until_time_limit) |
 //! | `KTable.toStream()` | [`to_stream`](dsl::KTable::to_stream) (`None` = tombstone), [`updates`](dsl::KTable::updates) (without them) |
-//! | `Serdes.String()`, `Serdes.Long()`, JSON serde of your own | by type: `String`, `i64`, [`Json<T>`](serde::Json), [`Bincode<T>`](serde::Bincode) |
+//! | `Serdes.String()`, `Serdes.Long()`, JSON serde of your own | by type: `String`, `i64`, tuples; [`json_serde!`](json_serde), [`bincode_serde!`](bincode_serde) for types of yours, [`Json<T>`](serde::Json), [`Bincode<T>`](serde::Bincode) around others |
 //! | `TimestampExtractor`, `WallclockTimestampExtractor`, `LogAndSkipOnInvalidTimestamp` | [`TimestampExtractor`](dsl::TimestampExtractor)`::{record, value, with, wall_clock}`, `.log_and_skip()`, `.fail_on_invalid()` |
 //! | `statestore.cache.max.bytes`, cache of 0 | [`ProcessingConfig::cache_max_bytes`](config::ProcessingConfig), [`emit_every_update`](config::ProcessingConfig::emit_every_update) |
 //! | dropped-records metric | [`TaskCounters`](processor::TaskCounters), [`on_late`](dsl::TimeWindowedKStream::on_late), and late records as a stream: [`with_late`](dsl::TimeWindowedKStream::with_late) |
 //! | `DeserializationExceptionHandler`, `ProcessingExceptionHandler`, `ProductionExceptionHandler` | [`ErrorPolicy`](config::ErrorPolicy) per node, stage or application: fail, skip, dead letter, or a closure |
 //! | dead letter queue (KIP-1034) | dead letters by default, in `{app}-dead-letters`, same header names |
 //! | `StreamsUncaughtExceptionHandler` | [`RestartPolicy`](runtime::RestartPolicy) |
+//! | `KafkaStreams.addStreamThread()`, `removeStreamThread()` | [`add_worker`](runtime::StreamsHandle::add_worker), [`remove_worker`](runtime::StreamsHandle::remove_worker) |
+//! | `setStateListener`, `KafkaStreams.State` | [`on_state_change`](runtime::StreamsLauncher::on_state_change), [`StreamsState`](runtime::StreamsState) |
+//! | `RocksDBConfigSetter` with a shared cache | [`rocksdb_memory_limit`](runtime::StreamsLauncher::rocksdb_memory_limit): one number for the process |
 //! | `StateRestoreListener` | [`on_restore`](runtime::StreamsLauncher::on_restore) |
 //! | `KafkaStreams.pause()`, paused named topologies | [`pause`](runtime::StreamsHandle::pause), [`pause_part`](runtime::StreamsHandle::pause_part) |
 //! | `Topology.describe()` | [`describe`](topology::Topology::describe), and [`diff`](topology::Topology::diff), [`dry_run`](runtime::StreamsLauncher::dry_run) before an upgrade |
@@ -68,6 +75,7 @@
 //! | `process(supplier, stores)`, `processValues(..)` | [`process`](dsl::KStream::process) with a [`RecordProcessor`](dsl::RecordProcessor), [`process_values`](dsl::KStream::process_values) with a [`FixedKeyProcessor`](dsl::FixedKeyProcessor) |
 //! | `addStateStore(Stores.keyValueStoreBuilder(..))` | [`add_state_store(Stores::key_value(..))`](dsl::StreamsBuilder::add_state_store), also [`window`](dsl::Stores::window), [`session`](dsl::Stores::session), [`list`](dsl::Stores::list) |
 //! | `context.schedule(d, type, ..)` | [`ProcessorInit::schedule`](dsl::ProcessorInit::schedule), anchored: [`schedule_at`](dsl::ProcessorInit::schedule_at); per key: [`timer`](dsl::ProcessorContext::timer) |
+//! | `context.commit()` | [`ProcessorContext::commit`](dsl::ProcessorContext::commit) |
 //! | `Topology.addProcessor` on whole batches | [`Processor`](processor::Processor), [`TopologyBuilder`](topology::TopologyBuilder) |
 //! | `TopologyTestDriver`, `TestInputTopic` | [`TopologyTestDriver`](testing::TopologyTestDriver) |
 //!
@@ -89,3 +97,8 @@ pub mod testing;
 pub mod topology;
 
 pub use error::{ErrorKind, StreamsError};
+
+/// The Rust blocks of the user's page are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/streams.md")]
+pub struct UserPage;

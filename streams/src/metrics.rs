@@ -1,66 +1,24 @@
 //! Counters of the runtime: live ones a worker counts up, and the snapshot a caller gets.
 //!
 //! Every counter only grows, except the gauges, which say so. Counters of records and their bytes are those of committed
-//! transactions: work that was lost and done again counts once. Names for exporters stand
-//! here once, base unit last; a name once published stays.
+//! transactions: work that was lost and done again counts once. Names for exporters stand in `names.rs`, what is told of single tasks, partitions and
+//! stores in `parts.rs`, how it is told in `collector.rs`.
 
 mod collector;
+pub mod names;
+mod parts;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 pub use collector::StreamsCollector;
 pub(crate) use collector::{Observed, observe};
+pub use parts::{PartitionMetrics, StoreMetrics, TaskMetrics};
 
-/// Metric names, for exporters; label of all of them: `application`.
-pub mod names {
-    /// Records read from input topics.
-    pub const RECORDS_IN: &str = "millpond_streams_records_in_total";
-    /// Bytes of the batches read from input topics.
-    pub const BYTES_IN: &str = "millpond_streams_bytes_in_total";
-    /// Records written to output, repartition and changelog topics.
-    pub const RECORDS_OUT: &str = "millpond_streams_records_out_total";
-    /// Bytes of the batches written.
-    pub const BYTES_OUT: &str = "millpond_streams_bytes_out_total";
-    /// Records too late for their window.
-    pub const LATE: &str = "millpond_streams_late_records_total";
-    /// Records sent to the dead-letter topic.
-    pub const DEAD_LETTERS: &str = "millpond_streams_dead_letters_total";
-    /// Committed transactions.
-    pub const COMMITS: &str = "millpond_streams_commits_total";
-    /// Recoveries: transactions that were fenced, looked up and applied or dropped.
-    pub const RECOVERIES: &str = "millpond_streams_recoveries_total";
-    /// Time from freezing a transaction to its confirmed commit, summed.
-    pub const COMMIT_LATENCY: &str = "millpond_streams_commit_latency_seconds_total";
-    /// Changelog bytes replayed into state when stores were opened.
-    pub const RESTORED_BYTES: &str = "millpond_streams_restored_bytes_total";
-    /// Changelog records replayed into state when stores were opened.
-    pub const RESTORED_RECORDS: &str = "millpond_streams_restored_records_total";
-    /// Bytes of work not yet committed.
-    pub const UNCOMMITTED_BYTES: &str = "millpond_streams_uncommitted_bytes";
-    /// Bytes committed but not yet in the state host.
-    pub const STATE_LAG_BYTES: &str = "millpond_streams_state_lag_bytes";
-    /// Offsets between the positions of the inputs and their ends.
-    pub const INPUT_LAG: &str = "millpond_streams_input_lag_records";
-    /// Changelog offsets that are still to be replayed before all tasks run.
-    pub const RESTORE_REMAINING: &str = "millpond_streams_restore_remaining_records";
-    /// Memory of the in-memory tables of state, cached entries included.
-    pub const STATE_MEMORY_BYTES: &str = "millpond_streams_state_memory_bytes";
-    /// Entries in these tables.
-    pub const STATE_MEMORY_ENTRIES: &str = "millpond_streams_state_memory_entries";
-    /// Records left out by policy or because an operator cannot use them.
-    pub const SKIPPED: &str = "millpond_streams_skipped_records_total";
-    /// Workers that were started again after a failure.
-    pub const RESTARTS: &str = "millpond_streams_restarts_total";
-    /// The longest commit.
-    pub const COMMIT_LATENCY_MAX: &str = "millpond_streams_commit_latency_max_seconds";
-    /// Cached blocks and write buffers of all RocksDBs of the process; no label.
-    pub const ROCKSDB_MEMORY: &str = "millpond_streams_rocksdb_memory_bytes";
-    /// The write buffers among them; no label.
-    pub const ROCKSDB_WRITE_BUFFERS: &str = "millpond_streams_rocksdb_write_buffer_bytes";
-    /// Workers by what they do; label `state`: starting, restoring, running, stopped, failed.
-    pub const WORKERS: &str = "millpond_streams_workers";
-}
+use crate::state::TaskId;
 
 /// A reading of all counters, summed over the workers of one application.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -131,6 +89,10 @@ pub(crate) struct WorkerMetrics {
     pub(crate) restore_remaining: AtomicU64,
     pub(crate) state_memory_bytes: AtomicU64,
     pub(crate) state_memory_entries: AtomicU64,
+    /// Its tasks, as last looked at.
+    pub(crate) tasks: Mutex<Vec<TaskMetrics>>,
+    /// Records replayed since the task was opened and offsets still to go, by task and store.
+    pub(crate) restores: Mutex<BTreeMap<(TaskId, String), (u64, u64)>>,
 }
 
 impl WorkerMetrics {
@@ -140,6 +102,27 @@ impl WorkerMetrics {
 
     pub(crate) fn set(gauge: &AtomicU64, n: u64) {
         gauge.store(n, Ordering::Relaxed);
+    }
+
+    /// Its tasks are another worker's now, or nobody's: gauges tell nothing, counters stay.
+    pub(crate) fn let_go(&self) {
+        let gauges = [
+            &self.uncommitted_bytes,
+            &self.state_lag_bytes,
+            &self.input_lag_records,
+            &self.restore_remaining,
+            &self.state_memory_bytes,
+            &self.state_memory_entries,
+        ];
+        gauges.into_iter().for_each(|gauge| Self::set(gauge, 0));
+        self.tasks.lock().clear();
+        self.restores.lock().clear();
+    }
+
+    /// How far the replay of a store is.
+    pub(crate) fn restored(&self, task: TaskId, store: &str, records: u64, remaining: u64) {
+        let mut restores = self.restores.lock();
+        restores.insert((task, store.to_owned()), (records, remaining));
     }
 
     pub(crate) fn committed(&self, latency: Duration) {

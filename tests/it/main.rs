@@ -2,7 +2,7 @@
 //!
 //! What is always true: every test has a data directory of its own and starts the binary that cargo built beside it;
 //! nothing here calls the library. Where to look next: `crash.rs` (SIGKILL anywhere changes nothing), `bad_input.rs`
-//! (one clear sentence, nothing lost), `command_line.rs` (formats, exit codes), `cluster_verbs.rs` `cluster_admin.rs`, `cluster_flow.rs` and `cluster_connect.rs` (the verbs for clusters, over the wire), `tidy.rs` (rules about the source).
+//! (one clear sentence, nothing lost), `command_line.rs` (formats, exit codes), `cluster_verbs.rs` `cluster_admin.rs`, `cluster_flow.rs` and `cluster_connect.rs` (the verbs for clusters, over the wire), `examples.rs` (the examples end and check themselves), `tidy.rs` (rules about the source).
 
 #[cfg(feature = "sql")]
 mod bad_input;
@@ -18,6 +18,7 @@ mod cluster_verbs;
 mod command_line;
 #[cfg(feature = "sql")]
 mod crash;
+mod examples;
 #[cfg(feature = "clients")]
 mod node;
 #[cfg_attr(
@@ -27,4 +28,6 @@ mod node;
 mod process;
 #[cfg(feature = "clients")]
 mod streams_reset;
+#[cfg(all(feature = "clients", feature = "streams"))]
+mod streams_reset_run;
 mod tidy;

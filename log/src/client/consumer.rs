@@ -185,7 +185,7 @@ impl Consumer {
         self.offsets_of(partitions, spec).await
     }
 
-    async fn offsets_of(
+    pub(super) async fn offsets_of(
         &self,
         partitions: Vec<TopicPartition>,
         spec: OffsetSpec,

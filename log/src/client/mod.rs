@@ -41,6 +41,7 @@ mod producer;
 mod producer_options;
 mod producer_record;
 mod producer_txn;
+mod read_to_end;
 mod sender;
 
 pub use admin::Admin;

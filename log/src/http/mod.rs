@@ -39,7 +39,8 @@ pub struct HttpServer {
 
 #[derive(Debug)]
 struct Shared {
-    broker: WeakBroker,
+    /// None in a process without a node.
+    broker: Option<WeakBroker>,
     metrics: NodeMetrics,
     ready: watch::Receiver<bool>,
 }
@@ -47,6 +48,19 @@ struct Shared {
 impl HttpServer {
     /// Binds the address and answers for `broker`. Errs if the address cannot be bound.
     pub async fn start(broker: &Broker, metrics: NodeMetrics, listen: SocketAddr) -> Result<Self, HttpError> {
+        Self::serve(Some(broker.downgrade()), metrics, listen).await
+    }
+
+    /// The same in a process that has no node, a client of a cluster say: healthy as long as it answers.
+    pub async fn start_without_node(metrics: NodeMetrics, listen: SocketAddr) -> Result<Self, HttpError> {
+        Self::serve(None, metrics, listen).await
+    }
+
+    async fn serve(
+        broker: Option<WeakBroker>,
+        metrics: NodeMetrics,
+        listen: SocketAddr,
+    ) -> Result<Self, HttpError> {
         let refused = |cause| HttpError {
             address: listen,
             cause,
@@ -56,7 +70,7 @@ impl HttpServer {
         let (ready, is_ready) = watch::channel(true);
         let (stop, mut stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
-            broker: broker.downgrade(),
+            broker,
             metrics,
             ready: is_ready,
         });
@@ -106,10 +120,10 @@ async fn metrics_page(State(shared): State<Arc<Shared>>) -> Response {
 
 /// Healthy: the log can be written.
 async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
-    let failure = match shared.broker.upgrade() {
+    let failure = shared.broker.as_ref().and_then(|broker| match broker.upgrade() {
         Some(broker) => broker.failure(),
         None => Some("the broker was stopped".to_owned()),
-    };
+    });
     answer(failure)
 }
 

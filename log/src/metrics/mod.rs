@@ -16,7 +16,7 @@ use crate::broker::Broker;
 pub(crate) use server::{RejectReason, ServerMetrics};
 pub(crate) use storage::StorageMetrics;
 
-/// Everything a node tells of itself.
+/// Everything a node tells of itself. [`Default`] is that of a process without a node: nothing but what is [registered](Self::register).
 #[derive(Debug)]
 pub struct NodeMetrics {
     registry: Registry,
@@ -36,6 +36,11 @@ impl NodeMetrics {
         Self { registry }
     }
 
+    /// The metrics of a node that serves no clients: one inside a program.
+    pub fn of(broker: &Broker) -> Self {
+        Self::new(broker, None)
+    }
+
     /// Tells what `collector` finds as well, with names that begin with `millpond_`: what else runs in this process.
     pub fn register(&mut self, collector: Box<dyn prometheus_client::collector::Collector>) {
         self.registry.register_collector(collector);
@@ -51,6 +56,14 @@ impl NodeMetrics {
                 tracing::error!(%error, "metrics cannot be written");
                 String::new()
             }
+        }
+    }
+}
+
+impl Default for NodeMetrics {
+    fn default() -> Self {
+        Self {
+            registry: Registry::with_prefix("millpond"),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::ops::Deref;
 use bytes::{Bytes, BytesMut};
 
 use super::batch::crc_matches;
+use super::built_batch::{BuiltBatch, RecordsSeen};
 use super::error::BatchError;
 use super::header::{
     AT_ATTRIBUTES, AT_CRC, AT_LENGTH, BATCH_HEADER_SIZE, BATCH_LENGTH_PREFIX_SIZE, BatchHeader, get,
@@ -20,6 +21,8 @@ pub enum BatchBytes {
     Shared(Bytes),
     /// Nobody else does; they can be changed in place.
     Own(BytesMut),
+    /// One batch that this process encoded: its records are known.
+    Built(BuiltBatch),
 }
 
 impl BatchBytes {
@@ -27,9 +30,18 @@ impl BatchBytes {
     pub fn into_own(self) -> BytesMut {
         match self {
             BatchBytes::Own(own) => own,
-            BatchBytes::Shared(shared) => shared
+            shared => shared
+                .into_shared()
                 .try_into_mut()
                 .unwrap_or_else(|shared| BytesMut::from(&shared[..])),
+        }
+    }
+
+    /// What is known of the records without looking at them: only of one batch that this process encoded.
+    pub fn records_seen(&self) -> Option<RecordsSeen> {
+        match self {
+            BatchBytes::Built(built) => built.seen(),
+            BatchBytes::Own(_) | BatchBytes::Shared(_) => None,
         }
     }
 
@@ -38,6 +50,7 @@ impl BatchBytes {
         match self {
             BatchBytes::Own(own) => own.freeze(),
             BatchBytes::Shared(shared) => shared,
+            BatchBytes::Built(built) => built.into_bytes(),
         }
     }
 }
@@ -54,6 +67,7 @@ impl Clone for BatchBytes {
         match self {
             BatchBytes::Shared(shared) => BatchBytes::Shared(shared.clone()),
             BatchBytes::Own(own) => BatchBytes::Own(own.clone()),
+            BatchBytes::Built(built) => BatchBytes::Built(built.clone()),
         }
     }
 }
@@ -65,7 +79,14 @@ impl Deref for BatchBytes {
         match self {
             BatchBytes::Shared(shared) => shared,
             BatchBytes::Own(own) => own,
+            BatchBytes::Built(built) => built,
         }
+    }
+}
+
+impl From<BuiltBatch> for BatchBytes {
+    fn from(built: BuiltBatch) -> Self {
+        BatchBytes::Built(built)
     }
 }
 

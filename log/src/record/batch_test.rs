@@ -53,6 +53,42 @@ fn a_batch_written_elsewhere_is_read() {
 }
 
 #[test]
+fn a_batch_is_cut_between_its_records() {
+    let mut builder = builder();
+    for number in 0..6_u8 {
+        let value = vec![number; usize::from(number) * 40];
+        builder
+            .append(1_000 + i64::from(number), Some(&[number]), Some(&value), &[])
+            .expect("a small record");
+    }
+    let batch = parse(builder.build());
+    let whole = batch.decode().expect("unpacks");
+    let mut walk = whole.iter();
+    let mut ends = vec![0];
+    while let Some(record) = walk.next() {
+        record.expect("sound record");
+        ends.push(whole.records().len() - walk.bytes_left());
+    }
+    let all = records(&batch);
+    for first in 0..all.len() {
+        for end in first + 1..=all.len() {
+            let piece = whole.cut(end - first, ends[first]..ends[end]);
+            let found: Vec<Record> = piece
+                .iter()
+                .map(|record| piece.to_record(&record.expect("sound record")))
+                .collect();
+            assert_eq!(found, all[first..end]);
+            assert_eq!(piece.record_count(), end - first);
+        }
+    }
+    let torn = whole.cut(1, 0..ends[2]);
+    assert!(
+        torn.iter().any(|record| record.is_err()),
+        "bytes of two records are not one"
+    );
+}
+
+#[test]
 fn the_builders_bytes_are_frozen() {
     let mut builder = BatchBuilder::new(BatchOptions {
         base_offset: Offset::new(5),

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use super::built_batch::{BuiltBatch, RecordsSeen};
 use super::compression::Compression;
 use super::decode::{HeadersRef, RecordRef};
 use super::error::BatchError;
@@ -89,7 +90,9 @@ pub struct BatchBuilder {
     count: i32,
     last_delta: i32,
     base_timestamp: Option<Timestamp>,
+    min_timestamp: Timestamp,
     max_timestamp: Timestamp,
+    has_null_key: bool,
 }
 
 /// Headers to append: the caller's, or those of a record read before.
@@ -115,7 +118,9 @@ impl BatchBuilder {
             count: 0,
             last_delta: -1,
             base_timestamp: options.delete_horizon_ms,
+            min_timestamp: Timestamp::MAX,
             max_timestamp: NO_TIMESTAMP,
+            has_null_key: false,
         }
     }
 
@@ -197,6 +202,8 @@ impl BatchBuilder {
         } else {
             self.max_timestamp.max(timestamp)
         };
+        self.min_timestamp = self.min_timestamp.min(timestamp);
+        self.has_null_key |= key.is_none();
         self.last_delta = offset_delta;
         self.count += 1;
         Ok(())
@@ -213,6 +220,7 @@ impl BatchBuilder {
     }
 
     /// Size of the batch before packing, header included: never less than an uncompressed batch will take.
+    #[inline]
     pub fn estimated_size_bytes(&self) -> usize {
         self.buffer.len()
     }
@@ -225,6 +233,21 @@ impl BatchBuilder {
     /// Sets the identity late: a producer knows its sequence only when it sends.
     pub fn set_producer(&mut self, id: ProducerId, epoch: ProducerEpoch, base_sequence: Sequence) {
         self.options.producer = Some((id, epoch, base_sequence));
+    }
+
+    /// As [`BatchBuilder::build`]; what was seen of the records stays with the bytes, so that a log in this process need not walk them again.
+    pub fn build_known(self) -> BuiltBatch {
+        let known = RecordsSeen {
+            earliest: self.min_timestamp,
+            latest: self.max_timestamp,
+            has_null_key: self.has_null_key,
+        };
+        // Of a batch that replaces another it is not asked.
+        let is_plain = !self.options.control && self.options.delete_horizon_ms.is_none();
+        BuiltBatch {
+            seen: (is_plain && self.count > 0).then_some(known),
+            bytes: self.build(),
+        }
     }
 
     /// Packs the records and writes the header. A codec that fails (out of memory) leaves the batch uncompressed, which
@@ -300,12 +323,14 @@ impl BatchBuilder {
     }
 }
 
+#[inline]
 fn nullable_size(piece: Option<&[u8]>) -> usize {
     piece.map_or(1, |piece| {
         varint::size(piece.len() as i64).saturating_add(piece.len())
     })
 }
 
+#[inline]
 fn put_nullable(out: &mut Vec<u8>, piece: Option<&[u8]>) {
     match piece {
         None => out.push(1),
@@ -317,6 +342,7 @@ fn put_nullable(out: &mut Vec<u8>, piece: Option<&[u8]>) {
 }
 
 impl Headers<'_> {
+    #[inline]
     fn count(&self) -> usize {
         match self {
             Headers::Owned(headers) => headers.len(),
@@ -324,6 +350,7 @@ impl Headers<'_> {
         }
     }
 
+    #[inline]
     fn size(&self) -> usize {
         let bytes = match self {
             Headers::Owned(headers) => headers
@@ -335,6 +362,7 @@ impl Headers<'_> {
         varint::size(self.count() as i64) + bytes
     }
 
+    #[inline]
     fn put(&self, out: &mut Vec<u8>) {
         varint::put(out, self.count() as i64);
         match self {

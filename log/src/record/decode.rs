@@ -3,6 +3,8 @@
 //! Always true of the records handed out: offsets ascend and lie within the batch; key, value and headers borrow from
 //! the batch and were checked to lie inside their record. A malformed record is the last thing the iterator yields.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::error::BatchError;
@@ -19,6 +21,8 @@ const MIN_RECORD_SIZE: usize = 7;
 pub struct DecodedBatch {
     header: BatchHeader,
     records: Bytes,
+    /// Fewer than the header says when it was cut.
+    count: usize,
 }
 
 impl DecodedBatch {
@@ -30,7 +34,12 @@ impl DecodedBatch {
                 value: header.record_count() as i64,
             });
         }
-        Ok(DecodedBatch { header, records })
+        let count = header.record_count();
+        Ok(DecodedBatch {
+            header,
+            records,
+            count,
+        })
     }
 
     /// The fields in front of the records.
@@ -40,7 +49,21 @@ impl DecodedBatch {
 
     /// Records in the batch; proportional to the bytes it holds, so safe to reserve room for.
     pub fn record_count(&self) -> usize {
-        self.header.record_count()
+        self.count
+    }
+
+    /// A stretch of `count` records, which lie in `bytes` of [`records`](Self::records): whoever has walked a batch need not do so again for every piece of it. The header
+    /// stays that of the whole batch. Where records end is what [`RecordIter::bytes_left`] tells.
+    ///
+    /// # Panics
+    /// If `bytes` are not inside the batch. Bounds that are not those of records make an iterator that ends with an error.
+    #[must_use]
+    pub fn cut(&self, count: usize, bytes: Range<usize>) -> DecodedBatch {
+        DecodedBatch {
+            header: self.header,
+            records: self.records.slice(bytes),
+            count,
+        }
     }
 
     /// The unpacked records.
@@ -52,7 +75,7 @@ impl DecodedBatch {
     pub fn iter(&self) -> RecordIter<'_> {
         RecordIter {
             rest: &self.records,
-            total: self.header.record_count(),
+            total: self.count,
             index: 0,
             base_offset: self.header.base_offset().get(),
             last_offset_delta: self.header.last_offset_delta(),
@@ -134,6 +157,11 @@ pub struct RecordIter<'a> {
 }
 
 impl<'a> RecordIter<'a> {
+    /// Bytes of the records that are still to come.
+    pub fn bytes_left(&self) -> usize {
+        self.rest.len()
+    }
+
     #[inline]
     fn parse_next(&mut self) -> Result<RecordRef<'a>, &'static str> {
         let length = take_i32(&mut self.rest).ok_or("length is not a varint")?;

@@ -10,6 +10,7 @@
 mod batch;
 mod batch_run;
 mod builder;
+mod built_batch;
 mod compression;
 mod control_record;
 mod decode;
@@ -29,6 +30,7 @@ pub mod varint;
 pub use batch::{BatchIter, RecordBatch};
 pub use batch_run::{BatchBytes, BatchSlice, batches_of, checksum_holds};
 pub use builder::{BatchBuilder, BatchOptions};
+pub use built_batch::{BuiltBatch, RecordsSeen};
 pub use compression::{Compression, DecodeLimits, RATIO_FREE_BYTES, UnknownCompression};
 pub use control_record::ControlRecord;
 pub use decode::{DecodedBatch, HeaderRef, HeadersIter, HeadersRef, RecordIter, RecordRef};

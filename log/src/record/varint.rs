@@ -20,6 +20,10 @@ pub fn put(out: &mut impl BufMut, value: i64) {
         out.put_u8(zigzag as u8);
         return;
     }
+    if zigzag < 0x4000 {
+        out.put_slice(&[zigzag as u8 | 0x80, (zigzag >> 7) as u8]);
+        return;
+    }
     let mut bytes = [0u8; 10];
     let mut length = 0;
     while zigzag >= 0x80 {
@@ -34,14 +38,31 @@ pub fn put(out: &mut impl BufMut, value: i64) {
 /// Takes a zig-zag varint of at most 64 bits off the front; `None` if it is cut short or too long.
 #[inline]
 pub fn take_i64(input: &mut &[u8]) -> Option<i64> {
-    // One-byte values are by far the most common: lengths and deltas of small records.
-    let &first = input.first()?;
-    if first < 0x80 {
-        *input = &input[1..];
-        return Some(unzigzag(u64::from(first)));
+    match take_short(input) {
+        Some(value) => Some(value),
+        None => take_long(input),
     }
-    let mut value = u64::from(first & 0x7f);
-    for (index, &byte) in input.iter().enumerate().take(10).skip(1) {
+}
+
+/// Values of one or two bytes are nearly all there are: lengths and deltas of small records. `None`, and nothing taken, for others.
+#[inline(always)]
+fn take_short(input: &mut &[u8]) -> Option<i64> {
+    match **input {
+        [first, ref rest @ ..] if first < 0x80 => {
+            *input = rest;
+            Some(unzigzag(u64::from(first)))
+        }
+        [first, second, ref rest @ ..] if second < 0x80 => {
+            *input = rest;
+            Some(unzigzag(u64::from(first & 0x7f) | u64::from(second) << 7))
+        }
+        _ => None,
+    }
+}
+
+fn take_long(input: &mut &[u8]) -> Option<i64> {
+    let mut value = 0;
+    for (index, &byte) in input.iter().enumerate().take(10) {
         let bits = u64::from(byte & 0x7f);
         if index == 9 && bits > 1 {
             return None;
@@ -58,13 +79,11 @@ pub fn take_i64(input: &mut &[u8]) -> Option<i64> {
 /// Takes a zig-zag varint that must fit 32 bits off the front; `None` if it does not, or is cut short.
 #[inline]
 pub fn take_i32(input: &mut &[u8]) -> Option<i32> {
-    let &first = input.first()?;
-    if first < 0x80 {
-        *input = &input[1..];
-        return Some(unzigzag(u64::from(first)) as i32);
+    if let Some(value) = take_short(input) {
+        return Some(value as i32);
     }
     let mut rest = *input;
-    let value = i32::try_from(take_i64(&mut rest)?).ok()?;
+    let value = i32::try_from(take_long(&mut rest)?).ok()?;
     if input.len() - rest.len() > 5 {
         return None;
     }

@@ -12,6 +12,8 @@ use crate::record::{BATCH_HEADER_SIZE, BatchError, BatchHeader, RecordBatch};
 
 /// Bytes fetched at once, at least.
 const CHUNK_BYTES: usize = 256 << 10;
+/// The most that is read in one step before it is known what is there.
+const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// A batch that claims to be larger than this is damage: the wire cannot carry it.
 const BATCH_BYTES_MAX: usize = 1 << 30;
 
@@ -33,6 +35,8 @@ pub(super) struct BatchWalk {
     position: u64,
     end: u64,
     chunk: Bytes,
+    /// A read takes so many bytes, if they are there.
+    chunk_bytes: usize,
 }
 
 impl BatchWalk {
@@ -43,6 +47,15 @@ impl BatchWalk {
             position,
             end,
             chunk: Bytes::new(),
+            chunk_bytes: CHUNK_BYTES,
+        }
+    }
+
+    /// The same, reading in larger steps: `bytes` are wanted in all. A batch that is cut by the end of a step is read twice.
+    pub(super) fn expecting(self, bytes: usize) -> Self {
+        Self {
+            chunk_bytes: bytes.clamp(CHUNK_BYTES, CHUNK_BYTES_MAX),
+            ..self
         }
     }
 
@@ -55,7 +68,7 @@ impl BatchWalk {
     fn fill(&mut self, needed: usize) -> DiskResult<()> {
         if self.chunk.len() < needed {
             let left = self.end.saturating_sub(self.position);
-            let wanted = (needed.max(CHUNK_BYTES) as u64).min(left) as usize;
+            let wanted = (needed.max(self.chunk_bytes) as u64).min(left) as usize;
             self.chunk = self.file.read_bytes_at(self.position, wanted)?;
         }
         Ok(())

@@ -59,9 +59,13 @@ impl PreparedAppend {
             check(partition, config, &request, &batch)?;
             let mut known = facts_of_slice(&batch).map_err(|source| invalid(partition, source))?;
             if let Some(rules) = &rules {
-                let latest = rules
-                    .check(&batch)
-                    .map_err(|r| refused_for_records(partition, r))?;
+                let seen = request.batches.records_seen();
+                let latest = match seen.and_then(|seen| rules.passes_unseen(&batch, seen)) {
+                    Some(latest) => latest,
+                    None => rules
+                        .check(&batch)
+                        .map_err(|r| refused_for_records(partition, r))?,
+                };
                 let says = (batch.header.timestamp_type(), batch.header.max_timestamp());
                 // Kafka mends that too. Where the broker stamps, it does so when it knows the time.
                 if says != (TimestampType::CreateTime, latest)
@@ -208,3 +212,7 @@ fn invalid(partition: &TopicPartition, source: BatchError) -> StorageError {
         source,
     }
 }
+
+#[cfg(test)]
+#[path = "prepared_append_test.rs"]
+mod prepared_append_test;

@@ -151,8 +151,15 @@ impl Partition {
             if segment.base_offset() >= limit {
                 break;
             }
-            let mut walk = self.walk(segment, from)?;
+            let mut walk = self.walk(segment, from)?.expecting(max_bytes);
             loop {
+                // What would not be returned need not be read. The first batch is: a header may be damaged, and a reader must be told, not kept waiting.
+                if size > 0
+                    && let Ok(Some(header)) = walk.peek_header()?
+                    && (header.next_offset() > limit || size + header.size_bytes() > max_bytes)
+                {
+                    return Ok(batches);
+                }
                 let batch = match walk.step()? {
                     Step::End => break,
                     Step::Bad(error) => {

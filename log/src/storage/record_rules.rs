@@ -5,7 +5,7 @@
 //! and numbers compressed ones anew: here both are refused, for no client writes them. Pure; nothing is allocated unless a record is refused.
 
 use super::settings::{TimestampSource, TopicConfig};
-use crate::record::{BatchError, BatchSlice, DecodeLimits, TimestampType};
+use crate::record::{BatchError, BatchSlice, DecodeLimits, RecordsSeen, TimestampType};
 use crate::types::{NO_TIMESTAMP, Timestamp};
 
 /// Most records of a batch that are refused one by one; more than that are only counted, or an answer could be many times its request.
@@ -114,6 +114,20 @@ impl RecordRules {
             needs_keys: config.cleanup_policy.compact,
             bounds: (!stamped).then_some(bounds),
         }
+    }
+
+    /// The latest of the timestamps of a batch that this process encoded, if what its encoder saw is enough to know that every record passes.
+    /// When it is not, [`check`](Self::check) has to look: it also says which record is to blame.
+    pub(super) fn passes_unseen(&self, batch: &BatchSlice<'_>, seen: RecordsSeen) -> Option<Timestamp> {
+        let is_timely = self
+            .bounds
+            .is_none_or(|(earliest, latest)| seen.earliest >= earliest && seen.latest <= latest);
+        let passes = is_timely
+            && batch.header.timestamp_type() == TimestampType::CreateTime
+            // Farther apart than a delta can say.
+            && seen.latest.checked_sub(seen.earliest).is_some()
+            && !(self.needs_keys && seen.has_null_key);
+        passes.then_some(seen.latest)
     }
 
     /// Judges every record of the batch; gives the latest of their timestamps.

@@ -2,6 +2,7 @@
 //!
 //! Always: what a partition's tail holds is a gapless run that ends at its written end; the oldest batch of the whole node goes first.
 //! Batches are the very `Bytes` that were written, shared, never copied. Readers bound what they take by the published ends.
+//! A batch costs its bytes and [`ENTRY_BYTES`]: many small ones, of transactions of a few records, take no more memory than few large ones.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,12 +13,24 @@ use parking_lot::Mutex;
 
 use crate::types::Offset;
 
+/// What keeping a batch takes beside its bytes: its places in the two queues, which grow by doubling, and the allocation it lives in.
+pub(super) const ENTRY_BYTES: usize = 160;
+
+/// So many entries of batches that are gone are not worth looking for.
+const GONE_FEW: usize = 1_024;
+
 /// One whole batch.
 #[derive(Clone, Debug)]
 pub(super) struct CachedBatch {
     pub(super) base_offset: Offset,
     pub(super) next_offset: Offset,
     pub(super) bytes: Bytes,
+}
+
+impl CachedBatch {
+    fn cost_bytes(&self) -> usize {
+        self.bytes.len() + ENTRY_BYTES
+    }
 }
 
 /// The tail of one partition; empty while idle.
@@ -31,8 +44,35 @@ pub(super) struct PartitionTail {
 pub(super) struct TailCache {
     budget_bytes: usize,
     used_bytes: AtomicUsize,
-    /// One entry per cached batch, oldest first.
-    order: Mutex<VecDeque<Weak<PartitionTail>>>,
+    batches: AtomicUsize,
+    /// One entry per cached batch, oldest first, and some of batches that went with a whole tail: never more than there are of the others, but for a few.
+    order: Mutex<VecDeque<Entry>>,
+}
+
+/// A batch and whose it is.
+#[derive(Debug)]
+struct Entry {
+    tail: Weak<PartitionTail>,
+    base_offset: Offset,
+}
+
+impl Entry {
+    /// Takes its batch out, if that is still cached.
+    fn take(&self) -> Option<CachedBatch> {
+        let tail = self.tail.upgrade()?;
+        let mut held = tail.batches.lock();
+        held.pop_front_if(|first| first.base_offset == self.base_offset)
+    }
+
+    /// Whether its batch is still cached: a tail loses its oldest batches first.
+    fn is_cached(&self) -> bool {
+        let Some(tail) = self.tail.upgrade() else {
+            return false;
+        };
+        let held = tail.batches.lock();
+        held.front()
+            .is_some_and(|first| first.base_offset <= self.base_offset)
+    }
 }
 
 impl TailCache {
@@ -41,11 +81,12 @@ impl TailCache {
         Self {
             budget_bytes,
             used_bytes: AtomicUsize::new(0),
+            batches: AtomicUsize::new(0),
             order: Mutex::new(VecDeque::new()),
         }
     }
 
-    /// Bytes held now.
+    /// Bytes taken now.
     pub(super) fn used_bytes(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed)
     }
@@ -56,7 +97,9 @@ impl TailCache {
             return;
         }
         let mut added = 0;
-        let mut count = 0;
+        // Locked first, so that the batches of one tail stand here in the order they stand there.
+        let mut order = self.order.lock();
+        let before = order.len();
         {
             let mut held = tail.batches.lock();
             for batch in batches {
@@ -64,28 +107,35 @@ impl TailCache {
                     held.back()
                         .is_none_or(|last| last.next_offset <= batch.base_offset)
                 );
-                added += batch.bytes.len();
-                count += 1;
+                added += batch.cost_bytes();
+                order.push_back(Entry {
+                    tail: Arc::downgrade(tail),
+                    base_offset: batch.base_offset,
+                });
                 held.push_back(batch);
             }
         }
+        let count = order.len() - before;
+        let cached = self.batches.fetch_add(count, Ordering::Relaxed) + count;
         let mut used = self.used_bytes.fetch_add(added, Ordering::Relaxed) + added;
-        let mut order = self.order.lock();
-        order.extend((0..count).map(|_| Arc::downgrade(tail)));
         while used > self.budget_bytes {
             let Some(oldest) = order.pop_front() else { break };
-            let Some(oldest) = oldest.upgrade() else { continue };
-            let evicted = oldest.batches.lock().pop_front();
-            if let Some(batch) = evicted {
-                used = self.used_bytes.fetch_sub(batch.bytes.len(), Ordering::Relaxed) - batch.bytes.len();
+            if let Some(batch) = oldest.take() {
+                let freed = batch.cost_bytes();
+                self.batches.fetch_sub(1, Ordering::Relaxed);
+                used = self.used_bytes.fetch_sub(freed, Ordering::Relaxed) - freed;
             }
+        }
+        if order.len() > 2 * cached + GONE_FEW {
+            order.retain(Entry::is_cached);
         }
     }
 
     /// Forgets a partition's tail: it was deleted, or its log start passed the tail.
     pub(super) fn clear(&self, tail: &PartitionTail) {
         let mut held = tail.batches.lock();
-        let bytes: usize = held.drain(..).map(|b| b.bytes.len()).sum();
+        self.batches.fetch_sub(held.len(), Ordering::Relaxed);
+        let bytes: usize = held.drain(..).map(|batch| batch.cost_bytes()).sum();
         held.shrink_to_fit();
         self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -116,3 +166,7 @@ impl PartitionTail {
         Some(taken)
     }
 }
+
+#[cfg(test)]
+#[path = "tail_cache_test.rs"]
+mod tail_cache_test;

@@ -1,3 +1,5 @@
+//! Idempotent producers through the `Broker` handle: a batch sent again is answered as before, a gap is refused, and power loss forgets nobody.
+
 use std::time::Duration;
 
 use millpond_log::broker::{Broker, ErrorCode, ErrorKind, ProducerIdentity};

@@ -1,3 +1,7 @@
+//! Transactions through the `Broker` handle as clients after KIP-890 make them: seen whole or never, fenced, timed out, kept over power loss.
+//!
+//! Clients before it are `old_protocol.rs`, hasty ones `transactions_by_turns.rs`; sockets are `wire_transactions.rs`.
+
 use std::time::Duration;
 
 use millpond_log::broker::{
@@ -71,6 +75,43 @@ async fn a_transaction_is_seen_whole_when_it_commits_and_never_when_it_aborts() 
         (data.aborted[0].producer_id, data.aborted[0].first_offset),
         (id.producer_id, Offset::new(2))
     );
+    broker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn reading_to_the_end_passes_markers_and_aborted_records_and_waits_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_at(dir.path()).await;
+    let topic = create(&broker, "out", 3).await;
+    let mut consumer = Consumer::new(&broker, ConsumerOptions::default());
+    assert!(
+        consumer.read_to_end().await.unwrap().is_empty(),
+        "nothing is assigned"
+    );
+    consumer.assign_topic(&topic).await.unwrap();
+    assert!(
+        consumer.read_to_end().await.unwrap().is_empty(),
+        "nothing is there"
+    );
+    let id = init(&broker).await;
+    for number in [2, 0] {
+        write(&broker, id, number, 0, &format!("c{number}")).await;
+    }
+    let id = end(&broker, id, TxnResult::Commit).await;
+    for number in 0..3 {
+        write(&broker, id, number, 0, "aborted").await;
+    }
+    let id = end(&broker, id, TxnResult::Abort).await;
+    write(&broker, id, 1, 0, "open").await;
+    let found = consumer.read_to_end().await.unwrap();
+    let values: Vec<_> = found
+        .iter()
+        .map(|found| found.record.value.clone().unwrap())
+        .collect();
+    assert_eq!(values, ["c0", "c2"], "partition by partition");
+    assert!(consumer.read_to_end().await.unwrap().is_empty());
+    end(&broker, id, TxnResult::Commit).await;
+    assert_eq!(consumer.read_to_end().await.unwrap().len(), 1);
     broker.shutdown().await.unwrap();
 }
 

@@ -12,6 +12,8 @@ fn view(generation: u64) -> MaterializedViewDefinition {
         generation,
         idle_timeout_ms: None,
         layout: None,
+        stores: Vec::new(),
+        shuffles: Vec::new(),
         sequence: 7,
         sql: String::new(),
     }

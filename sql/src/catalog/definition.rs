@@ -131,10 +131,25 @@ pub struct MaterializedViewDefinition {
     /// How its groups were laid out in its store when it was created; none for a view without GROUP BY.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<StateLayout>,
+    /// The stores of its operators beside the one of `layout`, as they were called and laid out when it was created, in the order of its plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<StoreDefinition>,
+    /// The repartitions between its operators, as they were called when it was created, in the order of its plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shuffles: Vec<String>,
     /// Position in the order of creation.
     pub sequence: u64,
     /// The statement as written.
     pub sql: String,
+}
+
+/// A store of a view's job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreDefinition {
+    /// Its name.
+    pub name: String,
+    /// How its entries lie, in words of ours.
+    pub layout: String,
 }
 
 impl MaterializedViewDefinition {

@@ -13,8 +13,8 @@ mod topic;
 mod topic_table;
 
 pub use definition::{
-    CatalogRecord, ColumnDefinition, Emit, Format, MaterializedViewDefinition, StreamDefinition,
-    ViewDefinition, WatermarkDefinition,
+    CatalogRecord, ColumnDefinition, Emit, Format, MaterializedViewDefinition, StoreDefinition,
+    StreamDefinition, ViewDefinition, WatermarkDefinition,
 };
 pub use model::{Catalog, Entry};
 pub use sql_type::SqlType;

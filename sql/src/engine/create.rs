@@ -282,11 +282,11 @@ pub(super) fn plan_view(
     let asked = options.count("partitions")?;
     if let (Some(asked), true) = (
         asked,
-        plan.is_append_only() && asked != Some(plan.source.partitions),
+        plan.keeps_nothing() && asked != Some(plan.source_partitions()),
     ) {
         let message = format!(
             "a view without GROUP BY keeps the {} partitions of its stream, it cannot have {asked}",
-            plan.source.partitions
+            plan.source_partitions()
         );
         return Err(options.wrong("partitions", message));
     }
@@ -295,10 +295,12 @@ pub(super) fn plan_view(
         query: create.query.text().to_owned(),
         emit,
         topic: options.text("topic").unwrap_or(&create.name).to_owned(),
-        partitions: asked.unwrap_or(plan.source.partitions),
+        partitions: asked.unwrap_or(plan.source_partitions()),
         generation: state.catalog.generation_of(&create.name),
         idle_timeout_ms: options.count("idle.timeout.ms")?,
         layout: ViewPlan::layout(&plan)?,
+        stores: ViewPlan::stores(&plan)?,
+        shuffles: plan.shuffles().map(str::to_owned).collect(),
         sequence: state.catalog.next_sequence(),
         sql: statement.text().to_owned(),
     };

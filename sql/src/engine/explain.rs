@@ -7,7 +7,9 @@ use datafusion::physical_plan::displayable;
 use super::{Inner, create, show, tables};
 use crate::catalog::Emit;
 use crate::error::Result;
-use crate::logical::{AggregatePlan, GroupColumn, Micros, Step, StreamPlan};
+use crate::logical::{
+    AggregatePlan, GroupColumn, Micros, Operator, OverOutput, PlanNode, ResultPlan, Step, StreamPlan,
+};
 use crate::parser::{Statement, StatementKind};
 use crate::planner::PlaceFinder;
 use crate::result::StatementResult;
@@ -72,40 +74,138 @@ fn indented(text: &str) -> String {
     })
 }
 
-/// The operators of a plan, first to last.
+/// The operators of a plan, inputs first. Where there are several they have numbers, and say which they read.
 pub(crate) fn explain_stream(plan: &StreamPlan) -> String {
     let mut out = String::from("operators:\n");
-    let columns: Vec<&str> = plan
-        .projection
-        .iter()
-        .map(|c| plan.source.schema.field(*c).name().as_str())
-        .collect();
-    let _ = writeln!(
-        out,
-        "  TopicSource: topic {}, format {}, columns [{}]",
-        plan.source.topic,
-        plan.source.format,
-        columns.join(", ")
-    );
-    if let Some(time) = &plan.event_time {
-        match time.delay_micros {
-            Some(delay) => {
-                let _ = writeln!(out, "  Watermark: {} - {}", time.column, Micros(delay));
-            }
-            None => {
-                let _ = writeln!(out, "  EventTime: {}, no watermark: no row is late", time.column);
-            }
+    for (index, node) in plan.nodes.iter().enumerate() {
+        let mut lines = String::new();
+        explain_node(&mut lines, node);
+        let head = if plan.nodes.len() == 1 {
+            String::new()
+        } else {
+            let inputs: Vec<String> = node.inputs.iter().map(|input| format!("[{input}]")).collect();
+            let over = if inputs.is_empty() { "" } else { " over " };
+            format!("[{index}]{over}{} ", inputs.join(", "))
+        };
+        for (number, line) in lines.lines().enumerate() {
+            let _ = match (number, head.is_empty()) {
+                (_, true) => writeln!(out, "  {line}"),
+                (0, _) => writeln!(out, "  {head}{line}"),
+                _ => writeln!(out, "      {line}"),
+            };
         }
     }
-    steps(&mut out, &plan.steps);
-    if let Some(aggregate) = &plan.aggregate {
-        let groups = groups(aggregate);
-        let _ = writeln!(out, "  LocalAggregate: {groups}");
-        let _ = writeln!(out, "  Exchange: by hash of [{}], Arrow IPC", keys(aggregate));
-        let _ = writeln!(out, "  FinalAggregate: {groups}");
-        steps(&mut out, &plan.result_steps);
+    match &plan.result {
+        ResultPlan::Appends { .. } => {}
+        ResultPlan::Groups(result) => {
+            let groups = groups(&result.aggregate);
+            let _ = writeln!(out, "  LocalAggregate: {groups}");
+            let _ = writeln!(
+                out,
+                "  Exchange: by hash of [{}], Arrow IPC",
+                keys(&result.aggregate)
+            );
+            let _ = writeln!(out, "  FinalAggregate: {groups}");
+            let mut lines = String::new();
+            steps(&mut lines, &result.steps);
+            lines.lines().for_each(|line| {
+                let _ = writeln!(out, "  {line}");
+            });
+        }
+        ResultPlan::Rows(_) => {
+            let _ = match plan.key_columns().as_slice() {
+                [] => writeln!(out, "  ResultRows: equal rows are counted"),
+                key => writeln!(out, "  ResultRows: key [{}]", key.join(", ")),
+            };
+        }
     }
     out
+}
+
+fn explain_node(out: &mut String, node: &PlanNode) {
+    let name = |column: &usize| node.schema.field(*column).name().clone();
+    let names = |columns: &[usize]| columns.iter().map(name).collect::<Vec<_>>().join(", ");
+    match &node.operator {
+        Operator::Source(source) => {
+            let columns: Vec<&str> = source.columns().collect();
+            let table = &source.table;
+            let columns = columns.join(", ");
+            let _ = writeln!(
+                out,
+                "TopicSource: topic {}, format {}, columns [{columns}]",
+                table.topic, table.format
+            );
+            if let Some(time) = &source.event_time {
+                let _ = match time.delay_micros {
+                    Some(delay) => writeln!(out, "Watermark: {} - {}", time.column, Micros(delay)),
+                    None => writeln!(out, "EventTime: {}, no watermark: no row is late", time.column),
+                };
+            }
+            steps(out, &source.steps);
+        }
+        Operator::Steps(list) => steps(out, list),
+        Operator::Union => {
+            let _ = writeln!(out, "Union");
+        }
+        Operator::Shuffle { keys, .. } => {
+            let _ = writeln!(out, "Exchange: by hash of [{}], Arrow IPC", names(keys));
+        }
+        Operator::Join(join) => {
+            let on: Vec<String> = join
+                .keys
+                .iter()
+                .map(|(left, right)| {
+                    format!(
+                        "{} = {}",
+                        join.left.field(*left).name(),
+                        join.right.field(*right).name()
+                    )
+                })
+                .collect();
+            let filter = join
+                .filter
+                .as_ref()
+                .map_or(String::new(), |filter| format!(", where {}", filter.text));
+            let _ = writeln!(out, "Join: {}, on [{}]{filter}", join.kind, on.join(", "));
+        }
+        Operator::Over(over) => {
+            let input = |column: &usize| over.input.field(*column).name().clone();
+            let partition: Vec<String> = over.partition.iter().map(input).collect();
+            let order: Vec<String> = over
+                .order
+                .iter()
+                .map(|(column, options)| {
+                    format!(
+                        "{}{}",
+                        input(column),
+                        if options.descending { " desc" } else { "" }
+                    )
+                })
+                .collect();
+            let by = format!(
+                "partition by [{}], order by [{}]",
+                partition.join(", "),
+                order.join(", ")
+            );
+            let _ = match &over.output {
+                OverOutput::TopN { first, last, .. } => writeln!(out, "TopN: rows {first} to {last}, {by}"),
+                OverOutput::Windows(exprs) => {
+                    let names: Vec<&str> = exprs.iter().map(|expr| expr.name()).collect();
+                    writeln!(out, "Over: {by}: {}", names.join(", "))
+                }
+            };
+        }
+        Operator::Groups(groups) => {
+            let keys: Vec<usize> = (0..groups.keys.len()).collect();
+            let calls: Vec<&str> = groups.calls.iter().map(|call| call.text.as_str()).collect();
+            let _ = writeln!(
+                out,
+                "Aggregate: group by [{}], aggregates [{}]",
+                names(&keys),
+                calls.join(", ")
+            );
+        }
+    }
 }
 
 /// A view's operators, stores and topics.
@@ -124,19 +224,33 @@ pub(crate) fn explain_view(view: &ViewPlan) -> String {
         definition.topic, definition.emit
     );
     let _ = writeln!(out, "job: {application}");
-    if let Some(layout) = &definition.layout {
-        let _ = writeln!(out, "stores:\n  {GROUPS_STORE}: {layout}");
-        let _ = writeln!(out, "internal topics:");
-        let _ = writeln!(
-            out,
-            "  {application}-groups-repartition: {} partitions",
-            definition.partitions
-        );
-        let _ = writeln!(
-            out,
-            "  {application}-{GROUPS_STORE}-changelog: {} partitions",
-            definition.partitions
-        );
+    let groups = definition
+        .layout
+        .iter()
+        .map(|layout| (GROUPS_STORE, layout.to_string()));
+    let others = definition
+        .stores
+        .iter()
+        .map(|store| (store.name.as_str(), store.layout.clone()));
+    let stores: Vec<(&str, String)> = groups.chain(others).collect();
+    if stores.is_empty() {
+        return out;
+    }
+    let _ = writeln!(out, "stores:");
+    for (name, layout) in &stores {
+        let _ = writeln!(out, "  {name}: {layout}");
+    }
+    let _ = writeln!(out, "internal topics:");
+    let partitions = definition.partitions;
+    let first = definition.layout.as_ref().map(|_| "groups");
+    for name in first
+        .into_iter()
+        .chain(definition.shuffles.iter().map(String::as_str))
+    {
+        let _ = writeln!(out, "  {application}-{name}-repartition: {partitions} partitions");
+    }
+    for (name, _) in &stores {
+        let _ = writeln!(out, "  {application}-{name}-changelog: {partitions} partitions");
     }
     out
 }
@@ -144,9 +258,9 @@ pub(crate) fn explain_view(view: &ViewPlan) -> String {
 fn steps(out: &mut String, steps: &[Step]) {
     for step in steps {
         let _ = match step {
-            Step::Filter { text, .. } => writeln!(out, "  Filter: {text}"),
-            Step::Project { text, .. } => writeln!(out, "  Project: {text}"),
-            Step::Windows { spec, .. } => writeln!(out, "  Windows: {spec}"),
+            Step::Filter { text, .. } => writeln!(out, "Filter: {text}"),
+            Step::Project { text, .. } => writeln!(out, "Project: {text}"),
+            Step::Windows { spec, .. } => writeln!(out, "Windows: {spec}"),
         };
     }
 }

@@ -24,6 +24,7 @@ pub(super) async fn open(options: SqlOptions) -> Result<Inner> {
         state_dir,
         streams,
         state_hosts,
+        on_restore,
     } = options;
     let (topic, catalog) = CatalogTopic::open(&broker).await?;
     let inner = Inner {
@@ -32,6 +33,7 @@ pub(super) async fn open(options: SqlOptions) -> Result<Inner> {
             state_dir,
             streams,
             state_hosts,
+            on_restore,
         },
         broker,
         planner: Planner::new(),

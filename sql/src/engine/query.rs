@@ -46,21 +46,23 @@ async fn changes(inner: &Inner, query: &ParsedQuery) -> Result<StatementResult> 
     let tables = tables::change_tables(&inner.broker, &inner.planner, &state);
     let (query, limit) = take_limit(query)?;
     let plan = inner.planner.stream_plan(&query, &tables)?;
-    let name = &plan.source.name;
-    // Its topic would be read without end, and nothing would come.
-    if let Some(failure) = state.views.get(name).and_then(|view| view.failure()) {
-        let place = place_of_word(&query.source, &query.tokens, name);
-        return Err(failure.error(name).with_place(place));
+    for source in plan.sources() {
+        let name = &source.table.name;
+        // Its topic would be read without end, and nothing would come.
+        if let Some(failure) = state.views.get(name).and_then(|view| view.failure()) {
+            let place = place_of_word(&query.source, &query.tokens, name);
+            return Err(failure.error(name).with_place(place));
+        }
     }
-    if !plan.is_append_only() {
-        return Err(
-            SqlError::unsupported("SELECT … GROUP BY … EMIT CHANGES needs a job to keep its groups")
-                .with_hint("CREATE MATERIALIZED VIEW v AS …, then SELECT * FROM v EMIT CHANGES")
-                .with_place(place_of_word(&query.source, &query.tokens, "GROUP")),
-        );
-    }
+    let Some(source) = plan.single_source().filter(|_| plan.is_append_only()) else {
+        return Err(SqlError::unsupported(
+            "SELECT … EMIT CHANGES over rows that change needs a job to keep them",
+        )
+        .with_hint("CREATE MATERIALIZED VIEW v AS …, then SELECT * FROM v EMIT CHANGES")
+        .with_place(place_of_word(&query.source, &query.tokens, "GROUP")));
+    };
     Ok(StatementResult::Stream(
-        ChangeStream::open(&inner.broker, &plan, limit).await?,
+        ChangeStream::open(&inner.broker, source, plan.schema.clone(), limit).await?,
     ))
 }
 

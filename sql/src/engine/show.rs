@@ -108,10 +108,7 @@ fn row(column: &str, kind: String, note: String) -> Vec<Option<String>> {
 }
 
 fn view_columns(plan: &StreamPlan) -> impl Iterator<Item = Vec<Option<String>>> {
-    let keys: Vec<&str> = plan.aggregate.as_ref().map_or(Vec::new(), |aggregate| {
-        let fields = &aggregate.schema.fields()[..aggregate.group_columns.len()];
-        fields.iter().map(|f| f.name().as_str()).collect()
-    });
+    let keys = plan.key_columns();
     plan.schema.fields().iter().map(move |field| {
         let is_key = keys.contains(&field.name().as_str());
         let note = if is_key { "key" } else { "" };

@@ -60,6 +60,7 @@ impl View {
                 StreamsState::Starting => "starting",
                 StreamsState::Restoring => "restoring",
                 StreamsState::Running => "running",
+                StreamsState::PendingShutdown => "stopping",
                 StreamsState::Stopped => "stopped",
                 StreamsState::Error(_) => "failed",
                 _ => "unknown",

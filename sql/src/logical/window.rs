@@ -1,4 +1,4 @@
-//! The logical node behind `TUMBLE(…)` and `HOP(…)`: each input row once per window it falls into, with `window_start` and
+//! The logical node behind `TUMBLE(…)`, `HOP(…)` and `CUMULATE(…)`: each input row once per window it falls into, with `window_start` and
 //! `window_end` added.
 //!
 //! Always true: predicates are not pushed below it, because the watermark must advance on rows that are filtered out later
@@ -18,13 +18,24 @@ pub const WINDOW_START: &str = "window_start";
 /// Name of the column holding a window's exclusive end.
 pub const WINDOW_END: &str = "window_end";
 
-/// Windows of `size_micros` that begin every `slide_micros`, aligned to 1970-01-01 UTC.
+/// What differs between the windows that hold a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WindowKind {
+    /// TUMBLE and HOP: windows of one length that begin every slide.
+    Sliding,
+    /// CUMULATE: windows that begin together, every size, and grow by the slide up to the size.
+    Growing,
+}
+
+/// Windows of at most `size_micros`, aligned to 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WindowSpec {
-    /// Length.
+    /// Length; of the longest, if they grow.
     pub size_micros: i64,
-    /// Distance between starts; equal to the size for TUMBLE.
+    /// Distance between starts, equal to the size for TUMBLE; or by how much they grow.
     pub slide_micros: i64,
+    /// Which of both.
+    pub kind: WindowKind,
 }
 
 impl WindowSpec {
@@ -33,23 +44,41 @@ impl WindowSpec {
         (self.size_micros + self.slide_micros - 1) / self.slide_micros
     }
 
-    /// The start of the last window that holds the time `micros`.
-    pub fn last_start(&self, micros: i64) -> i64 {
-        micros - micros.rem_euclid(self.slide_micros)
+    /// The windows that hold the time `micros`: (start, exclusive end).
+    pub fn windows_of(&self, micros: i64) -> impl Iterator<Item = (i64, i64)> + use<> {
+        let spec = *self;
+        let (first, count) = match spec.kind {
+            WindowKind::Sliding => {
+                let start = micros - micros.rem_euclid(spec.slide_micros);
+                let before = (spec.size_micros - 1 - (micros - start)).div_euclid(spec.slide_micros);
+                ((start, start + spec.size_micros), before + 1)
+            }
+            WindowKind::Growing => {
+                let start = micros - micros.rem_euclid(spec.size_micros);
+                let over = (micros - start).div_euclid(spec.slide_micros);
+                let end = start + (over + 1) * spec.slide_micros;
+                ((start, end), spec.size_micros / spec.slide_micros - over)
+            }
+        };
+        (0..count).map(move |n| match spec.kind {
+            WindowKind::Sliding => (first.0 - n * spec.slide_micros, first.1 - n * spec.slide_micros),
+            WindowKind::Growing => (first.0, first.1 + n * spec.slide_micros),
+        })
+    }
+
+    /// Whether each row is in one window.
+    pub fn is_tumbling(&self) -> bool {
+        self.size_micros == self.slide_micros
     }
 }
 
 impl fmt::Display for WindowSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.size_micros == self.slide_micros {
-            write!(f, "TUMBLE {}", Micros(self.size_micros))
-        } else {
-            write!(
-                f,
-                "HOP slide {} size {}",
-                Micros(self.slide_micros),
-                Micros(self.size_micros)
-            )
+        let (size, slide) = (Micros(self.size_micros), Micros(self.slide_micros));
+        match self.kind {
+            WindowKind::Growing => write!(f, "CUMULATE step {slide} size {size}"),
+            WindowKind::Sliding if self.is_tumbling() => write!(f, "TUMBLE {size}"),
+            WindowKind::Sliding => write!(f, "HOP slide {slide} size {size}"),
         }
     }
 }
@@ -85,12 +114,19 @@ pub struct WindowNode {
     pub time: Column,
     /// Which windows.
     pub spec: WindowSpec,
+    /// How long after its end a window takes late rows, where the query says so itself; else the stream's watermark says it.
+    pub grace_micros: Option<i64>,
     schema: DFSchemaRef,
 }
 
 impl WindowNode {
     /// Adds the window columns to `input`; errs if it has columns of these names already.
-    pub fn try_new(input: LogicalPlan, time: Column, spec: WindowSpec) -> Result<WindowNode> {
+    pub fn try_new(
+        input: LogicalPlan,
+        time: Column,
+        spec: WindowSpec,
+        grace_micros: Option<i64>,
+    ) -> Result<WindowNode> {
         let input_schema = input.schema();
         let index = input_schema.index_of_column(&time)?;
         let (qualifier, field) = input_schema.qualified_field(index);
@@ -125,6 +161,7 @@ impl WindowNode {
             input,
             time,
             spec,
+            grace_micros,
             schema,
         })
     }
@@ -153,7 +190,11 @@ impl UserDefinedLogicalNodeCore for WindowNode {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Windows: {} on {}", self.spec, self.time)
+        write!(f, "Windows: {} on {}", self.spec, self.time)?;
+        match self.grace_micros {
+            Some(grace) => write!(f, ", grace {}", Micros(grace)),
+            None => Ok(()),
+        }
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<WindowNode> {
@@ -162,7 +203,7 @@ impl UserDefinedLogicalNodeCore for WindowNode {
             return internal_err!("a window node has one expression and one input");
         };
         match expr {
-            Expr::Column(time) => WindowNode::try_new(input, time, self.spec),
+            Expr::Column(time) => WindowNode::try_new(input, time, self.spec, self.grace_micros),
             other => internal_err!("the time column of a window node became {other}"),
         }
     }
@@ -179,7 +220,8 @@ impl UserDefinedLogicalNodeCore for WindowNode {
 
 impl PartialEq for WindowNode {
     fn eq(&self, other: &WindowNode) -> bool {
-        self.spec == other.spec && self.time == other.time && self.input == other.input
+        (self.spec, self.grace_micros, &self.time) == (other.spec, other.grace_micros, &other.time)
+            && self.input == other.input
     }
 }
 
@@ -188,6 +230,7 @@ impl Eq for WindowNode {}
 impl Hash for WindowNode {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.spec.hash(state);
+        self.grace_micros.hash(state);
         self.time.hash(state);
         self.input.hash(state);
     }
@@ -204,3 +247,7 @@ impl PartialOrd for WindowNode {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "window_test.rs"]
+mod window_test;

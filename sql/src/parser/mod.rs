@@ -3,7 +3,7 @@
 //! Always true: every error names a place in the text; nothing here knows the catalogue or DataFusion's plans.
 //! `source_text.rs` keeps text and places, `cursor.rs` walks tokens, `statement.rs` chooses by the leading words,
 //! `create_stream.rs` and `with_options.rs` read DDL, `query.rs` cuts `EMIT` off and hands the rest to sqlparser,
-//! `named_tables.rs` tells what a query reads from,
+//! `window_clause.rs` turns ksqlDB's `WINDOW TUMBLING (…)` into a function in FROM, `named_tables.rs` tells what a query reads from,
 //! `interval.rs` turns intervals into microseconds.
 
 mod ast;
@@ -14,6 +14,7 @@ mod named_tables;
 mod query;
 mod source_text;
 mod statement;
+mod window_clause;
 mod with_options;
 
 pub(crate) use ast::place_of_word;

@@ -1,11 +1,11 @@
 //! Queries: `EMIT …` is cut off, Flink's `TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), …))` is reduced to `TUMBLE(t, c, …)`,
-//! the rest is sqlparser's.
+//! ksqlDB's window clause likewise (`window_clause.rs`), the rest is sqlparser's.
 
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::source_text::DIALECT;
-use super::{ParsedQuery, SourceText};
+use super::{ParsedQuery, SourceText, window_clause};
 use crate::catalog::Emit;
 use crate::error::{Result, SqlError};
 use crate::suggest;
@@ -13,7 +13,7 @@ use crate::suggest;
 /// Reads one query from all of `tokens`.
 pub(super) fn parse_query(source: &SourceText, tokens: Vec<TokenWithSpan>) -> Result<ParsedQuery> {
     let (body, emit, limit_after_emit) = split_emit(source, &tokens)?;
-    let body = plain_windows(body);
+    let body = window_clause::as_functions(source, plain_windows(body))?;
     let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(body);
     let query = parser.parse_query().map_err(|e| {
         let place = source.place_of(&parser.peek_token());
@@ -78,7 +78,9 @@ fn split_emit<'a>(
 
 /// `TABLE(TUMBLE(…))` → `TUMBLE(…)`, and `TABLE name` as its first argument → `name`.
 fn plain_windows(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
-    let is_window = |t: Option<&TokenWithSpan>| t.is_some_and(|t| is_word(t, "TUMBLE") || is_word(t, "HOP"));
+    let is_window = |t: Option<&TokenWithSpan>| {
+        t.is_some_and(|t| ["TUMBLE", "HOP", "CUMULATE"].iter().any(|name| is_word(t, name)))
+    };
     let mut plain = Vec::with_capacity(tokens.len());
     // Depths of the parentheses opened by a dropped `TABLE(`; their closing ones are dropped too.
     let mut dropped_at = Vec::new();
@@ -135,7 +137,7 @@ fn with_keyword_hint(error: SqlError, found: &Token) -> SqlError {
     }
 }
 
-fn is_word(token: &TokenWithSpan, word: &str) -> bool {
+pub(super) fn is_word(token: &TokenWithSpan, word: &str) -> bool {
     match &token.token {
         Token::Word(w) => w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word),
         _ => false,

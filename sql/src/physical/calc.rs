@@ -19,6 +19,7 @@ pub fn run_steps(steps: &[Step], mut input: ColumnBatch, late: &mut u64) -> Resu
             input.batch = RecordBatch::new_empty(output_schema(steps, &input.batch));
             input.watermarks = None;
             input.timestamps = input.timestamps.map(|t| t.slice(0, 0));
+            input.weights = None;
             return Ok(input);
         }
         match step {
@@ -71,7 +72,7 @@ fn keep(predicate: &dyn PhysicalExpr, input: &mut ColumnBatch) -> Result<()> {
         mask
     };
     let failed = |e| SqlError::runtime("filtering rows", e);
-    for per_row in [&mut input.watermarks, &mut input.timestamps] {
+    for per_row in [&mut input.watermarks, &mut input.timestamps, &mut input.weights] {
         if let Some(values) = per_row {
             *per_row = Some(filter(values, mask).map_err(failed)?.as_primitive().clone());
         }

@@ -103,9 +103,8 @@ impl GroupResults {
         // The row's number travels where record timestamps do in other jobs: through filters.
         let numbers = Int64Array::from_iter_values((0..groups.num_rows()).map(|row| (base + row) as i64));
         let input = ColumnBatch {
-            batch: groups.clone(),
-            watermarks: None,
             timestamps: Some(numbers),
+            ..ColumnBatch::plain(groups.clone())
         };
         let output = run_steps(&self.steps, input, &mut 0)?;
         let Some(numbers) = output.timestamps else {

@@ -4,6 +4,7 @@
 //! transaction, and `on_abort` drops it. The path of a row: `topic_source.rs` (decode, event time, `calc.rs` for filters and
 //! projections, `windows.rs`) → `local_aggregate.rs` → repartition topic (`exchange.rs`, `exchange_sink.rs`) →
 //! `final_aggregate.rs` (`state_rows.rs` in the store) → `group_results.rs` → `results.rs` writes the view's topic.
+//! Rows that change go through `shuffle.rs` to the operators that keep them (`join/`; `row_steps.rs` between them), and into the store of `result_rows.rs`.
 
 mod accumulators;
 mod calc;
@@ -11,11 +12,17 @@ mod column_batch;
 mod exchange;
 mod exchange_sink;
 mod final_aggregate;
+mod group_changes;
 mod group_results;
 mod group_table;
+mod join;
 mod local_aggregate;
 mod pre_aggregation;
+mod result_rows;
 mod results;
+mod row_bag;
+mod row_steps;
+mod shuffle;
 mod state_rows;
 mod topic_source;
 mod windows;
@@ -25,10 +32,16 @@ pub use calc::run_steps;
 pub use column_batch::ColumnBatch;
 pub use exchange_sink::ExchangeSink;
 pub use final_aggregate::{EMITTED_KEY, EmitMode, FinalAggregate};
+pub use group_changes::{GroupChanges, group_changes_layout, group_changes_stores};
 pub use group_results::GroupResults;
+pub use join::{Join, join_layouts};
 pub use local_aggregate::LocalAggregate;
 pub use pre_aggregation::PreAggregation;
+pub use result_rows::ResultRows;
 pub use results::TopicSink;
+pub use row_bag::RowLayout;
+pub use row_steps::RowSteps;
+pub use shuffle::{ShuffleReader, ShuffleWriter};
 pub use state_rows::{FLAG_FINAL, GroupLayout, parse_store_key};
 pub use topic_source::TopicSource;
 pub use windows::assign_windows;

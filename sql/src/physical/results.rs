@@ -13,6 +13,7 @@ use millpond_streams::processor::{
 };
 
 use super::column_batch::ColumnBatch;
+use crate::error::SqlError;
 use crate::format::JsonWriter;
 
 /// Changes of groups, ready to write.
@@ -63,14 +64,21 @@ impl TopicSink {
         let now = context.stream_time();
         for (row, value) in values.iter().enumerate() {
             let known = rows.timestamps.as_ref().map(|t: &Int64Array| t.value(row));
-            context.send(&SinkRecord {
-                topic,
-                partition: None,
-                key: None,
-                value: Some(value),
-                timestamp: known.unwrap_or(if now == NO_TIME { 0 } else { now }),
-                headers: &Headers::NONE,
-            });
+            let Ok(copies) = u64::try_from(rows.weight(row)) else {
+                return Err(SqlError::invalid(
+                    "a row was taken back from a result that only adds rows",
+                ));
+            };
+            for _ in 0..copies {
+                context.send(&SinkRecord {
+                    topic,
+                    partition: None,
+                    key: None,
+                    value: Some(value),
+                    timestamp: known.unwrap_or(if now == NO_TIME { 0 } else { now }),
+                    headers: &Headers::NONE,
+                });
+            }
         }
         Ok(())
     }

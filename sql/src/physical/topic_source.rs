@@ -101,6 +101,8 @@ impl TopicSource {
             batch: rows.batch.clone(),
             watermarks,
             timestamps,
+            weights: None,
+            port: 0,
         };
         let mut late = 0;
         let output = match run_steps(&self.steps, input.clone(), &mut late) {
@@ -132,6 +134,8 @@ impl TopicSource {
                 batch: input.batch.slice(row, 1),
                 watermarks: input.watermarks.as_ref().map(|w| w.slice(row, 1)),
                 timestamps: input.timestamps.as_ref().map(|t| t.slice(row, 1)),
+                weights: None,
+                port: 0,
             };
             match run_steps(&self.steps, one, late) {
                 Ok(output) => outputs.push(output),
@@ -139,15 +143,7 @@ impl TopicSource {
             }
         }
         let Some(first) = outputs.first() else {
-            return run_steps(
-                &self.steps,
-                ColumnBatch {
-                    batch: input.batch.slice(0, 0),
-                    watermarks: None,
-                    timestamps: None,
-                },
-                late,
-            );
+            return run_steps(&self.steps, ColumnBatch::plain(input.batch.slice(0, 0)), late);
         };
         let failed = |e| SqlError::runtime("joining rows", e);
         let batch =
@@ -163,9 +159,8 @@ impl TopicSource {
             None
         };
         Ok(ColumnBatch {
-            batch,
-            watermarks: None,
             timestamps,
+            ..ColumnBatch::plain(batch)
         })
     }
 }

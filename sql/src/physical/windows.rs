@@ -29,13 +29,13 @@ pub fn assign_windows(
         .column(time_index)
         .as_primitive_opt::<TimestampMicrosecondType>()
         .ok_or_else(|| SqlError::invalid("the time column of a window is not a TIMESTAMP"))?;
-    let one_each =
-        spec.size_micros == spec.slide_micros && times.null_count() == 0 && input.watermarks.is_none();
+    let one_each = spec.is_tumbling() && times.null_count() == 0 && input.watermarks.is_none();
     if one_each {
         let starts = tumble(spec, times);
+        let ends = starts.iter().map(|start| start + spec.size_micros).collect();
         let rows = input.batch.num_rows();
         let mut columns = input.batch.columns().to_vec();
-        push_windows(&mut columns, starts, spec);
+        push_windows(&mut columns, starts, ends);
         return Ok(ColumnBatch {
             batch: batch_of(schema, columns, rows)?,
             ..input
@@ -44,21 +44,20 @@ pub fn assign_windows(
     let rows = times.len();
     let mut indices: Vec<u32> = Vec::with_capacity(rows * spec.windows_per_row() as usize);
     let mut starts: Vec<i64> = Vec::with_capacity(indices.capacity());
+    let mut ends: Vec<i64> = Vec::with_capacity(indices.capacity());
     for row in 0..rows {
         if times.is_null(row) {
             continue;
         }
-        let time = times.value(row);
         let closed = input.watermarks.as_ref().map_or(i64::MIN, |w| w.value(row));
-        let mut start = spec.last_start(time);
-        while start + spec.size_micros > time {
-            if start + spec.size_micros <= closed {
+        for (start, end) in spec.windows_of(times.value(row)) {
+            if end <= closed {
                 *late += 1;
             } else {
                 indices.push(row as u32);
                 starts.push(start);
+                ends.push(end);
             }
-            start -= spec.slide_micros;
         }
     }
     let failed = |e| SqlError::runtime("assigning windows", e);
@@ -71,7 +70,7 @@ pub fn assign_windows(
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(failed)?;
     let rows = starts.len();
-    push_windows(&mut columns, starts, spec);
+    push_windows(&mut columns, starts, ends);
     let per_row = |values: &Option<Int64Array>| -> Result<Option<Int64Array>> {
         let Some(values) = values else { return Ok(None) };
         Ok(Some(
@@ -81,11 +80,12 @@ pub fn assign_windows(
                 .clone(),
         ))
     };
-    let (watermarks, timestamps) = (per_row(&input.watermarks)?, per_row(&input.timestamps)?);
     Ok(ColumnBatch {
         batch: batch_of(schema, columns, rows)?,
-        watermarks,
-        timestamps,
+        watermarks: per_row(&input.watermarks)?,
+        timestamps: per_row(&input.timestamps)?,
+        weights: per_row(&input.weights)?,
+        port: input.port,
     })
 }
 
@@ -98,7 +98,7 @@ fn tumble(spec: WindowSpec, times: &TimestampMicrosecondArray) -> Vec<i64> {
         .iter()
         .map(|time| {
             if *time < start || *time >= end {
-                start = spec.last_start(*time);
+                start = *time - time.rem_euclid(spec.size_micros);
                 end = start + spec.size_micros;
             }
             start
@@ -106,8 +106,7 @@ fn tumble(spec: WindowSpec, times: &TimestampMicrosecondArray) -> Vec<i64> {
         .collect()
 }
 
-fn push_windows(columns: &mut Vec<ArrayRef>, starts: Vec<i64>, spec: WindowSpec) {
-    let ends: Vec<i64> = starts.iter().map(|start| start + spec.size_micros).collect();
+fn push_windows(columns: &mut Vec<ArrayRef>, starts: Vec<i64>, ends: Vec<i64>) {
     columns.push(Arc::new(TimestampMicrosecondArray::from(starts)));
     columns.push(Arc::new(TimestampMicrosecondArray::from(ends)));
 }

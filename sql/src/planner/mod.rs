@@ -3,10 +3,9 @@
 //! Always true: names resolve against the catalogue alone (no files, no object stores, no `information_schema` of DataFusion's);
 //! an error names the thing, the place and what to do. `session.rs` holds DataFusion's state, `names.rs` resolves tables
 //! and functions, `window_relation.rs` makes TUMBLE and HOP nodes, `optimiser.rs` lists the rules a streaming plan may meet,
-//! `streaming.rs` turns the logical plan into a [`StreamPlan`](crate::logical::StreamPlan), `aggregates.rs` its GROUP BY,
+//! `streaming/` turns the logical plan into a [`StreamPlan`](crate::logical::StreamPlan),
 //! `refuse.rs` words what streaming does not do, `plan_error.rs` rewords DataFusion's errors.
 
-mod aggregates;
 mod catalog_table;
 mod names;
 mod optimiser;

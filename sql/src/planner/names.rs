@@ -86,7 +86,7 @@ impl ContextProvider for Names<'_> {
         Err(external(
             SqlError::name(format!("unknown table function \"{name}\"")).with_hint(suggest::hint(
                 name,
-                ["tumble", "hop"],
+                ["tumble", "hop", "cumulate"],
                 "table functions",
             )),
         ))

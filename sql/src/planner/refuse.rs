@@ -46,24 +46,9 @@ pub(super) fn node(plan: &LogicalPlan, finder: &PlaceFinder<'_>) -> SqlError {
             "ORDER",
         ),
         LogicalPlan::Limit(_) => (
-            "LIMIT in a continuous query would depend on the order of arrival",
-            "put LIMIT into the query that reads the view, or behind EMIT CHANGES of a SELECT",
+            "LIMIT without ORDER BY in a continuous query would depend on the order of arrival",
+            "write ORDER BY … LIMIT n, or put LIMIT into the query that reads the view, or behind EMIT CHANGES of a SELECT",
             "LIMIT",
-        ),
-        LogicalPlan::Join(_) => (
-            "joins are not supported in continuous queries yet",
-            "make one view per stream and join the views in the query that reads them",
-            "JOIN",
-        ),
-        LogicalPlan::Union(_) => (
-            "UNION is not supported in continuous queries yet",
-            "make one view per branch and unite them in the query that reads them",
-            "UNION",
-        ),
-        LogicalPlan::Window(_) => (
-            "OVER windows are not supported in continuous queries yet",
-            "use TUMBLE or HOP with GROUP BY, or OVER in the query that reads the view",
-            "OVER",
         ),
         LogicalPlan::Distinct(_) => (
             "DISTINCT ON is not supported in continuous queries",

@@ -1,10 +1,13 @@
-//! `FROM TUMBLE(stream, column, INTERVAL size)` and `FROM HOP(stream, column, INTERVAL slide, INTERVAL size)`.
+//! `FROM TUMBLE(stream, column, INTERVAL size)`, `FROM HOP(stream, column, INTERVAL slide, INTERVAL size)` and
+//! `FROM CUMULATE(stream, column, INTERVAL step, INTERVAL size)`.
 //!
-//! Also accepted: Flink's `DESCRIPTOR(column)`, and arguments by name (`DATA`, `TIMECOL`, `SLIDE`, `SIZE`, with `=>`).
+//! Also accepted: Flink's `DESCRIPTOR(column)`, and arguments by name (`DATA`, `TIMECOL`, `SLIDE`, `STEP`, `SIZE`, `GRACE`, with `=>`). Without
+//! `TIMECOL` it is the column that the stream's watermark is on.
 
 use std::sync::Arc;
 
 use datafusion::common::{Column, DataFusionError, Result};
+use datafusion::datasource::DefaultTableSource;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
@@ -15,14 +18,18 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::names::external;
+use super::{CatalogTable, TableOrigin};
 use crate::error::SqlError;
-use crate::logical::{WindowNode, WindowSpec};
+use crate::logical::{WindowKind, WindowNode, WindowSpec};
 use crate::parser::interval_micros;
 use crate::suggest;
 
 /// Makes window nodes of TUMBLE and HOP in FROM.
 #[derive(Debug)]
 pub(super) struct WindowRelations;
+
+/// The argument that says how long after its end a window takes late rows; by name alone, for any of the functions.
+const GRACE: &str = "grace";
 
 /// The most windows one row may fall into: each is a copy of the row.
 const WINDOWS_PER_ROW_MAX: i64 = 1024;
@@ -46,36 +53,52 @@ impl RelationPlanner for WindowRelations {
         let parameters: &[&str] = match function.as_str() {
             "tumble" => &["data", "timecol", "size"],
             "hop" => &["data", "timecol", "slide", "size"],
-            "session" | "cumulate" => {
+            "cumulate" => &["data", "timecol", "step", "size"],
+            "session" => {
                 return Err(external(
-                    SqlError::unsupported(format!("{function} windows are not supported yet"))
-                        .with_hint("use TUMBLE or HOP"),
+                    SqlError::unsupported("session windows are not supported yet")
+                        .with_hint("use TUMBLE, HOP or CUMULATE"),
                 ));
             }
             _ => return Ok(RelationPlanning::Original(Box::new(relation))),
         };
-        let values = arguments(&function, parameters, args)?;
-        let table = table_factor(&function, &values[0])?;
-        let input = context.plan(table)?;
-        let time = time_column(&function, &values[1], &input, context)?;
-        let lengths: Vec<i64> = values[2..]
-            .iter()
-            .zip(&parameters[2..])
-            .map(|(value, parameter)| length(&function, parameter, value))
+        let mut given = arguments(&function, parameters, args)?;
+        let grace = given.pop().flatten();
+        let required = |index: usize| {
+            given[index]
+                .as_ref()
+                .ok_or_else(|| wrong_count(&function, parameters.len(), args.args.len()))
+        };
+        let table = table_factor(&function, required(0)?)?;
+        let lengths: Vec<i64> = (2..parameters.len())
+            .map(|index| length(&function, parameters[index], required(index)?))
             .collect::<Result<_>>()?;
-        let spec = match lengths[..] {
-            [size] => WindowSpec {
-                size_micros: size,
-                slide_micros: size,
-            },
-            [slide, size] => WindowSpec {
-                size_micros: size,
-                slide_micros: slide,
-            },
+        let grace = match &grace {
+            None => None,
+            Some(grace) => Some(micros(&function, "grace", grace)?),
+        };
+        let input = context.plan(table)?;
+        let time = match &given[1] {
+            Some(time) => time_column(&function, time, &input, context)?,
+            None => declared_time(&function, &input)?,
+        };
+        let kind = if function == "cumulate" {
+            WindowKind::Growing
+        } else {
+            WindowKind::Sliding
+        };
+        let (slide_micros, size_micros) = match lengths[..] {
+            [size] => (size, size),
+            [slide, size] => (slide, size),
             _ => return datafusion::common::internal_err!("{function} has {} lengths", lengths.len()),
         };
+        let spec = WindowSpec {
+            size_micros,
+            slide_micros,
+            kind,
+        };
         check(&function, spec)?;
-        let node = WindowNode::try_new(input, time, spec)?;
+        let node = WindowNode::try_new(input, time, spec, grace)?;
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
             plan,
@@ -90,7 +113,12 @@ fn check(function: &str, spec: WindowSpec) -> Result<()> {
             SqlError::invalid(format!(
                 "{function}: the slide is longer than the size, so rows would fall between windows"
             ))
-            .with_hint("the order is HOP(stream, column, slide, size)"),
+            .with_hint(usage(function)),
+        ));
+    }
+    if spec.kind == WindowKind::Growing && spec.size_micros % spec.slide_micros != 0 {
+        return Err(external(
+            SqlError::invalid("cumulate: the size must be a multiple of the step").with_hint(usage(function)),
         ));
     }
     if spec.windows_per_row() > WINDOWS_PER_ROW_MAX {
@@ -107,17 +135,22 @@ fn check(function: &str, spec: WindowSpec) -> Result<()> {
 
 fn usage(function: &str) -> &'static str {
     match function {
-        "hop" => "write HOP(stream, column, INTERVAL '5' MINUTE, INTERVAL '1' HOUR): slide, then size",
+        "hop" => {
+            "write HOP(stream, column, slide, size): HOP(stream, column, INTERVAL '5' MINUTE, INTERVAL '1' HOUR)"
+        }
+        "cumulate" => {
+            "write CUMULATE(stream, column, INTERVAL '10' MINUTE, INTERVAL '1' HOUR): step, then size"
+        }
         _ => "write TUMBLE(stream, column, INTERVAL '1' HOUR)",
     }
 }
 
-/// The arguments in the order of `parameters`, by position or by name.
-fn arguments(function: &str, parameters: &[&str], args: &TableFunctionArgs) -> Result<Vec<AstExpr>> {
-    let mut values: Vec<Option<AstExpr>> = vec![None; parameters.len()];
+/// The arguments in the order of `parameters`, by position or by name; then the grace, by name alone.
+fn arguments(function: &str, parameters: &[&str], args: &TableFunctionArgs) -> Result<Vec<Option<AstExpr>>> {
+    let mut values: Vec<Option<AstExpr>> = vec![None; parameters.len() + 1];
     for (position, arg) in args.args.iter().enumerate() {
         let (index, value) = match arg {
-            FunctionArg::Unnamed(value) => (Some(position), value),
+            FunctionArg::Unnamed(value) => (Some(position).filter(|p| *p < parameters.len()), value),
             FunctionArg::Named { name, arg, .. } => (position_of(function, parameters, &name.value)?, arg),
             FunctionArg::ExprNamed { name, arg, .. } => {
                 (position_of(function, parameters, &name.to_string())?, arg)
@@ -139,10 +172,7 @@ fn arguments(function: &str, parameters: &[&str], args: &TableFunctionArgs) -> R
             None => return Err(wrong_count(function, parameters.len(), args.args.len())),
         }
     }
-    values
-        .into_iter()
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| wrong_count(function, parameters.len(), args.args.len()))
+    Ok(values)
 }
 
 fn wrong_count(function: &str, wanted: usize, given: usize) -> DataFusionError {
@@ -154,12 +184,15 @@ fn wrong_count(function: &str, wanted: usize, given: usize) -> DataFusionError {
 
 fn position_of(function: &str, parameters: &[&str], name: &str) -> Result<Option<usize>> {
     let lower = name.to_lowercase();
+    if lower == GRACE {
+        return Ok(Some(parameters.len()));
+    }
     match parameters.iter().position(|p| *p == lower) {
         Some(position) => Ok(Some(position)),
         None => Err(external(
             SqlError::name(format!("{function} has no argument \"{name}\"")).with_hint(suggest::hint(
                 name,
-                parameters.iter().copied(),
+                parameters.iter().copied().chain([GRACE]),
                 "arguments",
             )),
         )),
@@ -237,15 +270,48 @@ fn descriptor(function: &str, call: &Function) -> Result<AstExpr> {
     ))
 }
 
+/// The event-time column that the stream below declares.
+fn declared_time(function: &str, input: &LogicalPlan) -> Result<Column> {
+    let watermark = scanned(input).and_then(|table| match &table.origin {
+        TableOrigin::Topic(topic) => topic.watermark.clone(),
+        TableOrigin::Groups { .. } => None,
+    });
+    let Some(watermark) = watermark else {
+        return Err(external(
+            SqlError::invalid(format!("{function}: the stream declares no event time"))
+                .with_hint("add WATERMARK FOR column AS column - INTERVAL '1' MINUTE to its CREATE STREAM, or name the column here"),
+        ));
+    };
+    let schema = input.schema();
+    let (qualifier, field) = schema.qualified_field_with_unqualified_name(&watermark.column)?;
+    Ok(Column::new(qualifier.cloned(), field.name()))
+}
+
+/// The table that a plan reads without anything between.
+fn scanned(plan: &LogicalPlan) -> Option<&CatalogTable> {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => scanned(&alias.input),
+        LogicalPlan::TableScan(scan) => {
+            let source = scan.source.as_ref().downcast_ref::<DefaultTableSource>()?;
+            source.table_provider.as_ref().downcast_ref::<CatalogTable>()
+        }
+        _ => None,
+    }
+}
+
 fn length(function: &str, parameter: &str, value: &AstExpr) -> Result<i64> {
-    let micros = interval_micros(value).map_err(|mut e| {
-        e.message = format!("{function}: the {parameter} must be an interval: {}", e.message);
-        external(e)
-    })?;
+    let micros = micros(function, parameter, value)?;
     if micros <= 0 {
         return Err(external(SqlError::invalid(format!(
             "{function}: the {parameter} must be longer than nothing"
         ))));
     }
     Ok(micros)
+}
+
+fn micros(function: &str, parameter: &str, value: &AstExpr) -> Result<i64> {
+    interval_micros(value).map_err(|mut e| {
+        e.message = format!("{function}: the {parameter} must be an interval: {}", e.message);
+        external(e)
+    })
 }

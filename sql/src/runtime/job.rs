@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millpond_log::broker::Broker;
-use millpond_streams::runtime::{RuntimeError, Streams, StreamsConfig, StreamsHandle, StreamsState};
+use millpond_streams::runtime::{
+    RestoreListener, RuntimeError, Streams, StreamsConfig, StreamsHandle, StreamsState,
+};
 use millpond_streams::state::StoreHostFactory;
 
 use super::topics::{ensure_topic, remove_topics};
@@ -38,6 +40,8 @@ pub struct JobSettings {
     pub streams: StreamsConfig,
     /// Where state is kept.
     pub state_hosts: Arc<dyn StoreHostFactory>,
+    /// Is told how far the restoring of state is.
+    pub on_restore: Option<RestoreListener>,
 }
 
 impl JobSettings {
@@ -76,12 +80,16 @@ impl ViewJob {
     /// Starts the job where it stopped. Its state may still be restored when this returns.
     pub async fn start(settings: &JobSettings, view: ViewPlan) -> Result<ViewJob> {
         let definition = &view.definition;
-        let handle = Streams::builder(view_topology(&view)?)
+        let mut launcher = Streams::builder(view_topology(&view)?)
             .application_id(definition.application_id())
             .embedded(&settings.broker)
             .state_dir(&settings.state_dir)
             .config(settings.streams.clone())
-            .state_hosts(Arc::clone(&settings.state_hosts))
+            .state_hosts(Arc::clone(&settings.state_hosts));
+        if let Some(listener) = &settings.on_restore {
+            launcher = launcher.on_restore(Arc::clone(listener));
+        }
+        let handle = launcher
             .run()
             .await
             .map_err(|e| SqlError::runtime("starting its job", e))?;

@@ -2,10 +2,11 @@
 //!
 //! Always true: one view = one application `sql-{view}`; everything a job needs is in its definition, so it can be started again by
 //! anyone who reads the catalogue. `view_plan.rs` checks a view and fixes its names, `topology.rs` builds its graph, `job.rs` runs it
-//! and removes it, `failure.rs` says why it does not run, `topics.rs` makes and removes topics.
+//! and removes it, `stores.rs` lists what it keeps, `failure.rs` says why it does not run, `topics.rs` makes and removes topics.
 
 mod failure;
 mod job;
+pub(crate) mod stores;
 mod topics;
 mod topology;
 mod view_plan;

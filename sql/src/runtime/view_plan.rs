@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Emit, Format, MaterializedViewDefinition, StateLayout, TopicTable};
+use super::stores;
+use crate::catalog::{Emit, Format, MaterializedViewDefinition, StateLayout, StoreDefinition, TopicTable};
 use crate::error::{Result, SqlError};
-use crate::logical::StreamPlan;
+use crate::logical::{ResultPlan, StreamPlan};
 use crate::parser::ParsedQuery;
 use crate::physical::{EmitMode, GroupLayout};
 
@@ -32,8 +33,12 @@ impl ViewPlan {
         let mode = emit_mode(definition.emit, &plan)?;
         let planned = ViewPlan::layout(&plan)?;
         if definition.layout != planned {
-            return Err(layout_changed(&definition, planned.as_ref()));
+            let text =
+                |layout: Option<&StateLayout>| layout.map_or("no groups".to_owned(), ToString::to_string);
+            let (created, planned) = (text(definition.layout.as_ref()), text(planned.as_ref()));
+            return Err(layout_changed(&definition, &created, &planned));
         }
+        let plan = with_names(&definition, plan)?;
         Ok(ViewPlan {
             definition,
             plan,
@@ -43,9 +48,17 @@ impl ViewPlan {
 
     /// How the groups of a plan lie in their store; none without GROUP BY.
     pub fn layout(plan: &StreamPlan) -> Result<Option<StateLayout>> {
-        match &plan.aggregate {
-            Some(aggregate) => GroupLayout::new(aggregate)?.state_layout().map(Some),
-            None => Ok(None),
+        match &plan.result {
+            ResultPlan::Groups(groups) => GroupLayout::new(&groups.aggregate)?.state_layout().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The stores of a plan beside that of [`ViewPlan::layout`].
+    pub fn stores(plan: &StreamPlan) -> Result<Vec<StoreDefinition>> {
+        match plan.result {
+            ResultPlan::Groups(_) => Ok(Vec::new()),
+            _ => stores::of(plan),
         }
     }
 
@@ -62,10 +75,13 @@ impl ViewPlan {
 
     /// The view's topic as a table that others may read continuously; none for views with GROUP BY.
     pub fn topic_table(&self) -> Option<TopicTable> {
-        self.plan.is_append_only().then(|| TopicTable {
-            watermark: self.plan.result_watermark.clone(),
-            ..self.changes_table()
-        })
+        match &self.plan.result {
+            ResultPlan::Appends { watermark } => Some(TopicTable {
+                watermark: watermark.clone(),
+                ..self.changes_table()
+            }),
+            _ => None,
+        }
     }
 
     /// The view's topic as a table of changes.
@@ -86,17 +102,23 @@ fn emit_mode(emit: Emit, plan: &StreamPlan) -> Result<EmitMode> {
     if emit == Emit::Changes {
         return Ok(EmitMode::Changes);
     }
-    let Some(window) = plan.aggregate.as_ref().and_then(|a| a.window) else {
+    let groups = match &plan.result {
+        ResultPlan::Groups(groups) => Some(groups),
+        _ => None,
+    };
+    let Some((groups, window)) = groups.and_then(|groups| Some((groups, groups.aggregate.window?))) else {
         return Err(
             SqlError::invalid("EMIT FINAL needs GROUP BY over a window: only windows end")
                 .with_hint("group by window_start or window_end of TUMBLE or HOP, or use EMIT CHANGES"),
         );
     };
-    let delay = plan.event_time.as_ref().and_then(|e| e.delay_micros);
-    let Some(delay_micros) = delay else {
+    let Some(delay_micros) = groups.delay_micros else {
+        let stream = plan
+            .sources()
+            .next()
+            .map_or("", |source| source.table.name.as_str());
         return Err(SqlError::invalid(format!(
-            "EMIT FINAL needs a watermark on \"{}\": without one no window ever ends",
-            plan.source.name
+            "EMIT FINAL needs a watermark on \"{stream}\": without one no window ever ends"
         ))
         .with_hint("add WATERMARK FOR column AS column - INTERVAL '1' HOUR to its CREATE STREAM"));
     };
@@ -106,13 +128,35 @@ fn emit_mode(emit: Emit, plan: &StreamPlan) -> Result<EmitMode> {
     })
 }
 
-fn layout_changed(definition: &MaterializedViewDefinition, planned: Option<&StateLayout>) -> SqlError {
+/// The plan with the names its stores and repartitions were given when the view was created. Errs when it would keep something else in them.
+fn with_names(definition: &MaterializedViewDefinition, plan: Arc<StreamPlan>) -> Result<Arc<StreamPlan>> {
+    let planned = ViewPlan::stores(&plan)?;
+    let layouts =
+        |stores: &[StoreDefinition]| -> Vec<String> { stores.iter().map(|s| s.layout.clone()).collect() };
+    let (created, planned) = (layouts(&definition.stores), layouts(&planned));
+    if created != planned || plan.shuffles().count() != definition.shuffles.len() {
+        let text =
+            |layouts: &[String], shuffles: usize| format!("{}; {shuffles} repartitions", layouts.join("; "));
+        let created = text(&created, definition.shuffles.len());
+        let planned = text(&planned, plan.shuffles().count());
+        return Err(layout_changed(definition, &created, &planned));
+    }
+    let mut plan = Arc::unwrap_or_clone(plan);
+    if !definition.stores.is_empty() {
+        for (name, store) in plan.store_names_mut().into_iter().zip(&definition.stores) {
+            name.clone_from(&store.name);
+        }
+    }
+    for (name, given) in plan.shuffle_names_mut().into_iter().zip(&definition.shuffles) {
+        name.clone_from(given);
+    }
+    Ok(Arc::new(plan))
+}
+
+fn layout_changed(definition: &MaterializedViewDefinition, created: &str, planned: &str) -> SqlError {
     let name = &definition.name;
-    let text = |layout: Option<&StateLayout>| layout.map_or("no groups".to_owned(), ToString::to_string);
     SqlError::invalid(format!(
-        "view \"{name}\" was created with the layout ({}), but this version plans its query with the layout ({})",
-        text(definition.layout.as_ref()),
-        text(planned)
+        "view \"{name}\" was created with the layout ({created}), but this version plans its query with the layout ({planned})"
     ))
     .with_hint(format!(
         "its groups are kept as they are: start the version that created it, or DROP MATERIALIZED VIEW {name} and create it again, \

@@ -42,6 +42,8 @@ fn definition(layout: Option<StateLayout>) -> Arc<MaterializedViewDefinition> {
         generation: 0,
         idle_timeout_ms: None,
         layout,
+        stores: Vec::new(),
+        shuffles: Vec::new(),
         sequence: 0,
         sql: String::new(),
     })

@@ -16,7 +16,7 @@ use super::topic_reader::{TopicReader, committed_ranges};
 use super::topic_rows::decode_batches;
 use crate::error::Result;
 use crate::format::RowDecoder;
-use crate::logical::StreamPlan;
+use crate::logical::SourcePlan;
 use crate::physical::{ColumnBatch, run_steps};
 
 /// How long one fetch parks; the watermark wakes it earlier.
@@ -40,13 +40,18 @@ impl std::fmt::Debug for ChangeStream {
 }
 
 impl ChangeStream {
-    /// Follows the topic of `plan`, which has no GROUP BY.
-    pub(crate) async fn open(broker: &Broker, plan: &StreamPlan, limit: Option<u64>) -> Result<ChangeStream> {
+    /// Follows the topic of `source`.
+    pub(crate) async fn open(
+        broker: &Broker,
+        source: &SourcePlan,
+        schema: SchemaRef,
+        limit: Option<u64>,
+    ) -> Result<ChangeStream> {
         let mut all = SelectAll::new();
-        for (partition, start, _) in committed_ranges(broker, &plan.source.topic).await? {
-            let decoder = RowDecoder::new(&plan.source, Some(&plan.projection))?;
+        for (partition, start, _) in committed_ranges(broker, &source.table.topic).await? {
+            let decoder = RowDecoder::new(&source.table, Some(&source.projection))?;
             let reader = TopicReader::new(broker.clone(), partition, start);
-            let steps = plan.steps.clone();
+            let steps = source.steps.clone();
             let rows = futures::stream::try_unfold(
                 (reader, decoder, steps),
                 |(mut reader, mut decoder, steps)| async {
@@ -65,7 +70,7 @@ impl ChangeStream {
         }
         let left = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(ChangeStream {
-            schema: plan.schema.clone(),
+            schema,
             rows: all.boxed(),
             left,
         })

@@ -1,6 +1,6 @@
 //! EMIT FINAL, late rows, and windows in bounded queries.
 
-use crate::node::Node;
+use crate::node::{FLIGHTS, Node, flights};
 
 fn row(k: &str, minute: i64) -> (i32, i64, String) {
     let value = format!(
@@ -113,4 +113,68 @@ async fn a_late_row_is_left_out_of_closed_windows_only() {
         )
         .await;
     assert_eq!(all, ["|00:00|1|", "|00:30|2|", "|01:00|1|"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_spelling_of_a_window_gives_the_same() {
+    let node = Node::start().await;
+    node.run(FLIGHTS).await;
+    let spellings = [
+        "SELECT origin, window_start, COUNT(*) AS n FROM HOP(flights, scheduled, INTERVAL '1' HOUR, INTERVAL '3' HOUR) GROUP BY origin, window_start",
+        "SELECT origin, window_start, COUNT(*) AS n FROM TABLE(HOP(TABLE flights, DESCRIPTOR(scheduled), INTERVAL '1' HOUR, INTERVAL '3' HOUR)) GROUP BY origin, window_start",
+        "SELECT origin, window_start, COUNT(*) AS n FROM HOP(flights, SIZE => INTERVAL '3' HOUR, SLIDE => INTERVAL '1' HOUR) GROUP BY origin, window_start",
+        "SELECT origin, WINDOWSTART AS window_start, COUNT(*) AS n FROM flights WINDOW HOPPING (SIZE 3 HOURS, ADVANCE BY 1 HOUR) GROUP BY origin",
+        "SELECT f.origin, WINDOWSTART AS window_start, COUNT(*) AS n FROM flights AS f WINDOW HOPPING (SIZE 180 MINUTES, ADVANCE BY 1 HOUR, GRACE PERIOD 1 DAY) GROUP BY f.origin",
+    ];
+    for (number, query) in spellings.iter().enumerate() {
+        node.run(&format!("CREATE MATERIALIZED VIEW v{number} AS {query}"))
+            .await;
+    }
+    node.produce("flights", flights(11, 300)).await;
+    node.engine.wait_until_caught_up().await.unwrap();
+    let first = node.sorted("SELECT * FROM v0").await;
+    assert!(first.len() > 30, "{first:?}");
+    for (number, query) in spellings.iter().enumerate().skip(1) {
+        let view = node.sorted(&format!("SELECT * FROM v{number}")).await;
+        assert_eq!(view, first, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grace_of_the_query_stands_for_that_of_the_stream() {
+    let node = Node::start().await;
+    node.run(FLIGHTS).await;
+    node.run(
+        "CREATE MATERIALIZED VIEW strict AS SELECT WINDOWSTART AS at, COUNT(*) AS n FROM flights
+         WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 0 SECONDS) GROUP BY dest EMIT CHANGES",
+    )
+    .await;
+    let row = |hour: u32| {
+        let value = format!(r#"{{"dest":"D","scheduled":"2013-01-01T{hour:02}:10:00Z"}}"#);
+        (0, 1_357_000_000_000, value)
+    };
+    node.produce("flights", [row(5), row(9), row(5), row(9)]).await;
+    node.engine.wait_until_caught_up().await.unwrap();
+    assert_eq!(
+        node.sorted("SELECT * FROM strict").await,
+        ["|2013-01-01T05:00:00|1|", "|2013-01-01T09:00:00|2|"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_grow_hold_what_their_ends_let_in() {
+    let node = Node::start().await;
+    node.run(FLIGHTS).await;
+    let query = "SELECT window_start, window_end, origin FROM CUMULATE(flights, scheduled, INTERVAL '2' HOUR, INTERVAL '6' HOUR)";
+    node.run(&format!("CREATE MATERIALIZED VIEW grown AS {query}"))
+        .await;
+    node.produce("flights", flights(3, 60)).await;
+    node.engine.wait_until_caught_up().await.unwrap();
+    let by_hand = "SELECT s, s + n AS e, origin FROM
+        (SELECT date_bin(INTERVAL '6' HOUR, scheduled) AS s, * FROM flights) CROSS JOIN (VALUES (INTERVAL '2' HOUR), (INTERVAL '4' HOUR), (INTERVAL '6' HOUR)) AS t(n)
+        WHERE scheduled < s + n";
+    let view = node.sorted("SELECT * FROM grown").await;
+    assert!(view.len() > 60);
+    assert_eq!(view, node.sorted(query).await);
+    assert_eq!(view, node.sorted(by_hand).await);
 }

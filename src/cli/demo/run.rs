@@ -23,6 +23,7 @@ use super::{note, results};
 use crate::cli::failure::Failure;
 use crate::cli::node::state_dir;
 use crate::cli::progress::Stopwatch;
+use crate::cli::restore_bar;
 
 /// Patience with the orderly end of a job: everything it has to do was done before.
 const SHUTDOWN: Duration = Duration::from_secs(30);
@@ -87,6 +88,7 @@ impl Demo<'_> {
             .embedded(self.broker)
             .state_dir(state_dir(self.data))
             .config(self.config())
+            .on_restore(restore_bar::listener())
             .run()
             .await
             .context("cannot start the DSL job")
@@ -100,21 +102,20 @@ impl Demo<'_> {
             config.uncommitted_bytes_max = bytes;
         }
         if let Some(lag) = self.state_lag_bytes {
-            // Every step to RocksDB is flushed at once, so the lag alone decides what a crash takes.
             config.state = StateLimits {
                 apply_bytes: lag,
-                flush_bytes: 1,
+                flush_bytes: 2 * lag,
                 ..config.state
             };
         }
         config
     }
 
-    /// What this start replayed, and the most it may have been: per task the configured lag, twice over, for one step to
-    /// RocksDB may still be on its way while the next fills, and twice again for what a changelog adds to small entries.
+    /// What this start replayed, and the most it may have been: per task twice the configured lag, for a flush begins
+    /// at the half of what it may become, and twice again, for a transaction may be larger than that.
     fn tell_replayed(&self, who: &str, metrics: &StreamsMetrics, stateful_tasks: usize) {
         let state = self.config().state;
-        let limit = 4 * (state.apply_bytes + state.flush_bytes) * stateful_tasks;
+        let limit = 2 * state.flush_bytes * stateful_tasks;
         note(&format!(
             "state: replayed {} bytes of changelog ({} records) for {who}, limit {limit}",
             metrics.restored_bytes, metrics.restored_records

@@ -20,6 +20,7 @@ use super::answer::Answer;
 use super::batch::{delay_value, hour_key};
 use crate::cli::arrow_grid::grid_of;
 use crate::cli::output::Grid;
+use crate::cli::restore_bar;
 use crate::cli::sql_failure::sql_failure;
 
 const DEFINITIONS: &str = "\
@@ -50,6 +51,7 @@ impl Views {
     pub(crate) async fn open(broker: &Broker, state: &Path, streams: StreamsConfig) -> anyhow::Result<Views> {
         let options = SqlOptions {
             streams,
+            on_restore: Some(restore_bar::listener()),
             ..SqlOptions::new(broker, state)
         };
         let engine = SqlEngine::open(options).await.map_err(sql_failure)?;

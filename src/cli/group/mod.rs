@@ -11,6 +11,7 @@ mod seek;
 pub(super) mod selection;
 
 pub(super) use self::model::{committed, listed};
+pub(super) use self::seek::read_offsets;
 
 use std::io::Write;
 

@@ -178,7 +178,7 @@ async fn target(client: &mut Client, to: &str) -> anyhow::Result<Target> {
 }
 
 /// Lines of topic, partition, offset, with commas or blanks between.
-fn read_offsets(path: &str) -> anyhow::Result<BTreeMap<(String, i32), i64>> {
+pub(in crate::cli) fn read_offsets(path: &str) -> anyhow::Result<BTreeMap<(String, i32), i64>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     let mut offsets = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {

@@ -18,6 +18,7 @@ use futures::future::{Either, select};
 use millpond::log::broker::{Broker, BrokerOptions};
 use millpond::log::clock::SystemClock;
 use millpond::log::http::HttpServer;
+use millpond::log::metrics::NodeMetrics;
 use millpond::log::server::{Server, ServerOptions};
 
 use super::failure::Failure;
@@ -91,7 +92,7 @@ pub(crate) async fn run(args: StartArgs, out: &mut dyn Write) -> anyhow::Result<
         }
     };
     let http = match settings.http {
-        Some(address) => match HttpServer::start(&broker, server.metrics(), address).await {
+        Some(address) => match HttpServer::start(&broker, metrics_of(&server), address).await {
             Ok(http) => Some(http),
             Err(refused) => {
                 server.shutdown().await;
@@ -123,6 +124,15 @@ pub(crate) async fn run(args: StartArgs, out: &mut dyn Write) -> anyhow::Result<
         http.stop();
     }
     stopped
+}
+
+/// What the node tells of itself, and of the streams jobs in this process.
+#[cfg_attr(not(feature = "streams"), allow(unused_mut, reason = "nothing is added"))]
+fn metrics_of(server: &Server) -> NodeMetrics {
+    let mut metrics = server.metrics();
+    #[cfg(feature = "streams")]
+    metrics.register(Box::new(millpond::streams::metrics::StreamsCollector));
+    metrics
 }
 
 /// Finishes requests and closes the log; a second signal cuts that short.

@@ -4,6 +4,8 @@
 //! ids. So the verbs work on applications of millpond and of Kafka Streams alike, on any cluster, or on a data directory that no node serves now (`target.rs`).
 
 mod internal;
+mod place;
+mod requests;
 mod reset;
 mod state;
 mod target;

@@ -9,20 +9,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
-use kafka_protocol::messages::offset_delete_request::{
-    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
-};
-use kafka_protocol::messages::{
-    DeleteTopicsRequest, GroupId, InitProducerIdRequest, ListTransactionsRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, TopicName, TransactionalId,
-};
+use kafka_protocol::messages::ListTransactionsRequest;
 use serde_json::{Value, json};
 
 use super::internal;
+use super::place::{Place, PlaceArgs};
+use super::requests::{delete_topics, fence, forget_offsets, set_offsets};
 use super::state::LocalState;
 use super::target::Target;
 use crate::cli::confirm::ConfirmArgs;
@@ -30,14 +22,10 @@ use crate::cli::document::{Column, Document, Kind, OutputArgs, Shape, TableShape
 use crate::cli::failure::Failure;
 use crate::cli::group::selection::Selection;
 use crate::cli::group::{committed, listed};
-use crate::cli::offsets::{Ends, Position};
+use crate::cli::offsets::Ends;
 use crate::cli::settings::ClusterArgs;
-use crate::cli::time::{self, Point};
 use crate::cli::topic::names;
-use crate::cli::wire::{Client, OffsetAt, Spot, To, Topic, kafka_failure, text};
-
-/// The last version of OffsetCommit that names topics.
-const OFFSETS_VERSION_MAX: i16 = 9;
+use crate::cli::wire::{Client, OffsetAt, Spot, To, Topic, kafka_failure};
 
 /// Make a streams application begin again: positions, internal topics, local state
 #[derive(Debug, Args)]
@@ -47,6 +35,7 @@ const OFFSETS_VERSION_MAX: i16 = 9;
   millpond streams reset --application-id words --data ./millpond-data -y
   millpond streams reset --application-id words --input-topics lines:0-3 --to-offset 1000
   millpond streams reset --application-id words --by-duration 90m
+  millpond streams reset --application-id words --shift-by -100 -y
 
 Every input goes back to its start unless told otherwise. With --input-topics the other inputs stay where they are, but the state is
 built anew all the same. Dead letters and output topics are left alone.")]
@@ -80,53 +69,6 @@ pub(super) struct ResetArgs {
     pub(super) cluster: ClusterArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
-}
-
-/// Where inputs begin; Kafka's names.
-#[derive(Debug, Args)]
-#[group(multiple = false)]
-struct PlaceArgs {
-    /// At the first record there is (default)
-    #[arg(long)]
-    to_earliest: bool,
-    /// Behind the last record
-    #[arg(long)]
-    to_latest: bool,
-    /// At this offset, or as near as there are records
-    #[arg(long, value_name = "N")]
-    to_offset: Option<i64>,
-    /// At the first record that is not older than this, e.g. 90m
-    #[arg(long, value_name = "TIME")]
-    by_duration: Option<String>,
-    /// At the first record not before this, e.g. 2022-02-14T10:00:00Z
-    #[arg(long, value_name = "TIME")]
-    to_datetime: Option<String>,
-}
-
-impl PlaceArgs {
-    fn position(&self, now_ms: i64) -> Result<Position, Failure> {
-        if self.to_latest {
-            return Ok(Position::End);
-        }
-        if let Some(offset) = self.to_offset {
-            return Ok(Position::At(offset));
-        }
-        if let Some(duration) = &self.by_duration {
-            let ms = time::duration_ms(duration).ok_or_else(|| {
-                Failure::usage(format!("--by-duration \"{duration}\" is no duration"))
-                    .hint("for example 90m, 1h or 2d")
-            })?;
-            return Ok(Position::Time(now_ms.saturating_sub(ms)));
-        }
-        if let Some(at) = &self.to_datetime {
-            return match time::point(at) {
-                Some(Point::At(ms)) => Ok(Position::Time(ms)),
-                _ => Err(Failure::usage(format!("--to-datetime \"{at}\" is no time"))
-                    .hint("for example 2022-02-14T10:00:00Z")),
-            };
-        }
-        Ok(Position::Start)
-    }
 }
 
 pub(super) static SHAPE: Shape = Shape {
@@ -192,7 +134,7 @@ async fn reset(
 
 async fn plan(args: &ResetArgs, selection: &Selection, client: &mut Client) -> anyhow::Result<Plan> {
     let application = args.application_id.clone();
-    let position = args.place.position(client.now_ms())?;
+    let place = args.place.place(client.now_ms())?;
     let groups = listed(client).await?;
     let own = groups.iter().find(|group| group.name == application);
     if let Some(group) = own.filter(|group| !matches!(group.state.as_str(), "Empty" | "Dead" | "")) {
@@ -240,7 +182,7 @@ async fn plan(args: &ResetArgs, selection: &Selection, client: &mut Client) -> a
         .keys()
         .filter(|(topic, _)| internal.contains(topic) || !names.contains(topic));
     let forgotten: Vec<(String, i32)> = forgotten.cloned().collect();
-    let inputs = inputs(client, &topics, selection, position, &old, &forgotten).await?;
+    let inputs = inputs(client, &topics, selection, &place, &old, &forgotten).await?;
     Ok(Plan {
         application,
         inputs,
@@ -286,12 +228,12 @@ async fn transactional_ids(client: &mut Client, application: &str) -> anyhow::Re
     Ok(ids)
 }
 
-/// Where every input goes on: those that are chosen at `position`, the others where they are.
+/// Where every input goes on: those that are chosen at `place`, the others where they are.
 async fn inputs(
     client: &mut Client,
     topics: &[Topic],
     selection: &Selection,
-    position: Position,
+    place: &Place,
     old: &BTreeMap<(String, i32), i64>,
     forgotten: &[(String, i32)],
 ) -> anyhow::Result<BTreeMap<(String, i32), (Option<i64>, i64)>> {
@@ -300,18 +242,23 @@ async fn inputs(
         .filter(|key| !forgotten.contains(key))
         .cloned()
         .collect();
-    for name in selection.topics() {
+    for name in selection.topics().chain(place.topics()) {
         if !topics.iter().any(|topic| topic.name == name) {
             return Err(names::missing(client, name, 3).await?.into());
         }
     }
-    let moves = |topic: &str, partition: i32| match selection.is_all() {
-        true => known.contains(&(topic.to_owned(), partition)),
-        false => selection.contains(topic, partition),
+    let moves = |topic: &str, partition: i32| {
+        let key = (topic.to_owned(), partition);
+        let is_chosen = match selection.is_all() {
+            // A file names what it means itself.
+            true => known.contains(&key) || place.topics().any(|named| named == topic),
+            false => selection.contains(topic, partition),
+        };
+        is_chosen && place.moves(&key, old.get(&key).copied())
     };
     let starts = client.offsets(topics, OffsetAt::Start, moves).await?;
     let ends = client.offsets(topics, OffsetAt::End, moves).await?;
-    let at_time: BTreeMap<(String, i32), Spot> = match position.time() {
+    let at_time: BTreeMap<(String, i32), Spot> = match place.time() {
         Some(time) => client.offsets(topics, OffsetAt::Time(time), moves).await?,
         None => BTreeMap::new(),
     };
@@ -321,11 +268,10 @@ async fn inputs(
         let (Some(start), Some(end)) = (start, end.offset) else {
             return Err(kafka_failure(&format!("{}-{}", key.0, key.1), end.error, None).into());
         };
-        let new = position.resolve(
-            Ends { start, end },
-            at_time.get(&key).and_then(|spot| spot.offset),
-        );
-        inputs.insert(key.clone(), (old.get(&key).copied(), new));
+        let before = old.get(&key).copied();
+        let at_time = at_time.get(&key).and_then(|spot| spot.offset);
+        let new = place.resolve(&key, Ends { start, end }, before, at_time);
+        inputs.insert(key, (before, new));
     }
     for key in known {
         let offset = old[&key];
@@ -368,140 +314,4 @@ impl Plan {
         }
         Ok(())
     }
-}
-
-/// Takes a transactional id, so that whoever had it can commit nothing more.
-async fn fence(client: &mut Client, id: &str) -> anyhow::Result<()> {
-    let answer = client
-        .ask(
-            To::Transaction(id),
-            |_| {
-                InitProducerIdRequest::default()
-                    .with_transactional_id(Some(TransactionalId(text(id))))
-                    .with_transaction_timeout_ms(60_000)
-                    .with_producer_id((-1).into())
-                    .with_producer_epoch(-1)
-            },
-            |answer| answer.error_code,
-        )
-        .await?;
-    match answer.error_code {
-        0 => Ok(()),
-        code => Err(kafka_failure(&format!("transactional id {id}"), code, None).into()),
-    }
-}
-
-async fn set_offsets(
-    client: &mut Client,
-    group: &str,
-    inputs: &BTreeMap<(String, i32), (Option<i64>, i64)>,
-) -> anyhow::Result<()> {
-    let mut by_topic: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
-    for ((topic, partition), (_, offset)) in inputs {
-        by_topic.entry(topic).or_default().push(
-            OffsetCommitRequestPartition::default()
-                .with_partition_index(*partition)
-                .with_committed_offset(*offset)
-                .with_committed_leader_epoch(-1)
-                .with_committed_metadata(Some(text(""))),
-        );
-    }
-    let answer = client
-        .ask_below(
-            To::Group(group),
-            OFFSETS_VERSION_MAX,
-            |_| {
-                let topics = by_topic.iter().map(|(topic, partitions)| {
-                    OffsetCommitRequestTopic::default()
-                        .with_name(TopicName(text(*topic)))
-                        .with_partitions(partitions.clone())
-                });
-                OffsetCommitRequest::default()
-                    .with_group_id(GroupId(text(group)))
-                    .with_generation_id_or_member_epoch(-1)
-                    .with_topics(topics.collect())
-            },
-            |answer| {
-                let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-                partitions
-                    .map(|partition| partition.error_code)
-                    .max()
-                    .unwrap_or_default()
-            },
-        )
-        .await?;
-    for topic in answer.topics {
-        let refused = topic
-            .partitions
-            .iter()
-            .find(|partition| partition.error_code != 0);
-        if let Some(partition) = refused {
-            let what = format!("group {group}, {}-{}", topic.name.0, partition.partition_index);
-            return Err(kafka_failure(&what, partition.error_code, None).into());
-        }
-    }
-    Ok(())
-}
-
-async fn forget_offsets(client: &mut Client, group: &str, keys: &[(String, i32)]) -> anyhow::Result<()> {
-    let mut by_topic: BTreeMap<&str, Vec<OffsetDeleteRequestPartition>> = BTreeMap::new();
-    for (topic, partition) in keys {
-        let partition = OffsetDeleteRequestPartition::default().with_partition_index(*partition);
-        by_topic.entry(topic).or_default().push(partition);
-    }
-    let answer = client
-        .ask(
-            To::Group(group),
-            |_| {
-                let topics = by_topic.iter().map(|(topic, partitions)| {
-                    OffsetDeleteRequestTopic::default()
-                        .with_name(TopicName(text(*topic)))
-                        .with_partitions(partitions.clone())
-                });
-                OffsetDeleteRequest::default()
-                    .with_group_id(GroupId(text(group)))
-                    .with_topics(topics.collect())
-            },
-            |answer| answer.error_code,
-        )
-        .await?;
-    match answer.error_code {
-        0 => Ok(()),
-        code => Err(kafka_failure(&format!("group {group}"), code, None).into()),
-    }
-}
-
-async fn delete_topics(client: &mut Client, topics: &[String]) -> anyhow::Result<()> {
-    let names: Vec<TopicName> = topics
-        .iter()
-        .map(|topic| TopicName(text(topic.clone())))
-        .collect();
-    let timeout_ms = client.timeout_ms();
-    let answer = client
-        .ask(
-            To::Controller,
-            |version| {
-                let request = DeleteTopicsRequest::default().with_timeout_ms(timeout_ms);
-                match version >= 6 {
-                    true => {
-                        let topics = names.iter();
-                        request.with_topics(
-                            topics
-                                .map(|name| DeleteTopicState::default().with_name(Some(name.clone())))
-                                .collect(),
-                        )
-                    }
-                    false => request.with_topic_names(names.clone()),
-                }
-            },
-            |answer| answer.responses.first().map_or(0, |topic| topic.error_code),
-        )
-        .await?;
-    let refused = answer.responses.into_iter().find(|result| result.error_code != 0);
-    if let Some(result) = refused {
-        let name = result.name.map(|name| name.0.to_string()).unwrap_or_default();
-        let message = result.error_message.as_deref();
-        return Err(kafka_failure(&format!("topic {name}"), result.error_code, message).into());
-    }
-    Ok(())
 }

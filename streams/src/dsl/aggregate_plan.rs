@@ -5,15 +5,23 @@ use std::time::Duration;
 
 use super::builder::{GraphRef, supplier};
 use super::late_records::LateWishes;
-use super::operators::aggregate::{Aggregate, AggregateSettings, Paning};
+use super::operators::aggregate::{Aggregate, AggregateSettings, Paning, Unwindowed};
 use super::operators::early::untold_store;
+use super::operators::own_time::Inputs;
 use super::operators::spans::lookup::SpanTable;
-use super::operators::spans::{SpanAggregate, SpanRule, SpanSettings};
-use super::table_origin::{StoredTable, TableWishes};
-use super::{EmitStrategy, KTable, Materialized, Windowed};
+use super::operators::spans::{Anchor, SpanAggregate, SpanRule, SpanSettings};
+use super::operators::table_writer::TableStore;
+use super::operators::versioned_table::fold::VersionedFold;
+use super::table_origin::{StoredTable, TableWishes, Wish};
+use super::{
+    EmitStrategy, KTable, KeyValueStore, Materialized, ReadOnly, SessionStore, WindowStore, Windowed,
+};
 use crate::processor::{BoxError, ProcessorSupplier};
-use crate::serde::{Data, SerdeRef};
+use crate::serde::{Data, SerdeRef, is_unit};
 use crate::topology::{NodeId, StoreSpec, TopologyError};
+
+/// Why nothing is aggregated from or into `()`.
+pub(super) const UNIT_IS_NULL: &str = "values of type () are null, and null values are left out; map them to something first, `map_values(|()| 1_u8)` for example";
 
 /// See the module's text.
 pub struct AggregatePlan<'a, K, V, A> {
@@ -26,6 +34,7 @@ pub struct AggregatePlan<'a, K, V, A> {
     pub(super) materialized: &'a Materialized<A>,
     pub(super) emit: EmitStrategy,
     pub(super) late: LateWishes<K, V>,
+    pub(super) inputs: Inputs<V>,
 }
 
 impl<'a, K: Data, V: Data, A> AggregatePlan<'a, K, V, A> {
@@ -46,11 +55,28 @@ impl<'a, K: Data, V: Data, A> AggregatePlan<'a, K, V, A> {
             materialized,
             emit: EmitStrategy::default(),
             late: LateWishes::default(),
+            inputs: Inputs::one(),
         }
     }
 }
 
 impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
+    /// Adds node and store of an aggregation without windows; two stores if its past is to be kept.
+    pub(super) fn add_unwindowed(
+        self,
+        skips_null_values: bool,
+        update: impl Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) -> KTable<K, A> {
+        if self.materialized.history.is_none() {
+            return self.add_panes(Unwindowed, None, skips_null_values, update);
+        }
+        let store = TableStore::new(self.name, self.key, self.materialized, TableWishes::default());
+        let (value, update) = (self.value, Arc::new(update));
+        store.add_to(self.graph, &self.parents, move |store| {
+            VersionedFold::new(store, value.clone(), skips_null_values, update.clone())
+        })
+    }
+
     /// Adds node and store of an aggregation into panes. `window`: size and retention of the store in ms, none for a store without windows.
     pub(super) fn add_panes<P: Paning<K>>(
         self,
@@ -73,6 +99,7 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
             }),
         };
         let out_key = panes.out_serde(&self.key);
+        self.offer(window, wishes.write_through.clone());
         let spec = match window {
             Some((size_ms, retention_ms)) => StoreSpec::window(self.name, size_ms, retention_ms),
             None => StoreSpec::key_value(self.name),
@@ -87,6 +114,7 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
             wishes,
             emit: self.emit,
             late: self.late.output(),
+            inputs: self.inputs,
         });
         let update = Arc::new(update);
         let make = supplier(move || Aggregate::new(settings.clone(), panes, update.clone()));
@@ -111,6 +139,13 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
             wishes: wishes.clone(),
         };
         let kept_ms = rule.retention_ms().saturating_add(self.kept_longer_ms());
+        // The lists of sliding windows lie in other panes, and their ends are told otherwise.
+        if R::ANCHOR == Anchor::End {
+            let (key, value) = (self.key.clone(), self.materialized.value.clone());
+            let store = SessionStore::new(self.name, rule.pane_ms(), kept_ms, key, value);
+            let store = ReadOnly::new(store, wishes.write_through.clone());
+            self.graph.lock().offer_table(self.name, store);
+        }
         let spec = StoreSpec::spans(self.name, rule.pane_ms(), kept_ms);
         let settings = Arc::new(SpanSettings {
             store: self.name.to_owned(),
@@ -121,6 +156,7 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
             emit: self.emit,
             wishes,
             late: self.late.output(),
+            inputs: self.inputs,
         });
         let rule = Arc::new(rule);
         let make = supplier(move || SpanAggregate::new(settings.clone(), rule.clone(), kept_ms));
@@ -128,9 +164,28 @@ impl<K: Data, V: Data, A: Data> AggregatePlan<'_, K, V, A> {
         KTable::new(self.graph.clone(), results, out_key, origin)
     }
 
+    /// Lets processors read the store.
+    fn offer(&self, window: Option<(i64, i64)>, wish: Wish) {
+        let (key, value) = (self.key.clone(), self.materialized.value.clone());
+        let mut graph = self.graph.lock();
+        match window {
+            None => {
+                let store = KeyValueStore::new(self.name, key, value);
+                graph.offer_table(self.name, ReadOnly::new(store, wish));
+            }
+            Some((size_ms, retention_ms)) => {
+                let store = WindowStore::new(self.name, size_ms, retention_ms, key, value);
+                graph.offer_table(self.name, ReadOnly::new(store, wish));
+            }
+        }
+    }
+
     /// Adds the store and the node, both of the plan's name. Returns the node that results come from.
     fn add(&self, mut spec: StoreSpec, make: ProcessorSupplier) -> NodeId {
         spec.logged = self.materialized.logged;
+        if is_unit::<V>() || is_unit::<A>() {
+            self.report(UNIT_IS_NULL.to_owned());
+        }
         if let Some(mistake) = self.emit.mistake() {
             self.report(mistake.to_owned());
         }

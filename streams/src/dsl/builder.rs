@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::operators::source::{DecodeSource, SourceSettings};
 use super::stores::{StateStore, StoreBuilder, StoreDefinition};
+use super::table_origin::Wish;
 use super::{Consumed, KStream, KTable, Materialized};
 use crate::processor::{Processor, ProcessorSupplier};
 use crate::serde::{Data, DefaultSerde, OptionSerde};
@@ -33,21 +34,43 @@ pub struct StreamsBuilder {
 pub(super) struct Graph {
     pub(super) topology: TopologyBuilder,
     next_node: usize,
-    /// Stores of the user by name.
+    /// Stores that processors can connect to, by name: those of the user, and those of tables.
     pub(super) stores: BTreeMap<String, Arc<dyn StoreDefinition>>,
     /// Which node each store of timers belongs to.
     pub(super) timer_users: BTreeMap<String, String>,
+    /// Of repartition topics, by the node that reads them: whether records with a null key are kept, and what is sent there.
+    pub(super) repartitions: BTreeMap<usize, (Wish, NodeId)>,
 }
 
 /// A shared graph, as streams hold it.
 pub(super) type GraphRef = Arc<Mutex<Graph>>;
 
 impl Graph {
+    /// Lets processors connect to the store of a table, by its name.
+    pub(super) fn offer_table(&mut self, name: &str, store: impl StateStore) {
+        // A name used twice is reported by the topology.
+        self.stores
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(store));
+    }
+
     /// A name such as Kafka Streams gives to nodes nobody named. No state or topic is ever called by it.
     pub(super) fn new_name(&mut self, prefix: &str) -> String {
         let number = self.next_node;
         self.next_node += 1;
         format!("{prefix}-{number:010}")
+    }
+
+    /// Lets records with a null key through all repartition topics above the node, for a join below it that has results for them (KIP-962).
+    pub(super) fn keep_null_keys_above(&self, node: NodeId) {
+        for source in self.topology.sources_above(node) {
+            if let Some((keeps, sent)) = self.repartitions.get(&source)
+                && !keeps.is_made()
+            {
+                keeps.make();
+                self.keep_null_keys_above(*sent);
+            }
+        }
     }
 }
 

@@ -55,10 +55,17 @@ impl<V: 'static> Serde<Change<V>> for ChangeSerde<V> {
             _ => return Err(damaged("an unknown kind of change")),
         };
         let read = |half: Option<&[u8]>| half.map(|bytes| self.0.deserialize(bytes)).transpose();
-        Ok(Change {
-            new: read(new)?,
-            old: read(old)?,
-        })
+        Ok(Change::latest(read(new)?, read(old)?))
+    }
+
+    fn detach(&self, change: &mut Change<V>) {
+        let halves = [&mut change.new, &mut change.old].into_iter().flatten();
+        halves.for_each(|value| self.0.detach(value));
+    }
+
+    fn heap_bytes(&self, change: &Change<V>) -> Option<usize> {
+        let halves = [&change.new, &change.old].into_iter().flatten();
+        halves.map(|value| self.0.heap_bytes(value)).sum()
     }
 }
 

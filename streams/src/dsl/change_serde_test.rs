@@ -4,10 +4,7 @@ use super::*;
 use crate::serde::DefaultSerde;
 
 fn change(new: Option<&str>, old: Option<&str>) -> Change<String> {
-    Change {
-        new: new.map(str::to_owned),
-        old: old.map(str::to_owned),
-    }
+    Change::latest(new.map(str::to_owned), old.map(str::to_owned))
 }
 
 fn write(change: &Change<String>) -> Result<Vec<u8>, SerdeError> {

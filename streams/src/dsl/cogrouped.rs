@@ -9,7 +9,7 @@ use super::cogroup_windowed::{
     CogroupWindows, SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream,
 };
 use super::grouped::aggregating;
-use super::operators::aggregate::Unwindowed;
+use super::operators::own_time::Inputs;
 use super::row::Row;
 use super::{KGroupedStream, KTable, Materialized};
 use crate::processor::{BoxError, ProcessContext};
@@ -20,9 +20,12 @@ use crate::topology::{NodeId, TopologyError};
 trait CogroupedBatch<K, A>: Send + Sync {
     fn add(&self, place: usize, key: &K, so_far: A) -> Option<A>;
     fn value(&self, place: usize) -> &dyn Any;
+    /// Number of the input among those of the cogroup.
+    fn input(&self) -> usize;
 }
 
 struct InputBatch<V, F> {
+    input: usize,
     values: Vec<V>,
     add: Arc<F>,
 }
@@ -37,6 +40,10 @@ where
 
     fn value(&self, place: usize) -> &dyn Any {
         &self.values[place]
+    }
+
+    fn input(&self) -> usize {
+        self.input
     }
 }
 
@@ -162,6 +169,7 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
     ) -> Self {
         let add = Arc::new(move |key: &K, value: &V, so_far: A| add(key, value, so_far).into());
         let stream = grouped.clone();
+        let input = self.inputs.len();
         let add_input = move |name: &str, skips_null_values: bool| {
             let (add, serde) = (add.clone(), stream.serdes().1);
             let partitioned = stream.partitioned(name);
@@ -179,6 +187,7 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
                     rest.push(row.with(key, ()));
                 }
                 let batch: Arc<dyn CogroupedBatch<K, A>> = Arc::new(InputBatch {
+                    input,
                     values,
                     add: add.clone(),
                 });
@@ -216,11 +225,12 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
         materialized: Materialized<A>,
     ) -> KTable<K, A> {
         let plan = self.plan(name, true, &materialized);
-        plan.add_panes(Unwindowed, None, false, folding(initial))
+        plan.add_unwindowed(false, folding(initial))
     }
 
     /// Groups by key and window: [`TimeWindows`](super::TimeWindows), [`SlidingWindows`](super::SlidingWindows),
-    /// [`UnlimitedWindows`](super::UnlimitedWindows) or [`SessionWindows`](super::SessionWindows).
+    /// [`UnlimitedWindows`](super::UnlimitedWindows) or [`SessionWindows`](super::SessionWindows). What is late is judged by the records of each stream by themselves;
+    /// by those of all together where results are told when windows close or in intervals.
     pub fn windowed_by<W: CogroupWindows<K, A>>(&self, windows: W) -> W::Windowed {
         windows.windowed(self)
     }
@@ -234,7 +244,12 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
     ) -> AggregatePlan<'a, K, CogroupedValue<K, A>, A> {
         let parents = self.add_inputs(name, skips_null_values);
         let serdes = (self.key.clone(), Arc::new(NoSerde) as SerdeRef<_>);
-        AggregatePlan::new(&self.graph, parents, name, serdes, materialized)
+        let plan = AggregatePlan::new(&self.graph, parents, name, serdes, materialized);
+        let inputs = Inputs {
+            count: self.inputs.len(),
+            of: |value: &CogroupedValue<K, A>| value.batch.input(),
+        };
+        AggregatePlan { inputs, ..plan }
     }
 
     fn add_inputs(&self, name: &str, skips_null_values: bool) -> Vec<NodeId> {

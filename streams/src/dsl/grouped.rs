@@ -6,7 +6,6 @@ use parking_lot::Mutex;
 
 use super::aggregate_plan::AggregatePlan;
 use super::builder::GraphRef;
-use super::operators::aggregate::Unwindowed;
 use super::{GroupWindows, Grouped, KStream, KTable, Materialized};
 use crate::processor::BoxError;
 use crate::serde::{Data, DefaultSerde, SerdeRef};
@@ -134,8 +133,7 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
         materialized: Materialized<A>,
         update: impl Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> KTable<K, A> {
-        self.plan(name, &materialized)
-            .add_panes(Unwindowed, None, true, update)
+        self.plan(name, &materialized).add_unwindowed(true, update)
     }
 
     /// An aggregation of this name, to be completed with windows.

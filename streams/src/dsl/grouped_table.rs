@@ -6,18 +6,17 @@
 
 use std::sync::Arc;
 
-use super::aggregate_plan::AggregatePlan;
+use super::aggregate_plan::{AggregatePlan, UNIT_IS_NULL};
 use super::builder::{GraphRef, supplier};
 use super::change::Change;
 use super::change_serde::ChangeSerde;
-use super::operators::aggregate::Unwindowed;
 use super::operators::regroup_table::RegroupTable;
 use super::operators::sink::{EncodeSink, SinkSettings};
 use super::operators::source::{DecodeSource, SourceSettings};
 use super::{Grouped, KTable, Materialized, TimestampExtractor};
 use crate::processor::BoxError;
-use crate::serde::{Data, DefaultSerde, SerdeRef};
-use crate::topology::{NodeId, RepartitionOptions};
+use crate::serde::{Data, DefaultSerde, SerdeRef, is_unit};
+use crate::topology::{NodeId, RepartitionOptions, TopologyError};
 
 impl<K: Data, V: Data> KTable<K, V> {
     /// Groups the entries by a new key, with a new value each, to be aggregated. Goes through a repartition topic named after the aggregation that follows. Entries
@@ -41,6 +40,11 @@ impl<K: Data, V: Data> KTable<K, V> {
         let make = supplier(move || RegroupTable::new(select.clone(), key.clone(), value.clone()));
         let mut graph = self.graph.lock();
         let name = graph.new_name("KTABLE-SELECT");
+        if is_unit::<V2>() {
+            let (node, reason) = (name.clone(), UNIT_IS_NULL.to_owned());
+            let mistake = TopologyError::InvalidOperator { node, reason };
+            graph.topology.report(mistake);
+        }
         let node = graph.topology.add_processor(&name, make, &[self.node], &[]);
         drop(graph);
         KGroupedTable {
@@ -189,7 +193,7 @@ impl<K: Data, V: Data> KGroupedTable<K, V> {
         let parents = vec![self.add_repartition(topic, changes.clone())];
         let serdes = (self.grouped.key.clone(), changes);
         let plan = AggregatePlan::new(&self.graph, parents, name, serdes, &materialized);
-        plan.add_panes(Unwindowed, None, false, update)
+        plan.add_unwindowed(false, update)
     }
 
     fn add_repartition(&self, name: &str, value: SerdeRef<Change<V>>) -> NodeId {

@@ -41,6 +41,22 @@ fn count_leaves_null_keys_and_values_out() {
 }
 
 #[test]
+fn aggregating_units_is_refused_because_they_are_null() {
+    let builder = StreamsBuilder::new();
+    builder.stream::<String, ()>("in").group_by_key().count("counts");
+    let refused = builder.build().expect_err("nothing would be counted").to_string();
+    assert!(
+        refused.contains("counts") && refused.contains("map_values(|()| 1_u8)"),
+        "{refused}"
+    );
+    let builder = StreamsBuilder::new();
+    let table = builder.table::<String, String>("in", "table");
+    table.group_by(|_, value| (value, ())).count("counts");
+    let refused = builder.build().expect_err("nothing would be counted").to_string();
+    assert!(refused.contains("values of type () are null"), "{refused}");
+}
+
+#[test]
 fn reduce_starts_with_the_first_value_and_none_deletes() {
     let builder = StreamsBuilder::new();
     let sums = builder.stream::<String, i64>("in").group_by_key();

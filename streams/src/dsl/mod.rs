@@ -46,6 +46,7 @@ mod table_lookup;
 mod table_map;
 mod table_origin;
 mod table_suppress;
+mod table_transform;
 mod time_windowed;
 mod time_windows;
 mod timestamps;
@@ -68,6 +69,10 @@ mod foreign_join_test;
 mod grouped_table_test;
 #[cfg(test)]
 mod grouped_test;
+#[cfg(test)]
+mod held_values_test;
+#[cfg(test)]
+mod operator_time_random_test;
 #[cfg(test)]
 mod process_script;
 #[cfg(test)]
@@ -101,15 +106,21 @@ mod suppress_test;
 #[cfg(test)]
 mod suppress_windows_test;
 #[cfg(test)]
+mod table_join_random_test;
+#[cfg(test)]
 mod table_join_test;
 #[cfg(test)]
 mod table_test;
 #[cfg(test)]
 mod table_test_support;
 #[cfg(test)]
+mod table_transform_test;
+#[cfg(test)]
 mod test_hosts;
 #[cfg(test)]
 mod timestamps_test;
+#[cfg(test)]
+mod versioned_table_test;
 #[cfg(test)]
 mod window_aggregate_test;
 #[cfg(test)]
@@ -128,18 +139,20 @@ pub use grouped_table::KGroupedTable;
 pub use join_windows::JoinWindows;
 pub use joined::Joined;
 pub use operators::late::LateRecord;
+pub(crate) use operators::versioned_table::stored_versions::{StoredVersions, history_store};
 pub use options::{Consumed, Grouped, Materialized, Produced};
 pub use process::{
     Cancellable, FixedKeyContext, FixedKeyInit, FixedKeyProcessor, FixedKeyRecord, ProcessorContext,
     ProcessorInit, PunctuationType, Record, RecordMetadata, RecordProcessor, Timer, TimerKind, UnknownChild,
+    ValueTransformerContext, ValueTransformerInit, ValueTransformerWithKey,
 };
 pub use session_windowed::SessionWindowedKStream;
 pub use session_windows::SessionWindows;
 pub use sliding_windows::SlidingWindows;
 pub use split::SplitStream;
 pub use stores::{
-    KeyValueStore, ListStore, SessionStore, StateContext, StateStore, StoreBuilder, Stores, Timers,
-    ValueAndTimestamp, WindowStore,
+    KeyValueStore, ListStore, ReadOnly, ReadOnlyKeyValueStore, ReadOnlySessionStore, ReadOnlyWindowStore,
+    SessionStore, StateContext, StateStore, StoreBuilder, Stores, Timers, ValueAndTimestamp, WindowStore,
 };
 pub use stream::KStream;
 pub use stream_joined::StreamJoined;
@@ -152,3 +165,6 @@ pub use time_windows::TimeWindows;
 pub use timestamps::{RecordTimes, TimestampExtractor};
 pub use unlimited_windows::UnlimitedWindows;
 pub use windowed::{SessionWindowedSerde, Window, Windowed, WindowedSerde};
+
+// What every processor touches, though it is not only theirs.
+pub use crate::processor::{BoxError, Headers};

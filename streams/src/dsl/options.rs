@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use millpond_log::types::Timestamp;
+
 use super::TimestampExtractor;
 use crate::config::ErrorPolicy;
 use crate::serde::{DefaultSerde, SerdeRef};
@@ -10,19 +12,19 @@ use crate::topology::{TopologyBuilder, TopologyError};
 /// How a topic is read.
 ///
 /// ```
-/// use millpond_streams::dsl::{Consumed, StreamsBuilder, TimestampExtractor};
-/// use millpond_streams::serde::{Json, JsonSerde, Native};
+/// use millpond_streams::dsl::{Consumed, StreamsBuilder};
+/// use millpond_streams::json_serde;
+/// use millpond_streams::serde::{BincodeSerde, Native};
 /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
 /// # struct Order { placed_ms: i64 }
+/// # json_serde!(Order);
 /// use std::sync::Arc;
 ///
 /// let builder = StreamsBuilder::new();
 /// // Default serdes, time from a field:
-/// let timed = Consumed::<String, Json<Order>>::default()
-///     .timestamps(TimestampExtractor::value(|order: &Json<Order>| Some(order.placed_ms)));
-/// builder.stream_with("orders", timed);
-/// // Serdes by hand, so that the value needs no wrapper:
-/// builder.stream_with("more-orders", Consumed::<String, Order>::with(Arc::new(Native), Arc::new(JsonSerde)));
+/// builder.stream_with("orders", Consumed::<String, Order>::default().event_time(|order| Some(order.placed_ms)));
+/// // Serdes by hand:
+/// builder.stream_with("more-orders", Consumed::<String, Order>::with(Arc::new(Native), Arc::new(BincodeSerde)));
 /// ```
 pub struct Consumed<K, V> {
     pub(crate) key: SerdeRef<K>,
@@ -63,6 +65,13 @@ impl<K, V> Consumed<K, V> {
     #[must_use]
     pub fn timestamps(self, timestamps: TimestampExtractor<K, V>) -> Self {
         Consumed { timestamps, ..self }
+    }
+
+    /// Event time is a field of the value, in ms; `None` = no valid time, and the record is logged, counted and left out. For everything else there is
+    /// [`timestamps`](Self::timestamps).
+    #[must_use]
+    pub fn event_time(self, field: impl Fn(&V) -> Option<Timestamp> + Send + Sync + 'static) -> Self {
+        self.timestamps(TimestampExtractor::value(field))
     }
 
     /// What happens to records that cannot be decoded (default: as the application says, which is the dead-letter topic).
@@ -264,11 +273,12 @@ impl<A> Materialized<A> {
         }
     }
 
-    /// Keeps the past of a table read from a topic or a stream: what its entries were at any time of the last `retention`, in stream time (KIP-889).
+    /// Keeps the past of a table without windows: what its entries were at any time of the last `retention`, in stream time (KIP-889, KIP-914).
     ///
-    /// Then timestamps decide what is latest, not offsets: an older record takes its place in the past, changes nothing now and is not forwarded; one older than
-    /// the retention is dropped and counted as late. Joins of streams with such a table read what it was at the record's time. The past is kept in a store
-    /// of its own, `{name}-history`. Changes are forwarded at once, never one per commit.
+    /// Then timestamps decide what is latest, not offsets: an older record takes its place in the past and changes nothing now; `to_stream` shows it all the
+    /// same, while joins of tables and groupings leave it out. One older than the retention is dropped and counted as late. Joins of streams with such a table read
+    /// what it was at the record's time. The past is kept in a store of its own, `{name}-history`. Changes are forwarded at once, never one per commit.
+    /// Updates of such a table cannot be held back by [`suppress`](super::KTable::suppress).
     ///
     /// ```
     /// use std::time::Duration;
@@ -329,12 +339,18 @@ impl<A> Materialized<A> {
 }
 
 impl<A> Materialized<A> {
+    /// For how long versions are to be kept, in ms.
+    pub(crate) fn history_ms(&self) -> Option<i64> {
+        let history = self.history?;
+        Some(i64::try_from(history.as_millis()).unwrap_or(i64::MAX / 4))
+    }
+
     /// For operators that cannot keep a past: reports the wish as a mistake.
     pub(crate) fn refuse_history(&self, node: &str, topology: &mut TopologyBuilder) {
         if self.history.is_some() {
             topology.report(TopologyError::InvalidOperator {
                 node: node.to_owned(),
-                reason: "only tables made from a topic or a stream can be versioned".to_owned(),
+                reason: "tables of windows cannot be versioned".to_owned(),
             });
         }
     }

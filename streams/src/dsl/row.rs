@@ -18,8 +18,8 @@ pub(crate) struct Row<K, V> {
     pub(crate) timestamp: Timestamp,
     /// Headers.
     pub(crate) headers: Headers,
-    /// Stream time when the source record was read, that record counted. Carried along so that lateness does not depend on how input was cut into batches,
-    /// nor on records that were filtered out before.
+    /// Stream time of the task when the source record was read, that record counted. Carried along so that nothing depends on how input was cut into batches.
+    /// Operators judge lateness by a time of their own (`operators/own_time.rs`), which behind a repartition topic is not ahead of this.
     pub(crate) stream_time: Timestamp,
     /// Offset of the source record in the batch being processed; -1 for results of a commit.
     pub(crate) offset: Offset,
@@ -30,6 +30,7 @@ pub(crate) const NO_OFFSET: Offset = Offset::new(-1);
 
 impl<K, V> Row<K, V> {
     /// Key and value, and the record without them, for [`Row::with`].
+    #[inline]
     pub(crate) fn into_parts(self) -> (K, V, Row<(), ()>) {
         let rest = Row {
             key: (),
@@ -43,11 +44,13 @@ impl<K, V> Row<K, V> {
     }
 
     /// The same record with another value.
+    #[inline]
     pub(crate) fn with_value<V2>(self, value: impl FnOnce(V) -> V2) -> Row<K, V2> {
         self.with_pair(|key, old| (key, value(old)))
     }
 
     /// The same record with another key and value.
+    #[inline]
     pub(crate) fn with_pair<K2, V2>(self, pair: impl FnOnce(K, V) -> (K2, V2)) -> Row<K2, V2> {
         let (key, value, rest) = self.into_parts();
         let (key, value) = pair(key, value);
@@ -57,6 +60,7 @@ impl<K, V> Row<K, V> {
 
 impl Row<(), ()> {
     /// The record of this time, headers and origin with a key and a value.
+    #[inline]
     pub(crate) fn with<K, V>(self, key: K, value: V) -> Row<K, V> {
         Row {
             key,
@@ -81,6 +85,7 @@ impl Row<(), ()> {
 
 impl<K, V> Row<K, Option<V>> {
     /// The record if it has a value.
+    #[inline]
     pub(crate) fn transpose(self) -> Option<Row<K, V>> {
         let (key, value, rest) = self.into_parts();
         Some(rest.with(key, value?))

@@ -189,9 +189,6 @@ pub(super) fn fold_sessions<K: Data, V: Data, A: Data>(
     merge: impl Fn(&K, Option<A>, A) -> Option<A> + Send + Sync + 'static,
     fallible: bool,
 ) -> KTable<Windowed<K>, A> {
-    if let Some(mistake) = windows.mistake() {
-        plan.report(mistake);
-    }
     let retention_ms = plan.retention_ms(windows.shortest_retention_ms(), "inactivity gap plus grace");
     let out_key = Arc::new(SessionWindowedSerde::new(plan.key.clone()));
     let rule = SessionRule {

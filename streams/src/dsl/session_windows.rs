@@ -34,7 +34,7 @@ impl SessionWindows {
         }
     }
 
-    /// How long after its end and the gap (in stream time) a session still takes records.
+    /// How long after its end and the gap a session still takes records, by the time of the aggregation ([`TimeWindows::grace`](super::TimeWindows::grace)).
     #[must_use]
     pub fn grace(self, grace: Duration) -> SessionWindows {
         SessionWindows {
@@ -68,10 +68,5 @@ impl SessionWindows {
     /// Width of the store's panes: a few gaps, so that a record meets one or two panes and a list has few sessions.
     pub(crate) fn pane_ms(&self) -> i64 {
         span_list::pane_width(self.gap_ms.saturating_mul(4))
-    }
-
-    /// What is wrong with these windows, if anything.
-    pub(crate) fn mistake(&self) -> Option<String> {
-        (self.gap_ms < 1).then(|| "the inactivity gap must be at least 1 ms".to_owned())
     }
 }

@@ -337,13 +337,6 @@ fn impossible_sessions_are_refused_when_the_topology_is_built() {
     };
     assert_eq!(
         reason(
-            SessionWindows::with_inactivity_gap(ms(0)),
-            Materialized::default()
-        ),
-        "the inactivity gap must be at least 1 ms"
-    );
-    assert_eq!(
-        reason(
             sessions().grace(ms(5)),
             Materialized::default().retention(ms(304))
         ),

@@ -35,7 +35,7 @@ impl SlidingWindows {
         }
     }
 
-    /// How long after its end (in stream time) a window still takes records.
+    /// How long after its end a window still takes records, by the time of the aggregation ([`TimeWindows::grace`](super::TimeWindows::grace)).
     #[must_use]
     pub fn grace(self, grace: Duration) -> SlidingWindows {
         SlidingWindows {

@@ -10,6 +10,7 @@ use super::operators::sink::{EncodeSink, SinkSettings};
 use super::operators::source::{DecodeSource, SourceSettings};
 use super::operators::stateless::{BatchFn, MapBatch, PassThrough};
 use super::row::Row;
+use super::table_origin::Wish;
 use super::{Grouped, KGroupedStream, Produced, SplitStream, TimestampExtractor};
 use crate::processor::{BoxError, ProcessContext, ProcessError};
 use crate::serde::{Data, DefaultSerde};
@@ -361,7 +362,8 @@ impl<K: Data, V: Data> KStream<K, V> {
         }
     }
 
-    /// Sends the stream through the topic `{app}-{name}-repartition`, partitioned by key: what follows runs in tasks of its own.
+    /// Sends the stream through the topic `{app}-{name}-repartition`, partitioned by key: what follows runs in tasks of its own. Records with a null key are
+    /// skipped and counted, unless a left or outer join further down has results for them (KIP-962).
     ///
     /// ```
     /// # use millpond_streams::dsl::StreamsBuilder;
@@ -403,6 +405,8 @@ impl<K: Data, V: Data> KStream<K, V> {
             partitioner: grouped.partitioner.clone(),
             skips_null_keys,
         });
+        let keeps = Wish::default();
+        let keeps_null_keys = keeps.clone();
         let timestamps = TimestampExtractor::record();
         let source = Arc::new(SourceSettings {
             key,
@@ -412,16 +416,17 @@ impl<K: Data, V: Data> KStream<K, V> {
         });
         let options = RepartitionOptions {
             partitions: grouped.partitions,
-            encoder: Some(supplier(move || EncodeSink::new(sink.clone()))),
+            encoder: Some(supplier(move || {
+                EncodeSink::new(sink.clone()).keeping_null_keys(keeps_null_keys.clone())
+            })),
             decoder: Some(supplier(move || DecodeSource {
                 settings: source.clone(),
             })),
         };
-        let node = self
-            .graph
-            .lock()
-            .topology
-            .add_repartition(name, options, &[self.node]);
+        let mut graph = self.graph.lock();
+        let node = graph.topology.add_repartition(name, options, &[self.node]);
+        graph.repartitions.insert(node.0, (keeps, self.node));
+        drop(graph);
         KStream::new(self.graph.clone(), node, false)
     }
 

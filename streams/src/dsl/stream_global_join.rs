@@ -92,6 +92,9 @@ impl<K: Data, V: Data> KStream<K, V> {
         let (select, joiner) = (Arc::new(select), Arc::new(joiner));
         let make = supplier(move || StreamTableJoin::new(settings.clone(), select.clone(), joiner.clone()));
         let mut graph = self.graph.lock();
+        if is_left {
+            graph.keep_null_keys_above(self.node);
+        }
         let name = joined.name;
         let mistake = if !Arc::ptr_eq(&self.graph, &table.graph) {
             Some("the stream and the global table belong to different builders")

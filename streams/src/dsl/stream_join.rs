@@ -197,6 +197,12 @@ impl<K: Data, V: Data> KStream<K, V> {
             // The mistake is reported; any node will do.
             false => left_input,
         };
+        if outer.left {
+            self.graph.lock().keep_null_keys_above(left_input);
+        }
+        if outer.right {
+            self.graph.lock().keep_null_keys_above(right_input);
+        }
         let this = if outer.right {
             "-outer-this-join"
         } else {

@@ -19,14 +19,13 @@ impl<K: Data, V: Data> KStream<K, V> {
     /// ([`StreamsBuilder::add_state_store`](super::StreamsBuilder::add_state_store)). Where processors share a store, each record goes through all of them before the next one.
     ///
     /// ```
-    /// use millpond_streams::dsl::{KeyValueStore, ProcessorContext, ProcessorInit, Record, RecordProcessor, Stores, StreamsBuilder};
-    /// use millpond_streams::processor::BoxError;
+    /// use millpond_streams::dsl::{BoxError, KeyValueStore, ProcessorContext, ProcessorInit, Record, RecordProcessor, Stores, StreamsBuilder};
     /// use millpond_streams::testing::TopologyTestDriver;
     ///
     /// /// Forwards a reading when it differs from the last one of its sensor.
     /// #[derive(Default)]
     /// struct Changes {
-    ///     last: Option<KeyValueStore<String, i64>>,
+    ///     last: KeyValueStore<String, i64>,
     /// }
     ///
     /// impl RecordProcessor for Changes {
@@ -36,14 +35,13 @@ impl<K: Data, V: Data> KStream<K, V> {
     ///     type ValueOut = i64;
     ///
     ///     fn init(&mut self, context: &mut ProcessorInit<'_, Self>) -> Result<(), BoxError> {
-    ///         self.last = Some(context.store("last-readings")?);
+    ///         self.last = context.store("last-readings")?;
     ///         Ok(())
     ///     }
     ///
     ///     fn process(&mut self, record: Record<String, i64>, context: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
-    ///         let last = self.last.as_ref().ok_or("not started")?;
-    ///         if last.get(context, &record.key)? != Some(record.value) {
-    ///             last.put(context, &record.key, &record.value)?;
+    ///         if self.last.get(context, &record.key)? != Some(record.value) {
+    ///             self.last.put(context, &record.key, &record.value)?;
     ///             context.forward(record);
     ///         }
     ///         Ok(())
@@ -85,14 +83,13 @@ impl<K: Data, V: Data> KStream<K, V> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use millpond_streams::dsl::{FixedKeyContext, FixedKeyInit, FixedKeyProcessor, FixedKeyRecord, KeyValueStore, Stores, StreamsBuilder};
-    /// use millpond_streams::processor::BoxError;
+    /// use millpond_streams::dsl::{BoxError, FixedKeyContext, FixedKeyInit, FixedKeyProcessor, FixedKeyRecord, KeyValueStore, Stores, StreamsBuilder};
     /// use millpond_streams::testing::TopologyTestDriver;
     ///
     /// /// Numbers the records of each key, beginning again when a key was silent for a minute.
     /// #[derive(Default)]
     /// struct Number {
-    ///     numbers: Option<KeyValueStore<String, u64>>,
+    ///     numbers: KeyValueStore<String, u64>,
     /// }
     ///
     /// impl FixedKeyProcessor for Number {
@@ -101,14 +98,13 @@ impl<K: Data, V: Data> KStream<K, V> {
     ///     type ValueOut = String;
     ///
     ///     fn init(&mut self, context: &mut FixedKeyInit<'_, Self>) -> Result<(), BoxError> {
-    ///         self.numbers = Some(context.store("numbers")?);
+    ///         self.numbers = context.store("numbers")?;
     ///         Ok(())
     ///     }
     ///
     ///     fn process(&mut self, record: FixedKeyRecord<String, String>, context: &mut FixedKeyContext<'_, Self>) -> Result<(), BoxError> {
-    ///         let numbers = self.numbers.as_ref().ok_or("not started")?;
-    ///         let number = numbers.get(context, record.key())?.unwrap_or(0) + 1;
-    ///         numbers.put(context, record.key(), &number)?;
+    ///         let number = self.numbers.get(context, record.key())?.unwrap_or(0) + 1;
+    ///         self.numbers.put(context, record.key(), &number)?;
     ///         context.forward(record.map_value(|value| format!("{number} {value}")));
     ///         Ok(())
     ///     }
@@ -181,7 +177,7 @@ impl<K: Data, V: Data> KStream<K, V> {
 
 impl Graph {
     /// The definitions of the named stores, for the node of that name. Mistakes are reported by `build`.
-    fn connect(
+    pub(super) fn connect(
         &mut self,
         node: &str,
         stores: &[&str],
@@ -198,6 +194,8 @@ impl Graph {
                 continue;
             };
             let store = store.clone();
+            store.connected();
+            self.topology.open_store(name);
             if store.is_timers() {
                 timers += 1;
                 let other = self.timer_users.insert(name.to_owned(), node.to_owned());

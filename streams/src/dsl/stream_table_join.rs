@@ -115,6 +115,9 @@ impl<K: Data, V: Data> KStream<K, V> {
             self.graph.lock().topology.report(error);
         }
         let input = self.partitioned_for_join(&name, &key, &value, partitions, is_left);
+        if is_left {
+            self.graph.lock().keep_null_keys_above(input);
+        }
         let lookup = table.lookup();
         let settings = Arc::new(TableJoinSettings {
             key,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::test_hosts::{ALL_HOSTS, Bench, bench};
-use super::{Consumed, Joined, KStream, KTable, Materialized, StreamsBuilder};
+use super::{
+    Consumed, Joined, KStream, KTable, Materialized, StreamsBuilder, StrictBuffer, Suppressed, TimeWindows,
+};
 use crate::config::ProcessingConfig;
 use crate::processor::Headers;
 use crate::testing::{TestRecord, TopologyTestDriver};
@@ -300,14 +302,22 @@ fn what_cannot_work_is_refused() {
             .to("out");
     });
     assert!(short.contains("longer than what the table knows"), "{short}");
-    let aggregate = mistake(|builder| {
+    let windows = mistake(|builder| {
         let versioned = Materialized::default().versioned(Duration::from_secs(1));
         builder
             .stream::<i64, String>("left")
             .group_by_key()
+            .windowed_by(TimeWindows::of(Duration::from_secs(1)))
             .count_with("c", versioned);
     });
-    assert!(aggregate.contains("can be versioned"), "{aggregate}");
+    assert!(windows.contains("cannot be versioned"), "{windows}");
+    let held = mistake(|builder| {
+        let limit = Suppressed::until_time_limit(Duration::from_secs(1), StrictBuffer::unbounded());
+        table(builder, Some(9))
+            .filter(|_, _| true)
+            .suppress("held", limit);
+    });
+    assert!(held.contains("cannot be held back"), "{held}");
     let other = StreamsBuilder::new();
     let apart = mistake(|builder| {
         builder

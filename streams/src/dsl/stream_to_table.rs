@@ -1,10 +1,10 @@
 //! From a stream to a table: every record is an update of its key.
 
 use super::builder::GraphRef;
+use super::operators::entry_writer::EntryWriter;
 use super::operators::table_source::TableSource;
-use super::operators::table_writer::{TableStore, TableWriter};
+use super::operators::table_writer::TableStore;
 use super::table_origin::TableWishes;
-use super::versioned_table::add_versioned;
 use super::{Grouped, KStream, KTable, Materialized};
 use crate::serde::{Data, DefaultSerde, SerdeRef};
 use crate::topology::NodeId;
@@ -97,12 +97,8 @@ pub(super) fn add_table<K: Data, V: Data>(
     key: SerdeRef<K>,
     materialized: &Materialized<V>,
 ) -> KTable<K, V> {
-    if let Some(history) = materialized.history {
-        let retention_ms = i64::try_from(history.as_millis()).unwrap_or(i64::MAX / 4);
-        return add_versioned(graph, parent, name, key, materialized, retention_ms);
-    }
     let store = TableStore::new(name, key, materialized, TableWishes::default());
-    store.add_to(graph, &[parent], materialized, |store| TableSource {
-        writer: TableWriter::new(store),
+    store.add_to(graph, &[parent], |store| TableSource {
+        writer: EntryWriter::new(store),
     })
 }

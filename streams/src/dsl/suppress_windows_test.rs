@@ -224,8 +224,10 @@ fn a_final_result_behind_a_repartition_is_final_although_upstream_tasks_run_apar
             accepted += 1;
         }
         for partition in 0..3 {
-            let end = TestRecord::new(String::new(), "end".to_owned(), 1_000_000).on_partition(partition);
-            driver.pipe_all(&input, [end]).expect("goes through");
+            // Enough of them to reach every partition behind.
+            let end =
+                |n| TestRecord::new(String::new(), format!("end-{n}"), 1_000_000).on_partition(partition);
+            driver.pipe_all(&input, (0..16).map(end)).expect("goes through");
         }
         let found = read(&mut driver, "suppressed");
         let windows: std::collections::BTreeSet<&str> =

@@ -70,11 +70,21 @@ impl<K: Data, V: Data> KTable<K, V> {
         key: SerdeRef<K>,
         origin: impl TableOrigin<K, V> + 'static,
     ) -> Self {
+        KTable::with_origin(graph, node, key, Arc::new(origin))
+    }
+
+    /// As `new`, with an origin that others share.
+    pub(super) fn with_origin(
+        graph: GraphRef,
+        node: NodeId,
+        key: SerdeRef<K>,
+        origin: Arc<dyn TableOrigin<K, V>>,
+    ) -> Self {
         KTable {
             graph,
             node,
             key,
-            origin: Arc::new(origin),
+            origin,
             types: PhantomData,
         }
     }
@@ -82,6 +92,13 @@ impl<K: Data, V: Data> KTable<K, V> {
     /// Asks the operators behind this table to send the value before with every change. Needed by whatever takes away what it added before.
     pub(crate) fn enable_old_values(&self) {
         self.origin.enable_old_values(true);
+    }
+
+    /// As [`lookup`](Self::lookup), for a join with another table: what is read is what this table has told its receivers, so that both halves of a change
+    /// of the other side meet what they met before.
+    pub(crate) fn lookup_in_step(&self) -> TableLookup<K, V> {
+        self.origin.forward_each_batch();
+        self.origin.lookup()
     }
 
     /// A way to read this table by key from another operator.

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::builder::{GraphRef, supplier};
+use super::operators::entry_writer::EntryWriter;
 use super::operators::foreign_join::{
     AnswerSubscribers, AskAgain, ForeignResult, JoinResponses, ReceiveSubscriptions, Response, ResponseSerde,
     SendSubscriptions, Subscription, SubscriptionKeys, SubscriptionSerde,
 };
 use super::operators::sink::{EncodeSink, SinkSettings};
 use super::operators::source::{DecodeSource, SourceSettings};
-use super::operators::table_writer::{TableStore, TableWriter};
+use super::operators::table_writer::TableStore;
 use super::options::{Partitioner, Partitions};
 use super::table_lookup::TableLookup;
-use super::table_origin::{StoredTable, TableOrigin, TableWishes, Wish};
+use super::table_origin::{TableOrigin, TableWishes, Wish};
 use super::{KTable, Materialized, TimestampExtractor};
 use crate::serde::{Data, DefaultSerde, OptionSerde, SerdeRef};
 use crate::topology::{NodeId, RepartitionOptions, StoreSpec, TopologyError};
@@ -185,7 +186,7 @@ impl<K: Data, V: Data> KTable<K, V> {
             let mistake = TopologyError::InvalidOperator { node, reason };
             self.graph.lock().topology.report(mistake);
         }
-        let (left_lookup, right_lookup) = (self.lookup(), other.lookup());
+        let (left_lookup, right_lookup) = (self.lookup_in_step(), other.lookup_in_step());
         let foreign_key: Arc<ForeignKeyFn<K, V, KO>> = Arc::new(foreign_key);
         let subscriptions = self.add_subscriptions(name, other, foreign_key.clone(), kind, &joined);
         let responses = self.add_right_side(name, other, subscriptions, right_lookup, &joined);
@@ -338,7 +339,7 @@ impl<K: Data, V: Data> KTable<K, V> {
             supplier(move || ForeignResult {
                 has_store: has_store.clone(),
                 stored: false,
-                writer: TableWriter::new(store.clone()),
+                writer: EntryWriter::new(store.clone()),
             })
         };
         let node = self
@@ -346,14 +347,11 @@ impl<K: Data, V: Data> KTable<K, V> {
             .lock()
             .topology
             .add_processor(name, make, &[parent], &[]);
-        let mut spec = StoreSpec::key_value(name);
-        spec.logged = materialized.logged;
-        let (key, value) = (self.key.clone(), materialized.value);
         let result = ForeignTable {
             graph: self.graph.clone(),
             node,
-            spec,
-            table: StoredTable::plain(name, key, value, store.wishes.clone()),
+            specs: store.specs(),
+            table: store.origin(),
             has_store,
             is_added: AtomicBool::new(false),
         };
@@ -422,8 +420,8 @@ fn add_topic<K: Data, V: Data>(
 struct ForeignTable<K, R> {
     graph: GraphRef,
     node: NodeId,
-    spec: StoreSpec,
-    table: StoredTable<K, R>,
+    specs: Vec<StoreSpec>,
+    table: Arc<dyn TableOrigin<K, R>>,
     has_store: Wish,
     is_added: AtomicBool,
 }
@@ -433,8 +431,10 @@ impl<K, R> ForeignTable<K, R> {
         if !self.is_added.swap(true, Ordering::Relaxed) {
             self.has_store.make();
             let mut graph = self.graph.lock();
-            graph.topology.add_store(self.spec.clone());
-            graph.topology.connect_store(self.node, &self.spec.name);
+            for spec in &self.specs {
+                graph.topology.add_store(spec.clone());
+                graph.topology.connect_store(self.node, &spec.name);
+            }
         }
     }
 }
@@ -452,7 +452,15 @@ impl<K: Data, R: Data> TableOrigin<K, R> for ForeignTable<K, R> {
         self.table.lookup()
     }
 
+    fn forward_each_batch(&self) {
+        self.table.forward_each_batch();
+    }
+
     fn grace_ms(&self) -> Option<i64> {
         None
+    }
+
+    fn history_ms(&self) -> Option<i64> {
+        self.table.history_ms()
     }
 }

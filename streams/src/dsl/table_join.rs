@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use super::builder::supplier;
+use super::operators::entry_writer::EntryWriter;
 use super::operators::stateless::PassThrough;
 use super::operators::table_join::{JoinSide, StoreJoined};
-use super::operators::table_writer::{TableStore, TableWriter};
+use super::operators::table_writer::TableStore;
 use super::table_lookup::{JoinedReader, TableLookup, TableReader};
 use super::table_origin::{TableOrigin, TableWishes, Wish};
 use super::{KTable, Materialized};
@@ -128,7 +129,7 @@ impl<K: Data, V: Data> KTable<K, V> {
             join: join.clone(),
             old_values: Wish::default(),
         };
-        let (mine, theirs) = (self.lookup(), other.lookup());
+        let (mine, theirs) = (self.lookup_in_step(), other.lookup_in_step());
         let old_values = origin.old_values.clone();
         let reversed: Arc<JoinFn<V2, V, R>> = {
             let join = join.clone();
@@ -183,8 +184,8 @@ impl<K: Data, V: Data> KTable<K, V> {
                     grace_ms: origin.grace_ms(),
                     ..TableStore::new(name, self.key.clone(), &materialized, wishes)
                 };
-                store.add_to(&self.graph, &sides, &materialized, |store| StoreJoined {
-                    writer: TableWriter::new(store),
+                store.add_to(&self.graph, &sides, |store| StoreJoined {
+                    writer: EntryWriter::new(store),
                 })
             }
         }
@@ -223,6 +224,11 @@ impl<K: Data, V1: Data, V2: Data, R: Data> TableOrigin<K, R> for JoinedTable<K, 
         self.right.enable_old_values(true);
         self.old_values.make();
         true
+    }
+
+    fn forward_each_batch(&self) {
+        self.left.forward_each_batch();
+        self.right.forward_each_batch();
     }
 
     fn grace_ms(&self) -> Option<i64> {

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::builder::supplier;
+use super::operators::entry_writer::EntryWriter;
 use super::operators::table_map::{MapTable, MapTableToStore};
-use super::operators::table_writer::{TableStore, TableWriter};
+use super::operators::table_writer::TableStore;
 use super::table_lookup::{MappedReader, TableLookup, TableReader};
 use super::table_origin::{TableOrigin, TableWishes};
 use super::{KTable, Materialized};
@@ -110,7 +111,8 @@ impl<K: Data, V: Data> KTable<K, V> {
         map: impl Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
     ) -> KTable<K, V2> {
         // As in Kafka Streams: a filter drops needless tombstones if the table above can tell them without a store of its own being made for it.
-        let drops_nothing = mapping == Mapping::Filter && self.origin.enable_old_values(false);
+        // A versioned one sends them on: who keeps versions must hear that there was nothing from then on.
+        let drops_nothing = self.drops_nothing(mapping);
         let map = Arc::new(map);
         let origin = MappedTable {
             parent: self.origin.clone(),
@@ -133,18 +135,25 @@ impl<K: Data, V: Data> KTable<K, V> {
         materialized: Materialized<V2>,
     ) -> KTable<K, V2> {
         let wishes = TableWishes::default();
-        if mapping == Mapping::Filter {
+        let drops_nothing = self.drops_nothing(mapping);
+        if drops_nothing {
             wishes.old_values.make();
         }
         let store = TableStore {
-            drops_nothing: mapping == Mapping::Filter,
+            drops_nothing,
             grace_ms: self.origin.grace_ms(),
             ..TableStore::new(name, self.key.clone(), &materialized, wishes)
         };
         let map = Arc::new(map);
-        store.add_to(&self.graph, &[self.node], &materialized, move |store| {
-            MapTableToStore::new(map.clone(), TableWriter::new(store))
+        store.add_to(&self.graph, &[self.node], move |store| {
+            MapTableToStore::new(map.clone(), EntryWriter::new(store))
         })
+    }
+
+    fn drops_nothing(&self, mapping: Mapping) -> bool {
+        mapping == Mapping::Filter
+            && self.origin.enable_old_values(false)
+            && self.origin.history_ms().is_none()
     }
 }
 
@@ -171,6 +180,10 @@ where
 
     fn history_ms(&self) -> Option<i64> {
         self.parent.history_ms()
+    }
+
+    fn forward_each_batch(&self) {
+        self.parent.forward_each_batch();
     }
 
     fn lookup(&self) -> TableLookup<K, V2> {

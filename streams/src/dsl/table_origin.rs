@@ -32,6 +32,9 @@ pub(in crate::dsl) struct TableWishes {
     pub(in crate::dsl) old_values: Wish,
     /// The store is read by others, so it must be up to date at the end of each batch.
     pub(in crate::dsl) write_through: Wish,
+    /// Another table is joined with this one: changes go on at the end of each batch, so that what the store holds is what the receivers know. Else the value
+    /// before would be joined with one the other side has not told yet, and what is taken away below were not what was added.
+    pub(in crate::dsl) each_batch: Wish,
 }
 
 /// The operator behind a table.
@@ -42,6 +45,9 @@ pub(in crate::dsl) trait TableOrigin<K, V>: Send + Sync {
 
     /// A way to read the table.
     fn lookup(&self) -> TableLookup<K, V>;
+
+    /// Asks that nothing waits for the commit: between two batches receivers know what a look-up tells.
+    fn forward_each_batch(&self);
 
     /// How long after its end a window may still change, in ms of stream time; none for a table without windows.
     fn grace_ms(&self) -> Option<i64>;
@@ -86,6 +92,10 @@ impl<K: Data, V: Data> TableOrigin<K, V> for StoredTable<K, V> {
     fn enable_old_values(&self, _force: bool) -> bool {
         self.wishes.old_values.make();
         true
+    }
+
+    fn forward_each_batch(&self) {
+        self.wishes.each_batch.make();
     }
 
     fn lookup(&self) -> TableLookup<K, V> {

@@ -71,6 +71,14 @@ impl<K: Data, V: Data> KTable<K, V> {
                 0
             }),
         };
+        if self.origin.history_ms().is_some() {
+            let reason =
+                "updates of a versioned table cannot be held back: they are not in the order of time";
+            self.graph.lock().topology.report(TopologyError::InvalidOperator {
+                node: name.to_owned(),
+                reason: reason.to_owned(),
+            });
+        }
         let settings = Arc::new(SuppressSettings {
             store: name.to_owned(),
             key: self.key.clone(),
@@ -119,6 +127,10 @@ impl<K: Data, V: Data> TableOrigin<K, V> for SuppressedTable<K, V> {
                 settings.clone(),
             )))
         })
+    }
+
+    fn forward_each_batch(&self) {
+        self.parent.forward_each_batch();
     }
 
     fn grace_ms(&self) -> Option<i64> {

@@ -27,7 +27,7 @@ where
     let text = |value: Option<V>| value.map_or("-".to_owned(), |value| value.to_string());
     table
         .edge()
-        .map_values(move |Change { new, old }| format!("{}<-{}", text(new), text(old)))
+        .map_values(move |Change { new, old, .. }| format!("{}<-{}", text(new), text(old)))
         .to(topic);
 }
 

@@ -47,7 +47,8 @@ impl TimeWindows {
         }
     }
 
-    /// How long after its end (in stream time) a window still takes records.
+    /// How long after its end a window still takes records, by the largest timestamp of the records that reached the aggregation with a key; those that a filter
+    /// dropped before do not count. Behind a repartition topic it is never ahead of the slowest upstream task.
     #[must_use]
     pub fn grace(self, grace: Duration) -> TimeWindows {
         TimeWindows {

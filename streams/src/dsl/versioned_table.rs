@@ -1,58 +1,20 @@
-//! Versioned tables as the DSL makes and reads them; `operators/versioned_table/` writes them.
+//! Versioned tables as other operators read them; `operators/versioned_table/` writes them.
 
 use std::sync::Arc;
 
 use millpond_log::types::Timestamp;
 
-use super::builder::{GraphRef, supplier};
-use super::operators::versioned_table::history::{History, history_spec};
-use super::operators::versioned_table::{VersionedStore, VersionedTable};
+use super::operators::table_writer::TableStore;
+use super::operators::versioned_table::history::History;
 use super::table_lookup::{Entry, ReadTable, StoreReader, TableLookup, TableReader, read_entry};
-use super::table_origin::{TableOrigin, TableWishes};
-use super::{KTable, Materialized};
+use super::table_origin::TableOrigin;
 use crate::processor::{BoxError, InitContext, ProcessContext, ProcessError};
-use crate::serde::{Data, SerdeRef};
-use crate::state::{KeyBatch, StoreSpec, ValueEnvelope};
-use crate::topology::NodeId;
-
-/// Adds a versioned table with its two stores, `{name}` and `{name}-history`, below `parent`, which sends nullable rows.
-pub(super) fn add_versioned<K: Data, V: Data>(
-    graph: &GraphRef,
-    parent: NodeId,
-    name: &str,
-    key: SerdeRef<K>,
-    materialized: &Materialized<V>,
-    retention_ms: i64,
-) -> KTable<K, V> {
-    let settings = Arc::new(VersionedStore {
-        store: name.to_owned(),
-        history: format!("{name}-history"),
-        retention_ms,
-        key: key.clone(),
-        value: materialized.value.clone(),
-        wishes: TableWishes::default(),
-    });
-    let mut specs = [
-        StoreSpec::key_value(name),
-        history_spec(&settings.history, retention_ms),
-    ];
-    let for_tasks = settings.clone();
-    let make = supplier(move || VersionedTable::new(for_tasks.clone()));
-    let mut builder = graph.lock();
-    for spec in &mut specs {
-        spec.logged = materialized.logged;
-        builder.topology.add_store(spec.clone());
-    }
-    let node = builder
-        .topology
-        .add_processor(name, make, &[parent], &[name, &settings.history]);
-    drop(builder);
-    KTable::new(graph.clone(), node, key, VersionedOrigin { settings })
-}
+use crate::serde::Data;
+use crate::state::{KeyBatch, ValueEnvelope};
 
 /// How others read a versioned table.
-struct VersionedOrigin<K, V> {
-    settings: Arc<VersionedStore<K, V>>,
+pub(in crate::dsl) struct VersionedOrigin<K, V> {
+    pub(in crate::dsl) settings: Arc<TableStore<K, V>>,
 }
 
 impl<K: Data, V: Data> TableOrigin<K, V> for VersionedOrigin<K, V> {
@@ -61,12 +23,16 @@ impl<K: Data, V: Data> TableOrigin<K, V> for VersionedOrigin<K, V> {
         true
     }
 
+    /// Nothing ever waits.
+    fn forward_each_batch(&self) {}
+
     fn lookup(&self) -> TableLookup<K, V> {
         let settings = self.settings.clone();
-        let stores = vec![settings.store.clone(), settings.history.clone()];
+        let stores = vec![settings.store.clone(), settings.history_store()];
         TableLookup::new(stores, move |context: &InitContext<'_>| {
             let store = context.store_index(&settings.store)?;
-            let history = History::new(settings.retention_ms, context.store_index(&settings.history)?);
+            let history = context.store_index(&settings.history_store())?;
+            let history = History::new(settings.history_ms.unwrap_or_default(), history);
             let key = settings.key.clone();
             Ok(TableReader::new(VersionedReader {
                 present: StoreReader {
@@ -85,7 +51,7 @@ impl<K: Data, V: Data> TableOrigin<K, V> for VersionedOrigin<K, V> {
     }
 
     fn history_ms(&self) -> Option<i64> {
-        Some(self.settings.retention_ms)
+        self.settings.history_ms
     }
 }
 

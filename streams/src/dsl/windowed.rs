@@ -80,6 +80,14 @@ impl<K: 'static> Serde<Windowed<K>> for WindowedSerde<K> {
             window: Window { start_ms, end_ms },
         })
     }
+
+    fn detach(&self, value: &mut Windowed<K>) {
+        self.inner.detach(&mut value.key);
+    }
+
+    fn heap_bytes(&self, value: &Windowed<K>) -> Option<usize> {
+        self.inner.heap_bytes(&value.key)
+    }
 }
 
 /// Kafka Streams' format for keys of sessions: key bytes, then the session's end, then its start (big endian).
@@ -139,6 +147,14 @@ impl<K: 'static> Serde<Windowed<K>> for SessionWindowedSerde<K> {
                 end_ms: Timestamp::from_be_bytes(*end),
             },
         })
+    }
+
+    fn detach(&self, value: &mut Windowed<K>) {
+        self.inner.detach(&mut value.key);
+    }
+
+    fn heap_bytes(&self, value: &Windowed<K>) -> Option<usize> {
+        self.inner.heap_bytes(&value.key)
     }
 }
 

@@ -1,17 +1,19 @@
 //! The metrics of all streams applications of this process, for a Prometheus registry, for example that of a node's `/metrics`.
 //!
-//! Always true: one label, the application; a handle that is gone tells nothing any more; a scrape reads counters and takes no lock a worker waits for.
+//! Always true: what is told is [`names::ALL`]; a handle that is gone tells nothing any more; a scrape takes no lock that a worker waits for longer than a copy takes.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::{StreamsMetrics, names};
+use super::names::{self, Kind, Metric};
+use super::{StoreMetrics, StreamsMetrics, TaskMetrics};
 use crate::state::RocksHosts;
 
 /// An application as the collector sees it.
@@ -22,6 +24,12 @@ pub(crate) trait Observed: Send + Sync + std::fmt::Debug {
     fn read(&self) -> StreamsMetrics;
     /// How many workers do what.
     fn workers(&self) -> Vec<(&'static str, usize)>;
+    /// The states there are, `true` for the one it is in.
+    fn states(&self) -> Vec<(&'static str, bool)>;
+    /// Its tasks.
+    fn tasks(&self) -> Vec<TaskMetrics>;
+    /// Its stores.
+    fn stores(&self) -> Vec<StoreMetrics>;
 }
 
 /// Applications whose handles live.
@@ -50,184 +58,167 @@ pub(crate) fn observe(application: &Arc<dyn Observed>) {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StreamsCollector;
 
-/// A counter or gauge, how it is told and where it is found.
-type Told = (&'static str, &'static str, MetricType, fn(&StreamsMetrics) -> f64);
-
-const TOLD: [Told; 20] = [
-    (names::RECORDS_IN, "Records read", MetricType::Counter, |m| {
-        m.records_in as f64
-    }),
-    (
-        names::BYTES_IN,
-        "Bytes of the batches read",
-        MetricType::Counter,
-        |m| m.bytes_in as f64,
-    ),
-    (names::RECORDS_OUT, "Records written", MetricType::Counter, |m| {
-        m.records_out as f64
-    }),
-    (
-        names::BYTES_OUT,
-        "Bytes of the batches written",
-        MetricType::Counter,
-        |m| m.bytes_out as f64,
-    ),
-    (
-        names::LATE,
-        "Records too late for their window",
-        MetricType::Counter,
-        |m| m.late_records as f64,
-    ),
-    (names::SKIPPED, "Records left out", MetricType::Counter, |m| {
-        m.skipped_records as f64
-    }),
-    (
-        names::DEAD_LETTERS,
-        "Records sent to the dead-letter topic",
-        MetricType::Counter,
-        |m| m.dead_letters as f64,
-    ),
-    (
-        names::COMMITS,
-        "Committed transactions",
-        MetricType::Counter,
-        |m| m.commits as f64,
-    ),
-    (
-        names::RECOVERIES,
-        "Transactions that were fenced and looked up",
-        MetricType::Counter,
-        |m| m.recoveries as f64,
-    ),
-    (
-        names::RESTARTS,
-        "Workers started again after a failure",
-        MetricType::Counter,
-        |m| m.restarts as f64,
-    ),
-    (
-        names::COMMIT_LATENCY,
-        "Time from freezing a transaction to its commit, summed",
-        MetricType::Counter,
-        |m| m.commit_latency_total.as_secs_f64(),
-    ),
-    (
-        names::RESTORED_RECORDS,
-        "Changelog records replayed",
-        MetricType::Counter,
-        |m| m.restored_records as f64,
-    ),
-    (
-        names::RESTORED_BYTES,
-        "Changelog bytes replayed",
-        MetricType::Counter,
-        |m| m.restored_bytes as f64,
-    ),
-    (
-        names::RESTORE_REMAINING,
-        "Changelog offsets still to be replayed",
-        MetricType::Gauge,
-        |m| m.restore_remaining as f64,
-    ),
-    (
-        names::INPUT_LAG,
-        "Offsets between positions and ends of the inputs",
-        MetricType::Gauge,
-        |m| m.input_lag_records as f64,
-    ),
-    (
-        names::UNCOMMITTED_BYTES,
-        "Bytes of work not yet committed",
-        MetricType::Gauge,
-        |m| m.uncommitted_bytes as f64,
-    ),
-    (
-        names::STATE_LAG_BYTES,
-        "Bytes committed and not yet in RocksDB",
-        MetricType::Gauge,
-        |m| m.state_lag_bytes as f64,
-    ),
-    (
-        names::STATE_MEMORY_BYTES,
-        "Memory of the in-memory tables of state",
-        MetricType::Gauge,
-        |m| m.state_memory_bytes as f64,
-    ),
-    (
-        names::STATE_MEMORY_ENTRIES,
-        "Entries of the in-memory tables of state",
-        MetricType::Gauge,
-        |m| m.state_memory_entries as f64,
-    ),
-    (
-        names::COMMIT_LATENCY_MAX,
-        "Longest commit",
-        MetricType::Gauge,
-        |m| m.commit_latency_max.as_secs_f64(),
-    ),
-];
+/// What is told under one name: labels in the order of [`Metric::labels`], and the value.
+type Samples = BTreeMap<&'static str, Vec<(Vec<String>, f64)>>;
 
 impl Collector for StreamsCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let applications: Vec<Arc<dyn Observed>> =
-            APPLICATIONS.lock().iter().filter_map(Weak::upgrade).collect();
-        let mut read: Vec<(&str, StreamsMetrics)> = applications
-            .iter()
-            .map(|application| (application.application_id(), application.read()))
-            .collect();
-        // Two lives of one application, the old one still held: the label may stand once only.
-        read.reverse();
-        read.sort_by_key(|(id, _)| *id);
-        read.dedup_by_key(|(id, _)| *id);
-        for (name, help, kind, value) in TOLD {
-            if read.is_empty() {
-                break;
-            }
-            let mut family = encoder.encode_descriptor(short(name), help, None, kind)?;
-            for (application, metrics) in &read {
-                let labels = [("application", *application)];
-                let encoder = family.encode_family(&labels)?;
-                match kind {
-                    MetricType::Counter => ConstCounter::new(value(metrics)).encode(encoder)?,
-                    _ => ConstGauge::new(value(metrics)).encode(encoder)?,
+        let samples = samples();
+        for metric in &names::ALL {
+            let Some(samples) = samples.get(metric.name) else {
+                continue;
+            };
+            let kind = match metric.kind {
+                Kind::Counter => MetricType::Counter,
+                Kind::Gauge => MetricType::Gauge,
+            };
+            let mut family = encoder.encode_descriptor(short(metric.name), metric.help, None, kind)?;
+            for (values, value) in samples {
+                if metric.labels.is_empty() {
+                    tell(metric, *value, family)?;
+                    break;
                 }
+                let names = metric.labels.iter().copied();
+                let labels: Vec<(&str, &str)> = names.zip(values.iter().map(String::as_str)).collect();
+                let labels = labels.as_slice();
+                tell(metric, *value, family.encode_family(&labels)?)?;
             }
         }
-        let mut told = std::collections::BTreeSet::new();
-        if !applications.is_empty() {
-            let mut family = encoder.encode_descriptor(
-                short(names::WORKERS),
-                "Workers by what they do",
-                None,
-                MetricType::Gauge,
-            )?;
-            for application in applications.iter().rev() {
-                if !told.insert(application.application_id()) {
-                    continue;
-                }
-                for (state, count) in application.workers() {
-                    let labels = [("application", application.application_id()), ("state", state)];
-                    ConstGauge::new(count as f64).encode(family.encode_family(&labels)?)?;
-                }
-            }
+        Ok(())
+    }
+}
+
+fn tell(metric: &Metric, value: f64, encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+    match metric.kind {
+        Kind::Counter => ConstCounter::new(value).encode(encoder),
+        Kind::Gauge => ConstGauge::new(value).encode(encoder),
+    }
+}
+
+/// Everything there is to tell.
+fn samples() -> Samples {
+    let mut applications: Vec<Arc<dyn Observed>> =
+        APPLICATIONS.lock().iter().filter_map(Weak::upgrade).collect();
+    // Two lives of one application, the old one still held: the labels may stand once only.
+    applications.reverse();
+    applications.sort_by(|a, b| a.application_id().cmp(b.application_id()));
+    applications.dedup_by(|a, b| a.application_id() == b.application_id());
+    let mut samples = Samples::new();
+    for application in &applications {
+        add_application(&mut samples, &**application);
+        let id = application.application_id();
+        for task in application.tasks() {
+            add_task(&mut samples, id, &task);
         }
-        let budget = RocksHosts::process_wide();
-        let budget = budget.budget();
-        let mut gauge = |name: &str, help: &str, bytes: usize| {
-            let gauge = ConstGauge::new(bytes as f64);
-            let metric = encoder.encode_descriptor(short(name), help, None, gauge.metric_type())?;
-            gauge.encode(metric)
-        };
-        gauge(
-            names::ROCKSDB_MEMORY,
-            "Cached blocks and write buffers of all RocksDBs",
-            budget.used_bytes(),
-        )?;
-        gauge(
-            names::ROCKSDB_WRITE_BUFFERS,
-            "Write buffers of all RocksDBs",
-            budget.write_buffer_bytes(),
-        )
+        for store in application.stores() {
+            add_store(&mut samples, id, &store);
+        }
+    }
+    let budget = RocksHosts::process_wide();
+    let budget = budget.budget();
+    let process = [
+        (names::ROCKSDB_MEMORY, budget.used_bytes()),
+        (names::ROCKSDB_MEMORY_LIMIT, budget.limit_bytes()),
+        (names::ROCKSDB_WRITE_BUFFERS, budget.write_buffer_bytes()),
+    ];
+    for (name, bytes) in process {
+        samples.insert(name, vec![(Vec::new(), bytes as f64)]);
+    }
+    samples
+}
+
+fn add(samples: &mut Samples, name: &'static str, labels: &[&str], value: f64) {
+    let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+    samples.entry(name).or_default().push((labels, value));
+}
+
+fn add_application(samples: &mut Samples, application: &dyn Observed) {
+    let id = application.application_id();
+    let m = application.read();
+    let sums = [
+        (names::RECORDS_IN, m.records_in as f64),
+        (names::BYTES_IN, m.bytes_in as f64),
+        (names::RECORDS_OUT, m.records_out as f64),
+        (names::BYTES_OUT, m.bytes_out as f64),
+        (names::LATE, m.late_records as f64),
+        (names::SKIPPED, m.skipped_records as f64),
+        (names::DEAD_LETTERS, m.dead_letters as f64),
+        (names::COMMITS, m.commits as f64),
+        (names::COMMIT_LATENCY, m.commit_latency_total.as_secs_f64()),
+        (names::COMMIT_LATENCY_MAX, m.commit_latency_max.as_secs_f64()),
+        (names::RECOVERIES, m.recoveries as f64),
+        (names::RESTARTS, m.restarts as f64),
+        (names::UNCOMMITTED_BYTES, m.uncommitted_bytes as f64),
+        (names::INPUT_LAG, m.input_lag_records as f64),
+        (names::RESTORED_RECORDS, m.restored_records as f64),
+        (names::RESTORED_BYTES, m.restored_bytes as f64),
+        (names::RESTORE_REMAINING, m.restore_remaining as f64),
+        (names::STATE_LAG_BYTES, m.state_lag_bytes as f64),
+        (names::STATE_MEMORY_BYTES, m.state_memory_bytes as f64),
+        (names::STATE_MEMORY_ENTRIES, m.state_memory_entries as f64),
+    ];
+    for (name, value) in sums {
+        add(samples, name, &[id], value);
+    }
+    for (state, count) in application.workers() {
+        add(samples, names::WORKERS, &[id, state], count as f64);
+    }
+    for (state, is_in) in application.states() {
+        add(
+            samples,
+            names::CLIENT_STATE,
+            &[id, state],
+            f64::from(u8::from(is_in)),
+        );
+    }
+}
+
+fn add_task(samples: &mut Samples, application: &str, metrics: &TaskMetrics) {
+    let task = metrics.task.to_string();
+    let sums = [
+        (names::TASK_PROCESSED, metrics.processed_records as f64),
+        (names::TASK_DROPPED, metrics.dropped_records as f64),
+        (names::TASK_COMMITS, metrics.commits as f64),
+    ];
+    for (name, value) in sums {
+        add(samples, name, &[application, &task], value);
+    }
+    if let Some(time) = metrics.stream_time {
+        add(
+            samples,
+            names::TASK_STREAM_TIME,
+            &[application, &task],
+            time as f64 / 1_000.0,
+        );
+    }
+    for input in &metrics.partitions {
+        let number = input.partition.partition.get().to_string();
+        let labels = [application, &task, input.partition.topic.as_str(), &number];
+        let readings = [
+            (names::PARTITION_LAG, input.lag as f64),
+            (names::PARTITION_POSITION, input.position.get() as f64),
+            (names::PARTITION_BUFFERED, input.buffered_bytes as f64),
+        ];
+        for (name, value) in readings {
+            add(samples, name, &labels, value);
+        }
+    }
+}
+
+fn add_store(samples: &mut Samples, application: &str, metrics: &StoreMetrics) {
+    let task = metrics.task.to_string();
+    let labels = [application, &task, &metrics.store];
+    let readings = [
+        (names::STORE_RESTORED, Some(metrics.restored_records)),
+        (names::STORE_RESTORE_REMAINING, Some(metrics.restore_remaining)),
+        (names::STORE_KEYS, metrics.estimated_keys),
+        (names::STORE_FILES, metrics.file_bytes),
+        (names::STORE_BUFFERS, metrics.write_buffer_bytes),
+    ];
+    for (name, value) in readings {
+        if let Some(value) = value {
+            add(samples, name, &labels, value as f64);
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use millpond_log::types::{Offset, Timestamp, TopicName, TopicPartition};
 
 use super::forward_queue::ForwardQueue;
 use super::{
-    Batch, OutputCollector, OutputIndex, Outputs, RawBatch, RawRecord, SinkRecord, TaskClock, TimeTrack,
+    Batch, OperatorIndex, OperatorTime, OutputCollector, OutputIndex, Outputs, RawBatch, RawRecord,
+    SinkRecord, TaskClock, TimeTrack,
 };
 use crate::config::{ErrorPolicy, ErrorStage, ProcessingConfig};
 use crate::state::{PinnedState, StateError, StoreIndex, StoreRef, TaskId, TaskState};
@@ -150,6 +151,8 @@ pub struct InitContext<'a> {
     pub(super) config: &'a ProcessingConfig,
     pub(super) state: &'a mut TaskState,
     pub(super) children: &'a [&'a str],
+    /// Names of the operators that have a time of their own.
+    pub(super) operators: &'a mut Vec<String>,
 }
 
 impl InitContext<'_> {
@@ -206,6 +209,12 @@ impl InitContext<'_> {
         self.outputs.partition_count(output)
     }
 
+    /// A time of its own for an operator, kept and saved by the task under this name: that of its store.
+    pub(crate) fn operator_time(&mut self, name: &str) -> OperatorIndex {
+        self.operators.push(name.to_owned());
+        OperatorIndex((self.operators.len() - 1) as u32)
+    }
+
     /// Names of the children of this node; the place is what [`ProcessContext::forward_to`] takes.
     pub fn children(&self) -> &[&str] {
         self.children
@@ -238,10 +247,12 @@ pub struct ProcessContext<'a> {
     pub(super) on_error: &'a ErrorPolicy,
     /// The batch that is being worked on came from these records; none in `on_commit`.
     pub(super) origin: Option<&'a RawBatch>,
+    pub(super) idle_time: Option<Timestamp>,
     pub(super) now_ms: Timestamp,
     pub(super) time: Timestamp,
     pub(super) track: &'a mut TimeTrack,
     pub(super) record_at_a_time: bool,
+    pub(super) commit_requested: &'a mut bool,
 }
 
 impl ProcessContext<'_> {
@@ -262,10 +273,12 @@ impl ProcessContext<'_> {
             stage: self.stage,
             on_error: self.on_error,
             origin: self.origin,
+            idle_time: self.idle_time,
             now_ms: self.now_ms,
             time: self.time,
             track: self.track,
             record_at_a_time: self.record_at_a_time,
+            commit_requested: self.commit_requested,
         }
     }
 
@@ -302,6 +315,21 @@ impl ProcessContext<'_> {
     /// Stream time when the open transaction began: that of the last commit, also after a restart. [`super::NO_TIME`] before the first.
     pub fn committed_time(&self) -> Timestamp {
         self.committed_time
+    }
+
+    /// The time of an operator, for a loop over rows.
+    pub(crate) fn operator_time(&self, index: OperatorIndex) -> OperatorTime {
+        self.clock.operator(index)
+    }
+
+    /// Behind that loop: the operator's time went on.
+    pub(crate) fn set_operator_time(&mut self, index: OperatorIndex, time: OperatorTime) {
+        self.clock.set_operator(index, time);
+    }
+
+    /// The time of an operator when the open transaction began: that of the last commit, also after a restart. [`super::NO_TIME`] before the first.
+    pub(crate) fn operator_committed(&self, index: OperatorIndex) -> Timestamp {
+        self.clock.operator_committed(index)
     }
 
     /// For decoders of ordinary sources: a record with this time was seen. Returns the stream time after it. No effect in a task whose time comes from upstream tasks.
@@ -389,6 +417,12 @@ impl ProcessContext<'_> {
         self.outputs.send(record);
     }
 
+    /// Asks for a commit as soon as possible, instead of when the commit interval is over: of all that the worker has done by then, not of this task alone. A request made in
+    /// `on_commit` is met by the commit that is under way.
+    pub fn request_commit(&mut self) {
+        *self.commit_requested = true;
+    }
+
     /// Counts records that came after their window's grace.
     pub fn late(&mut self, records: u64) {
         self.counters.late += records;
@@ -404,9 +438,9 @@ impl ProcessContext<'_> {
         self.counters
     }
 
-    /// In `on_time`: no record was read, time went on by itself because the input is idle.
-    pub(crate) fn is_idle_advance(&self) -> bool {
-        self.origin.is_none()
+    /// In `on_time`: no record was read, time went on to there by itself, because the input of the task or of one upstream is idle.
+    pub(crate) fn idle_time(&self) -> Option<Timestamp> {
+        self.idle_time
     }
 
     /// The source record at `offset` of the batch that is being worked on, for error reports.

@@ -1,213 +1,70 @@
-//! Runs one sub-topology for one task: makes its processors, routes batches between them, drives time and commits.
+//! Runs one sub-topology for one task: routes batches between its processors, drives time and commits.
 //!
 //! Always true: a node sees the batches of one parent in the order they were forwarded; parents come before children in `nodes`, so one pass in that
 //! order visits every node after all its inputs. Within one source batch, routing is depth first. Nothing here does I/O: state and outputs are handed in.
-//! Used alike by the runtime and by `TopologyTestDriver`.
+//! Used alike by the runtime and by `TopologyTestDriver`. `graph_setup.rs` makes the graph, `graph_time.rs` has what it hears and tells of time.
 
 use std::collections::BTreeMap;
 
 use millpond_log::types::{Timestamp, TopicName};
 
-use super::copy_sink::CopySink;
 use super::forward_queue::{ForwardQueue, Forwarded};
 use super::wall_clock::WallClockTimers;
 use super::{
-    Batch, Headers, InitContext, NO_TIME, OutputCollector, OutputIndex, Outputs, ProcessContext,
-    ProcessError, Processor, RawBatch, SinkRecord, TaskClock, TaskCounters, TimeMark, TimeTrack, time_header,
+    Batch, OutputIndex, Outputs, ProcessContext, ProcessError, Processor, RawBatch, TaskClock, TaskCounters,
+    TimeTrack,
 };
-use crate::config::{ErrorPolicy, ErrorStage, ProcessingConfig};
-use crate::state::{StoreIndex, TaskId, TaskState};
-use crate::topology::{NodeKind, SubTopology, TopicRef};
-
-/// What a task must know beside its sub-topology.
-pub struct TaskGraphOptions<'a> {
-    /// The task.
-    pub task: TaskId,
-    /// Prefix of internal topics.
-    pub application_id: &'a str,
-    /// Partition count of an output topic by its full name.
-    pub partitions: &'a dyn Fn(&TopicName) -> Option<i32>,
-    /// Number of tasks that tell their time through a repartition topic, by its name in the topology (`Plan::upstream_tasks`); 0 for one whose records count by
-    /// their timestamps.
-    pub upstream_tasks: &'a dyn Fn(&str) -> i32,
-    /// Caching, emission and error policy.
-    pub config: ProcessingConfig,
-}
+use crate::config::{ErrorPolicy, ErrorStage};
+use crate::state::{TaskId, TaskState};
 
 /// The running graph of one task.
 pub struct TaskGraph {
-    task: TaskId,
-    nodes: Vec<GraphNode>,
+    pub(super) task: TaskId,
+    pub(super) nodes: Vec<GraphNode>,
     /// Topic name (full) → node of the source reading it.
-    sources: BTreeMap<TopicName, usize>,
-    clock: TaskClock,
+    pub(super) sources: BTreeMap<TopicName, usize>,
+    pub(super) clock: TaskClock,
     /// Stream time when the open transaction began.
-    committed_time: Timestamp,
-    counters: TaskCounters,
-    queue: ForwardQueue,
-    dead_letters: Option<OutputIndex>,
+    pub(super) committed_time: Timestamp,
+    pub(super) counters: TaskCounters,
+    pub(super) queue: ForwardQueue,
+    pub(super) dead_letters: Option<OutputIndex>,
     /// Where it is written that time went on while input was idle.
-    time_topic: Option<OutputIndex>,
+    pub(super) time_topic: Option<OutputIndex>,
     /// Stream time last told to each (repartition topic, partition); forgotten on abort, then told again.
-    announced: BTreeMap<(usize, usize), Timestamp>,
-    writes_repartition: bool,
-    wall_clock: WallClockTimers,
-    track: TimeTrack,
-    record_at_a_time: bool,
+    pub(super) announced: BTreeMap<(usize, usize), Timestamp>,
+    pub(super) writes_repartition: bool,
+    pub(super) wall_clock: WallClockTimers,
+    pub(super) track: TimeTrack,
+    pub(super) record_at_a_time: bool,
     /// Nodes that want to know when a batch is complete, parents before children.
-    batch_enders: Vec<usize>,
+    pub(super) batch_enders: Vec<usize>,
+    /// A node asked for a commit since the last one.
+    pub(super) commit_requested: bool,
 }
 
-struct GraphNode {
-    name: String,
-    processor: Option<Box<dyn Processor>>,
+pub(super) struct GraphNode {
+    pub(super) name: String,
+    pub(super) processor: Option<Box<dyn Processor>>,
     /// Set for sources reading a repartition topic that tells the time of upstream tasks.
-    repartition: Option<String>,
-    in_step: bool,
-    stage: ErrorStage,
-    on_error: ErrorPolicy,
+    pub(super) repartition: Option<String>,
+    pub(super) in_step: bool,
+    pub(super) stage: ErrorStage,
+    pub(super) on_error: ErrorPolicy,
 }
-
-/// See [`TaskGraph::time_to_tell`].
-type TimeToTell<'a> = ((i32, Timestamp), &'a mut BTreeMap<(usize, usize), Timestamp>);
 
 /// Context of one call, without the parts that change from call to call.
-struct Call<'a> {
-    state: &'a mut TaskState,
-    outputs: &'a mut Outputs,
-    origin: Option<&'a RawBatch>,
-    now_ms: Timestamp,
-    time: Timestamp,
+pub(super) struct Call<'a> {
+    pub(super) state: &'a mut TaskState,
+    pub(super) outputs: &'a mut Outputs,
+    pub(super) origin: Option<&'a RawBatch>,
+    /// Set when time goes on to there because input is idle.
+    pub(super) idle_time: Option<Timestamp>,
+    pub(super) now_ms: Timestamp,
+    pub(super) time: Timestamp,
 }
 
 impl TaskGraph {
-    /// Makes the processors and lets them look up stores and outputs.
-    ///
-    /// `store_names`: the stores of the task in the order of their `StoreIndex`es, which is `SubTopology::stores()`.
-    /// # Errors
-    /// When a processor's `init` fails.
-    pub fn new(
-        topology: &SubTopology,
-        options: &TaskGraphOptions<'_>,
-        state: &mut TaskState,
-        outputs: &mut Outputs,
-    ) -> Result<TaskGraph, ProcessError> {
-        let app = options.application_id;
-        let resolve = |topic: &str| {
-            let topic = topology.output_topic(topic)?;
-            let name = topic.resolve(app);
-            let partitions = (options.partitions)(&name).unwrap_or(1);
-            let tells_time =
-                matches!(topic, TopicRef::Repartition(name) if (options.upstream_tasks)(name) > 0);
-            Some((name, partitions, tells_time))
-        };
-        let mut nodes = Vec::new();
-        let mut sources = BTreeMap::new();
-        let mut upstreams = Vec::new();
-        let mut writes_repartition = false;
-        let mut wall_clock = WallClockTimers::default();
-        let mut batch_enders = Vec::new();
-        for (index, node) in topology.nodes().iter().enumerate() {
-            let mut repartition = None;
-            let mut processor = match &node.kind {
-                NodeKind::Source { topics, decoder } => {
-                    for topic in topics {
-                        sources.insert(topic.resolve(app), index);
-                        if let TopicRef::Repartition(name) = topic {
-                            let tasks = (options.upstream_tasks)(name);
-                            if tasks > 0 {
-                                upstreams.push((name.clone(), tasks));
-                                repartition = Some(name.clone());
-                            }
-                        }
-                    }
-                    decoder.as_ref().map(|make| make())
-                }
-                NodeKind::Processor { supplier } => Some(supplier()),
-                NodeKind::Sink { topic, encoder, .. } => {
-                    writes_repartition |= matches!(topic, TopicRef::Repartition(_));
-                    let copy = || Box::new(CopySink::new(topic.name())) as Box<dyn Processor>;
-                    Some(encoder.as_ref().map_or_else(copy, |make| make()))
-                }
-            };
-            if let Some(processor) = processor.as_mut() {
-                let stores: Vec<(String, StoreIndex)> = node
-                    .stores
-                    .iter()
-                    .filter_map(|name| Some((name.clone(), topology.store_index(name)?)))
-                    .collect();
-                let children: Vec<&str> = node
-                    .children
-                    .iter()
-                    .map(|child| topology.nodes()[*child].name.as_str())
-                    .collect();
-                processor.init(&mut InitContext {
-                    node: &node.name,
-                    task: options.task,
-                    application_id: app,
-                    stores: &stores,
-                    outputs,
-                    resolve_output: &resolve,
-                    config: &options.config,
-                    state,
-                    children: &children,
-                })?;
-                if let Some(interval) = processor.wall_clock_interval() {
-                    wall_clock.add(index, interval);
-                }
-                if processor.wants_batch_end() {
-                    batch_enders.push(index);
-                }
-            }
-            let stage = match node.kind {
-                NodeKind::Source { .. } => ErrorStage::Deserialization,
-                NodeKind::Processor { .. } => ErrorStage::Processing,
-                NodeKind::Sink { .. } => ErrorStage::Production,
-            };
-            let on_error = node.on_error.as_ref().unwrap_or(options.config.policy(stage));
-            nodes.push(GraphNode {
-                name: node.name.clone(),
-                processor,
-                repartition,
-                in_step: node.in_step,
-                stage,
-                on_error: on_error.clone(),
-            });
-        }
-        let dead_letters = options.config.dead_letters.then(|| {
-            let name = TopicRef::DeadLetters.resolve(app);
-            let partitions = (options.partitions)(&name).unwrap_or(1);
-            outputs.add_topic(name, partitions, false)
-        });
-        let time_topic = topology.idle_advance().map(|idle| {
-            let name = idle.topic.resolve(app);
-            let partitions = (options.partitions)(&name).unwrap_or(1);
-            outputs.add_topic(name, partitions, false)
-        });
-        let children = topology
-            .nodes()
-            .iter()
-            .map(|node| node.children.clone())
-            .collect();
-        Ok(TaskGraph {
-            task: options.task,
-            nodes,
-            sources,
-            clock: TaskClock::new(upstreams),
-            committed_time: NO_TIME,
-            counters: TaskCounters::default(),
-            queue: ForwardQueue::new(children),
-            dead_letters,
-            time_topic,
-            announced: BTreeMap::new(),
-            writes_repartition,
-            wall_clock,
-            track: TimeTrack::default(),
-            record_at_a_time: topology.is_record_at_a_time(),
-            batch_enders,
-        })
-    }
-
     /// Full names of the topics this task reads.
     pub fn source_topics(&self) -> impl Iterator<Item = &TopicName> {
         self.sources.keys()
@@ -216,6 +73,11 @@ impl TaskGraph {
     /// What was counted so far.
     pub fn counters(&self) -> TaskCounters {
         self.counters
+    }
+
+    /// Whether a node asked for a commit since the last call; a commit and an abort answer what was asked before.
+    pub fn take_commit_request(&mut self) -> bool {
+        std::mem::take(&mut self.commit_requested)
     }
 
     /// Stream time and what it is made of; save `clock().encode()` with every commit.
@@ -251,18 +113,43 @@ impl TaskGraph {
                 name: raw.partition().topic.to_string(),
             });
         };
-        let before = self.clock.time();
-        self.track.start(before);
-        let raw = match self.nodes[source].repartition.clone() {
-            Some(name) => self.mark_times(&name, raw)?,
-            None => raw,
+        let Some(name) = self.nodes[source].repartition.clone() else {
+            self.track.start(self.clock.time());
+            return self.run_batch(source, raw, self.clock.time(), now_ms, state, outputs);
         };
+        let mut rest = Some(raw);
+        while let Some(raw) = rest.take() {
+            let before = self.clock.time();
+            self.track.start(before);
+            let marked = self.mark_times(&name, raw)?;
+            self.run_batch(source, marked.raw, before, now_ms, state, outputs)?;
+            if let Some(time) = marked.idle_time {
+                self.track.start(self.clock.time());
+                self.clock.advance_operators(time);
+                self.tell_idle(time, now_ms, state, outputs)?;
+            }
+            rest = marked.rest;
+        }
+        Ok(())
+    }
+
+    /// Runs records of a source through the graph. `before`: stream time before them.
+    fn run_batch(
+        &mut self,
+        source: usize,
+        raw: RawBatch,
+        before: Timestamp,
+        now_ms: Timestamp,
+        state: &mut TaskState,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
         // Here, and not in decoders: every source counts alike, whoever made it and whatever shape its batches have.
         self.counters.read += raw.record_count()? as u64;
         let mut call = Call {
             state,
             outputs,
             origin: Some(&raw),
+            idle_time: None,
             now_ms,
             time: self.clock.time(),
         };
@@ -270,43 +157,6 @@ impl TaskGraph {
         call.time = self.clock.time();
         let advanced = call.time > before;
         self.end_batch(&mut call)?;
-        self.tell_time(advanced, &mut call)?;
-        self.mark_outputs(outputs);
-        Ok(())
-    }
-
-    /// Stream time goes on to `mark.time` without a record. A mark that is `new` is written to the time topic; one that was read there is not.
-    /// # Errors
-    /// As `process`.
-    pub fn advance_idle(
-        &mut self,
-        mark: &TimeMark,
-        new: bool,
-        now_ms: Timestamp,
-        state: &mut TaskState,
-        outputs: &mut Outputs,
-    ) -> Result<(), ProcessError> {
-        let before = self.clock.time();
-        self.track.start(before);
-        self.clock.advance_idle(mark.number, mark.time);
-        if let Some(topic) = self.time_topic.filter(|_| new) {
-            outputs.send(&SinkRecord {
-                topic,
-                partition: Some(self.task.partition),
-                key: None,
-                value: Some(&mark.encode()),
-                timestamp: now_ms,
-                headers: &Headers::NONE,
-            });
-        }
-        let mut call = Call {
-            state,
-            outputs,
-            origin: None,
-            now_ms,
-            time: self.clock.time(),
-        };
-        let advanced = call.time > before;
         self.tell_time(advanced, &mut call)?;
         self.mark_outputs(outputs);
         Ok(())
@@ -343,6 +193,7 @@ impl TaskGraph {
             state,
             outputs,
             origin: None,
+            idle_time: None,
             now_ms,
             time: self.clock.time(),
         };
@@ -372,17 +223,20 @@ impl TaskGraph {
             state,
             outputs,
             origin: None,
+            idle_time: None,
             now_ms,
             time: self.clock.time(),
         };
         self.visit_all(&mut call, |processor, context| processor.on_commit(context))?;
+        self.commit_requested = false;
         self.mark_outputs(outputs);
         if let Some((mark, announced)) = self.time_to_tell() {
-            outputs.add_time_records(mark, mark.1.max(0), |topic, partition| {
+            outputs.add_time_records(mark, false, |topic, partition| {
                 announced.insert((topic, partition), mark.1) != Some(mark.1)
             });
         }
         self.committed_time = self.clock.time();
+        self.clock.commit_operators();
         Ok(())
     }
 
@@ -394,43 +248,9 @@ impl TaskGraph {
             }
         }
         self.queue.clear();
+        self.commit_requested = false;
         self.announced.clear();
         self.wall_clock.repeat();
-    }
-
-    /// Lets records to repartition topics carry the time.
-    fn mark_outputs(&mut self, outputs: &mut Outputs) {
-        if let Some((mark, announced)) = self.time_to_tell() {
-            outputs.mark_time(mark, |topic, partition| {
-                announced.insert((topic, partition), mark.1);
-            });
-        }
-    }
-
-    /// What downstream tasks are told, (this task, its stream time), and what each was told last. `None` when there are none, or nothing is
-    /// known yet.
-    fn time_to_tell(&mut self) -> Option<TimeToTell<'_>> {
-        let time = self.clock.time();
-        // A task that is idle and never had a record says so, lest everybody downstream waits for its time.
-        let tells = self.writes_repartition && (time != NO_TIME || self.clock.idle_advances() > 0);
-        tells.then(|| ((self.task.partition.get(), time), &mut self.announced))
-    }
-
-    /// Reads the times upstream tasks told in this batch. A mark at offset o holds for the records after the one that carried it.
-    fn mark_times(&mut self, source: &str, raw: RawBatch) -> Result<RawBatch, ProcessError> {
-        let mut marks = vec![(raw.from(), self.clock.time())];
-        for item in raw.records() {
-            let record = item?.record;
-            if let Some((upstream, time)) = time_header::of_record(&record) {
-                let before = self.clock.time();
-                let after = self.clock.observe_upstream(source, upstream, time);
-                if after > before {
-                    marks.push((record.offset.next(), after));
-                    self.track.push(record.offset, after);
-                }
-            }
-        }
-        Ok(raw.with_time_marks(marks))
     }
 
     fn run_node(&mut self, node: usize, batch: Batch, call: &mut Call<'_>) -> Result<(), ProcessError> {
@@ -458,7 +278,7 @@ impl TaskGraph {
     }
 
     /// Lets every node act on the time when it `advanced`, otherwise only those that want to.
-    fn tell_time(&mut self, advanced: bool, call: &mut Call<'_>) -> Result<(), ProcessError> {
+    pub(super) fn tell_time(&mut self, advanced: bool, call: &mut Call<'_>) -> Result<(), ProcessError> {
         for node in 0..self.nodes.len() {
             let processor = self.nodes[node].processor.as_ref();
             if advanced || processor.is_some_and(|processor| processor.is_time_due()) {
@@ -516,10 +336,12 @@ impl TaskGraph {
                 stage: *stage,
                 on_error,
                 origin: call.origin,
+                idle_time: call.idle_time,
                 now_ms: call.now_ms,
                 time: call.time,
                 track: &mut self.track,
                 record_at_a_time: self.record_at_a_time,
+                commit_requested: &mut self.commit_requested,
             };
             act(processor.as_mut(), &mut context)?;
             call.time = context.time;

@@ -14,10 +14,15 @@ impl Headers {
     pub const NONE: Headers = Headers(None);
 
     /// A copy of a record's headers, without the one that carries stream time.
+    #[inline]
     pub fn of_record(record: &RecordRef<'_>) -> Headers {
         if record.headers.is_empty() {
             return Headers::NONE;
         }
+        Headers::copied(record)
+    }
+
+    fn copied(record: &RecordRef<'_>) -> Headers {
         record
             .headers
             .iter()
@@ -27,6 +32,20 @@ impl Headers {
                 value: header.value.map(Bytes::copy_from_slice),
             })
             .collect()
+    }
+
+    /// Makes these the headers of `other`; costs nothing when neither has any.
+    #[inline]
+    pub(crate) fn become_those_of(&mut self, other: &Headers) {
+        if self.0.is_some() || other.0.is_some() {
+            self.0.clone_from(&other.0);
+        }
+    }
+
+    /// All headers, in order, without a copy.
+    #[inline]
+    pub fn as_slice(&self) -> &[Header] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// All headers, in order.

@@ -1,7 +1,7 @@
 //! Nodes and the executor of a task's graph.
 //!
 //! Start at `api.rs` (what a node implements and may touch), then `batch.rs` (what flows), `task_clock.rs` (time), `outputs.rs` (what leaves), `graph_executor.rs`
-//! (how it runs), `refusal.rs` (records that fail). Deliberately absent: sockets, files, clocks, threads and typed rows (those are the DSL's).
+//! (how it runs; `graph_setup.rs` makes it), `refusal.rs` (records that fail). Deliberately absent: sockets, files, clocks, threads and typed rows (those are the DSL's).
 
 mod api;
 mod batch;
@@ -11,7 +11,13 @@ mod global_tables;
 mod graph_executor;
 #[cfg(test)]
 mod graph_executor_test;
+mod graph_setup;
+mod graph_time;
 mod headers;
+mod operator_time;
+mod operator_times;
+#[cfg(test)]
+mod operator_times_test;
 mod outputs;
 #[cfg(test)]
 mod outputs_test;
@@ -32,8 +38,11 @@ pub use api::{
 };
 pub use batch::{Batch, Columns, RowBatch};
 pub use global_tables::GlobalTables;
-pub use graph_executor::{TaskGraph, TaskGraphOptions};
+pub use graph_executor::TaskGraph;
+pub use graph_setup::TaskGraphOptions;
 pub use headers::Headers;
+pub use operator_time::OPERATOR_TIMES_MAX;
+pub(crate) use operator_time::{OperatorIndex, OperatorTime};
 pub use outputs::{OutputCollector, OutputIndex, OutputRecord, Outputs, SinkRecord};
 pub use partitioner::{murmur2, partition_for_key};
 pub use raw_batch::{RawBatch, RawRecord, RawRecordRef};

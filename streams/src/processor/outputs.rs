@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use millpond_log::types::{PartitionId, Timestamp, TopicName};
 
+use super::time_header::{IDLE, STARTS, UpstreamTime};
 use super::topic_rules::{RecordRefused, TopicRules};
 use super::{Headers, partition_for_key};
 
@@ -71,6 +72,7 @@ struct Entry {
     timestamp: Timestamp,
     headers: Headers,
     time: Option<(i32, Timestamp)>,
+    is_idle: bool,
 }
 
 /// A buffered record as the owner of the task sees it.
@@ -86,6 +88,33 @@ pub struct OutputRecord<'a> {
     pub headers: &'a Headers,
     /// To be added as header `mp.time` (`time_header::encode`): (upstream partition, stream time).
     pub time: Option<(i32, Timestamp)>,
+    /// That time was reached while input was idle.
+    pub is_idle: bool,
+}
+
+impl OutputRecord<'_> {
+    /// The header `mp.time`, if the record is to have one. `starts_run`: it is the first of records of the task `writer` in a batch of a topic that tells times.
+    pub(crate) fn upstream_time(&self, starts_run: Option<i32>) -> Option<UpstreamTime> {
+        let flags = if self.is_idle { IDLE } else { 0 };
+        match (starts_run, self.time) {
+            (None, None) => None,
+            (None, Some((partition, time))) => Some(UpstreamTime {
+                partition,
+                time,
+                flags,
+            }),
+            (Some(partition), told) => Some(UpstreamTime {
+                partition,
+                time: told.map_or(self.timestamp, |(_, time)| time),
+                flags: flags | STARTS,
+            }),
+        }
+    }
+
+    /// A record of nulls that is none of time: with the header, it would be taken for one.
+    pub(crate) fn cannot_tell(&self) -> bool {
+        self.key.is_none() && self.value.is_none() && self.time.is_none()
+    }
 }
 
 impl Outputs {
@@ -133,6 +162,12 @@ impl Outputs {
 
     pub(super) fn topic_name(&self, topic: OutputIndex) -> &TopicName {
         &self.topics[topic.0 as usize].name
+    }
+
+    /// Whose records a topic's are, where readers must know it: the task's partition.
+    pub(crate) fn writer_to(&self, topic: &TopicName) -> Option<i32> {
+        let found = self.topics.iter().find(|known| known.name == *topic)?;
+        found.repartition.then_some(self.default_partition)
     }
 
     /// Number of records buffered.
@@ -197,7 +232,7 @@ impl Outputs {
                     if last.key_len.is_none() && last.value_len.is_none() {
                         // With the header, a record of nulls would be taken for one that is there only for its time.
                         let timestamp = last.timestamp;
-                        partition.push(None, None, timestamp, &Headers::NONE, Some(time));
+                        partition.push(None, None, timestamp, &Headers::NONE, Some((time, false)));
                         self.record_count += 1;
                     } else {
                         last.time = Some(time);
@@ -209,11 +244,11 @@ impl Outputs {
         }
     }
 
-    /// Adds a time-only record wherever `wanted(topic, partition)` says so.
+    /// Adds a time-only record wherever `wanted(topic, partition)` says so. `is_idle`: the time was reached without records.
     pub(crate) fn add_time_records(
         &mut self,
         time: (i32, Timestamp),
-        timestamp: Timestamp,
+        is_idle: bool,
         mut wanted: impl FnMut(usize, usize) -> bool,
     ) {
         for (topic_index, topic) in self
@@ -224,7 +259,7 @@ impl Outputs {
         {
             for (partition_index, partition) in topic.partitions.iter_mut().enumerate() {
                 if wanted(topic_index, partition_index) {
-                    partition.push(None, None, timestamp, &Headers::NONE, Some(time));
+                    partition.push(None, None, time.1.max(0), &Headers::NONE, Some((time, is_idle)));
                     partition.batch_start = partition.entries.len();
                     self.record_count += 1;
                 }
@@ -257,13 +292,14 @@ impl OutputCollector for Outputs {
 }
 
 impl PartitionOutputs {
+    #[inline]
     fn push(
         &mut self,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         timestamp: Timestamp,
         headers: &Headers,
-        time: Option<(i32, Timestamp)>,
+        time: Option<((i32, Timestamp), bool)>,
     ) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(key.unwrap_or_default());
@@ -274,10 +310,12 @@ impl PartitionOutputs {
             value_len: value.map(|value| value.len() as u32),
             timestamp,
             headers: headers.clone(),
-            time,
+            time: time.map(|(time, _)| time),
+            is_idle: time.is_some_and(|(_, is_idle)| is_idle),
         });
     }
 
+    #[inline]
     fn view<'a>(&'a self, entry: &'a Entry) -> OutputRecord<'a> {
         let key_end = entry.start + entry.key_len.unwrap_or(0) as usize;
         OutputRecord {
@@ -288,6 +326,7 @@ impl PartitionOutputs {
             timestamp: entry.timestamp,
             headers: &entry.headers,
             time: entry.time,
+            is_idle: entry.is_idle,
         }
     }
 }

@@ -84,7 +84,7 @@ fn time_is_marked_on_the_last_record_per_partition_of_each_batch() {
         ["out-0 a=null", "out-0 b=null @10", "out-1 c=null @20"]
     );
     assert_eq!(marked, [(0, 0), (0, 1)]);
-    outputs.add_time_records((5, 30), 30, |_, partition| partition == 0);
+    outputs.add_time_records((5, 30), false, |_, partition| partition == 0);
     assert_eq!(dump(&outputs)[2], "out-0 null=null @30");
 }
 

@@ -99,10 +99,45 @@ impl RawBatch {
             })
             .filter_map(move |item| match item {
                 Err(error) => Some(Err(error)),
-                Ok((record, _)) if record.offset < inner.from || record.offset >= inner.until => None,
-                Ok((record, _)) if inner.hides_time_records && time_header::is_time_only(&record) => None,
-                Ok((record, owner)) => Some(Ok(RawRecordRef { record, owner })),
+                Ok((record, owner)) => inner.shows(&record).then_some(Ok(RawRecordRef { record, owner })),
             })
+    }
+
+    /// The batches that hold the records, and maybe others.
+    pub(super) fn batches(&self) -> &[DecodedBatch] {
+        &self.inner.batches
+    }
+
+    /// Those of its records with `from ≤ offset < until`.
+    pub(super) fn range(&self, from: Offset, until: Offset) -> RawBatch {
+        RawBatch::new(
+            self.inner.partition.clone(),
+            self.inner.batches.clone(),
+            from,
+            until,
+        )
+    }
+
+    /// Calls `take` for each of the records in offset order; as [`records`](Self::records), but what there is to know of a batch is asked once per batch and not of
+    /// each of its records.
+    /// # Errors
+    /// What `take` returned, or when a batch is damaged.
+    #[inline]
+    pub fn try_for_each<E: From<BatchError>>(
+        &self,
+        mut take: impl FnMut(RawRecordRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let inner = &*self.inner;
+        for owner in &inner.batches {
+            let is_whole = !inner.cuts(owner) && !inner.hides_time_records;
+            for record in owner {
+                let record = record?;
+                if is_whole || inner.shows(&record) {
+                    take(RawRecordRef { record, owner })?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Number of records, those that only carry time left out as in `records`. Reads them only where their number is not known beforehand.
@@ -110,10 +145,7 @@ impl RawBatch {
     /// When a batch is damaged.
     pub(super) fn record_count(&self) -> Result<usize, BatchError> {
         let inner = &*self.inner;
-        let is_cut = |batch: &DecodedBatch| {
-            batch.header().base_offset() < inner.from || batch.header().last_offset() >= inner.until
-        };
-        if inner.hides_time_records || inner.batches.iter().any(is_cut) {
+        if inner.hides_time_records || inner.batches.iter().any(|batch| inner.cuts(batch)) {
             return self
                 .records()
                 .try_fold(0, |count, record| record.map(|_| count + 1));
@@ -161,6 +193,21 @@ impl RawBatch {
         RawBatch {
             inner: Arc::new(inner),
         }
+    }
+}
+
+impl Inner {
+    /// Whether the range leaves out a part of a batch.
+    fn cuts(&self, batch: &DecodedBatch) -> bool {
+        batch.header().base_offset() < self.from || batch.header().last_offset() >= self.until
+    }
+
+    /// Whether a record is in the range, and not there for its time only.
+    #[inline]
+    fn shows(&self, record: &RecordRef<'_>) -> bool {
+        record.offset >= self.from
+            && record.offset < self.until
+            && !(self.hides_time_records && time_header::is_time_only(record))
     }
 }
 

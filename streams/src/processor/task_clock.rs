@@ -1,15 +1,20 @@
 //! Stream time of one task.
 //!
 //! Ordinary sources: the largest timestamp seen. Repartition sources: every upstream task tells its own time in the header `mp.time`; the time here is the
-//! **minimum** over all upstream partitions, unknown until all of them were heard. So a result never depends on which upstream task ran first.
+//! **minimum** over all upstream partitions, unknown until all of them were heard. So a result never depends on which upstream task ran first. The timestamps of an
+//! upstream task's records are times of it as well: behind a single one, time is at least what the records show, wherever its headers are.
 //! An upstream task that tells [`NO_TIME`] is idle and never had a record: it was heard, and holds nobody back.
 //! Time never goes back, except when a task is put back to its last commit (`restore`).
 //! A task that reads both kinds takes the minimum of the repartition side and ignores the ordinary one: the slower side decides.
+//! Beside it the times of operators (`operator_time.rs`), which are those of the records that reached them.
 //! The state is small text, saved in the metadata of the committed offsets and beside the stores.
 
 use std::collections::BTreeMap;
 
 use millpond_log::types::Timestamp;
+
+use super::operator_time::{OperatorIndex, OperatorTime};
+use super::operator_times::{LIST, OperatorTimes};
 
 /// Behind a topic's name in the saved state: what follows is the time of its partition.
 const PARTITION_MARK: char = '@';
@@ -27,6 +32,7 @@ pub struct TaskClock {
     partitions: BTreeMap<String, Timestamp>,
     /// How often time went on while input was idle.
     idle_advances: u64,
+    operators: OperatorTimes,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +69,41 @@ impl TaskClock {
             upstreams,
             partitions: BTreeMap::new(),
             idle_advances: 0,
+            operators: OperatorTimes::default(),
         }
+    }
+
+    /// The clock with operators of these names, which have seen nothing; an operator's index is its place.
+    pub(super) fn with_operators(self, names: &[String]) -> TaskClock {
+        TaskClock {
+            operators: OperatorTimes::new(names),
+            ..self
+        }
+    }
+
+    /// The time of an operator.
+    pub(super) fn operator(&self, index: OperatorIndex) -> OperatorTime {
+        self.operators.get(index, self.follows_upstreams())
+    }
+
+    /// The time of an operator at the last commit, [`NO_TIME`] when it was not known.
+    pub(super) fn operator_committed(&self, index: OperatorIndex) -> Timestamp {
+        self.operators.committed(index)
+    }
+
+    /// An operator's time went on.
+    pub(super) fn set_operator(&mut self, index: OperatorIndex, time: OperatorTime) {
+        self.operators.set(index, time);
+    }
+
+    /// Time is at least `time` for all operators, without a record: input was idle.
+    pub(super) fn advance_operators(&mut self, time: Timestamp) {
+        self.operators.advance(time);
+    }
+
+    /// What is now belongs to a commit.
+    pub(super) fn commit_operators(&mut self) {
+        self.operators.commit(self.time, self.follows_upstreams());
     }
 
     /// Stream time now; [`NO_TIME`] before it is known.
@@ -93,6 +133,7 @@ impl TaskClock {
     pub fn advance_idle(&mut self, number: u64, time: Timestamp) {
         self.idle_advances = number;
         self.observe(time);
+        self.operators.advance(time.min(self.time));
     }
 
     /// Largest time seen in the task's partition of `topic`, if anybody keeps it.
@@ -110,12 +151,23 @@ impl TaskClock {
         }
     }
 
-    /// An upstream task told its time. Returns the stream time after it. Older news than already heard is ignored.
+    /// An upstream task told its time, or a record of it showed it. Returns the stream time after it. Older news than already heard is ignored.
     pub fn observe_upstream(&mut self, source: &str, upstream_partition: i32, time: Timestamp) -> Timestamp {
         if let Some(upstream) = self.upstreams.get_mut(source) {
-            let known = upstream.times.entry(upstream_partition).or_insert(NO_TIME);
-            *known = time.max(*known);
-            if let Some(lowest) = self.lowest() {
+            let before = match upstream.times.get_mut(&upstream_partition) {
+                Some(known) => {
+                    let before = *known;
+                    *known = time.max(before);
+                    Some(before)
+                }
+                None => {
+                    upstream.times.insert(upstream_partition, time);
+                    None
+                }
+            };
+            // The minimum is another's, so it stays.
+            let is_ahead = before.is_some_and(|before| before > self.time || before >= time);
+            if !is_ahead && let Some(lowest) = self.lowest() {
                 self.time = lowest.max(self.time);
             }
         }
@@ -137,8 +189,8 @@ impl TaskClock {
         lowest
     }
 
-    /// The state as text: `v1;time;source=partition:time,…;…;topic@=0:time;…;@=0:idle advances`. Unknown time is an empty field; `@` is no character of
-    /// a name, so times of partitions are told from those of upstream tasks.
+    /// The state as text: `v1;time;source=partition:time,…;…;topic@=0:time;…;@=0:idle advances;%=operators`. Unknown time is an empty field; `@` and `%`
+    /// are no characters of a name, so times of partitions and operators are told from those of upstream tasks.
     pub fn encode(&self) -> String {
         let field = |time: Timestamp| {
             if time == NO_TIME {
@@ -161,6 +213,9 @@ impl TaskClock {
         }
         if self.idle_advances > 0 {
             text.push_str(&format!(";{PARTITION_MARK}=0:{}", self.idle_advances));
+        }
+        if !self.operators.is_empty() {
+            text.push_str(&format!(";{LIST}={}", self.operators.encode(self.time)));
         }
         text
     }
@@ -194,15 +249,22 @@ impl TaskClock {
                 .collect(),
             partitions: BTreeMap::new(),
             idle_advances: 0,
+            operators: self.operators.clone(),
         };
+        let (mut operators, mut saved_time) = (None, NO_TIME);
         if !text.is_empty() {
             let mut fields = text.split(';');
             if fields.next() != Some("v1") {
                 return Err(damaged());
             }
             fresh.time = parse(fields.next().ok_or_else(damaged)?)?;
+            saved_time = fresh.time;
             for source in fields {
                 let (name, times) = source.split_once('=').ok_or_else(damaged)?;
+                if name == LIST {
+                    operators = Some(times);
+                    continue;
+                }
                 if let Some(topic) = name.strip_suffix(PARTITION_MARK) {
                     let (_, time) = times.split_once(':').ok_or_else(damaged)?;
                     if topic.is_empty() {
@@ -223,7 +285,16 @@ impl TaskClock {
                 }
             }
         }
+        if let Some(lowest) = fresh.lowest() {
+            // A source that held it back may be gone.
+            fresh.time = lowest.max(fresh.time);
+        }
+        match operators {
+            Some(list) => fresh.operators.restore(list, saved_time).ok_or_else(damaged)?,
+            None => fresh.operators.restore_without_list(saved_time),
+        }
         *self = fresh;
+        self.commit_operators();
         Ok(())
     }
 }

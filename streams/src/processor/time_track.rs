@@ -1,6 +1,6 @@
 //! Where in a source batch stream time went on.
 //!
-//! Always true: offsets and times ascend strictly, and every time is above `before`. A node that acts on time (punctuators, timers) walks the track beside its
+//! Always true: times ascend strictly, offsets never go back, and every time is above `before`. A node that acts on time (punctuators, timers) walks the track beside its
 //! rows, so that what it does between two records does not depend on how the input was cut into batches.
 //! Filled by the decoder of the source, or from the marks of a repartition topic; read in `dsl/operators/process.rs`.
 

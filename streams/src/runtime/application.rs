@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use millpond_log::broker::OffsetSpec;
 use millpond_log::faults::Faults;
@@ -13,10 +13,12 @@ use tokio::sync::watch;
 use super::config::StreamsConfig;
 use super::global_updater::GlobalsGate;
 use super::log_calls::LogCalls;
+use super::membership::Membership;
 use super::state_directory::StateLayout;
 use super::worker_status::Control;
+use super::workers::Workers;
 use crate::query::StoreRegistry;
-use crate::state::{StoreHostFactory, TaskId};
+use crate::state::{DirectoryLock, StoreHostFactory, TaskId};
 use crate::topology::{Plan, SubTopology, TopicRef, Topology};
 
 /// Where the replay of a changelog is (the callbacks of Kafka Streams' `StateRestoreListener`).
@@ -77,6 +79,11 @@ pub(crate) struct Application {
     pub(crate) on_restore: Option<RestoreListener>,
     /// What all workers are told to do.
     pub(crate) control: watch::Sender<Control>,
+    /// The workers, and which of them has which tasks.
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) membership: Membership,
+    /// Of the state directory; held by every worker.
+    pub(crate) state_lock: Weak<DirectoryLock>,
     /// Where tasks wait until the global tables are read; none without such tables.
     pub(crate) globals: Option<GlobalsGate>,
     /// Sub-topologies whose tasks process nothing.
@@ -103,6 +110,18 @@ impl Application {
             }
             goes_on
         });
+        self.workers.changed();
+    }
+
+    /// Distributes the tasks anew over workers of these numbers.
+    pub(crate) fn redistribute(&self, workers: &[usize]) {
+        self.membership.redistribute(workers);
+        self.wake_workers();
+    }
+
+    /// Lets every worker look around.
+    pub(crate) fn wake_workers(&self) {
+        self.control.send_modify(|_| {});
     }
 
     /// Name of the leases on its changelogs.

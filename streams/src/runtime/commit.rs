@@ -178,7 +178,7 @@ pub enum Command {
     },
     /// Read the committed offsets (stable ones) and compare them with those of `txn`; then [`Event::Resolved`].
     ReadCommitted {
-        /// The transaction whose fate is unknown; `None` when no offsets had been sent for any.
+        /// The transaction whose fate is unknown; `None` when none of ours can be committed, and the offsets must be those of before.
         txn: Option<TxnSeq>,
     },
     /// The worker ends here.
@@ -476,13 +476,7 @@ pub fn verdict(
         if now.as_ref() == Some(expected) {
             committed += 1;
         } else if now != before(partition) {
-            let now = now.map_or_else(
-                || "no offset".to_owned(),
-                |(offset, _)| format!("offset {offset}"),
-            );
-            return Verdict::Foreign(format!(
-                "{partition} has {now}, which this worker never committed"
-            ));
+            return foreign(partition, now.as_ref());
         }
     }
     match committed {
@@ -493,6 +487,17 @@ pub fn verdict(
             written.len()
         )),
     }
+}
+
+/// Somebody else committed what `partition` has now.
+pub(super) fn foreign(partition: &TopicPartition, now: Option<&CommittedOffset>) -> Verdict {
+    let now = now.map_or_else(
+        || "no offset".to_owned(),
+        |(offset, _)| format!("offset {offset}"),
+    );
+    Verdict::Foreign(format!(
+        "{partition} has {now}, which this worker never committed"
+    ))
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ pub struct StreamsConfig {
     pub exactly_once: bool,
     /// A transaction is committed this long after its first work.
     pub commit_interval: Duration,
+    /// The positions of a task without input are committed again after this long: a cluster forgets positions `offsets.retention.minutes` (7 days by default) after their last
+    /// commit, and transactional ids `transactional.id.expiration.ms` (7 days) after their last transaction. After a start it happens for the first time after a twenty-fourth of it.
+    pub repeat_commit_interval: Duration,
     /// A transaction is committed early when the input it has taken in, its changes of state and its outputs reach this
     /// many bytes, per worker. Nothing more is taken in while a commit before it is still under way.
     pub uncommitted_bytes_max: usize,
@@ -60,6 +63,7 @@ impl Default for StreamsConfig {
             workers: 1,
             exactly_once: true,
             commit_interval: Duration::from_millis(100),
+            repeat_commit_interval: Duration::from_secs(24 * 3600),
             uncommitted_bytes_max: 64 << 20,
             compression: Compression::None,
             batch_bytes: 512 << 10,
@@ -85,6 +89,13 @@ impl StreamsConfig {
         let unusable = |setting, message: String| Err(RuntimeError::Config { setting, message });
         if self.workers == 0 {
             return unusable("workers", "must be at least 1".to_owned());
+        }
+        if self.repeat_commit_interval < self.commit_interval {
+            let message = format!(
+                "{:?} is below commit_interval ({:?}): an idle application would commit all the time",
+                self.repeat_commit_interval, self.commit_interval
+            );
+            return unusable("repeat_commit_interval", message);
         }
         let (delivery, transaction) = (self.delivery_timeout, self.transaction_timeout);
         if self.exactly_once && delivery >= transaction {

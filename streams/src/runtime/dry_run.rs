@@ -157,7 +157,7 @@ impl Survey<'_> {
     pub(super) async fn run(self) -> Result<DryRun, RuntimeError> {
         let wanted = &self.plan.internal_topics;
         let names = wanted.iter().map(|topic| topic.name.clone()).collect();
-        let found = self.calls.log.describe_topics(names).await;
+        let found = self.calls.describe_topics(names).await;
         let found = found.map_err(|error| log_error("describing internal topics", &error))?;
         let topics = wanted.iter().map(|topic| {
             let forecast = match internal_topics::compare(topic, &found) {

@@ -76,6 +76,23 @@ pub enum RuntimeError {
         /// What is wrong.
         message: String,
     },
+    /// What a task notes beside its committed offsets may not fit there.
+    #[error(
+        "task {task} has {stores} logged stores and {upstreams} upstream partitions: its position may take {text_len} characters beside each committed offset, a log takes \
+         {text_len_max} (offset.metadata.max.bytes); divide the sub-topology (`repartition` begins another) or the application, or do without some changelogs"
+    )]
+    PositionTooLarge {
+        /// The task.
+        task: String,
+        /// How many logged stores it has.
+        stores: usize,
+        /// Partitions of repartition topics whose writers' times it keeps.
+        upstreams: usize,
+        /// Characters it may come to.
+        text_len: usize,
+        /// Characters there is room for.
+        text_len_max: usize,
+    },
     /// The commit protocol ended.
     #[error(transparent)]
     Commit(#[from] StopReason),

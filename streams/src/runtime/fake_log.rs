@@ -1,25 +1,29 @@
 //! A log in memory with Kafka's transactional semantics, for tests of the worker without a broker: open transactions hold the last stable offset,
 //! fencing aborts, `end_txn` bumps the epoch. Answers can be lost on purpose.
+//!
+//! Always true: what a call changes, it changes at once, under one lock. What the log holds and what a transaction does to it is `fake_partitions.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::select;
 use millpond_log::broker::{
-    AbortedTxn, FetchRequest, FetchResponse, FetchedData, NewTopic, OffsetAndMetadata, OffsetSpec,
-    ProduceAck, ProduceRequest, ProducerIdentity, TopicDescription, TxnOffsetCommit, TxnResult,
+    FetchRequest, FetchResponse, FetchedData, NewTopic, OffsetAndMetadata, OffsetSpec, ProduceAck,
+    ProduceRequest, ProducerIdentity, TopicDescription, TxnOffsetCommit, TxnResult,
 };
 use millpond_log::clock::Clock;
-use millpond_log::record::patch::set_base_offset;
-use millpond_log::record::{BatchBuilder, BatchOptions, ControlRecord, RecordBatch};
-use millpond_log::types::{
-    GroupId, Offset, PartitionId, ProducerEpoch, ProducerId, TopicId, TopicName, TopicPartition,
-    TransactionalId,
-};
+use millpond_log::record::{BatchBuilder, BatchOptions, RecordBatch};
+use millpond_log::types::{GroupId, Offset, TopicId, TopicName, TopicPartition, TransactionalId};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
+use super::fake_offsets::FakeOffsets;
+use super::fake_partitions::Inner;
+pub(crate) use super::fake_partitions::partition_of;
 use super::input_queue::InputQueue;
 use super::log_client::{LogClient, LogError};
 
@@ -33,59 +37,42 @@ pub(crate) enum EndTxnLuck {
     LostBefore,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Partition {
-    batches: Vec<Bytes>,
-    end: i64,
-    /// First offset of each open transaction.
-    open: BTreeMap<ProducerId, i64>,
-    /// With the offset of the marker.
-    aborted: Vec<(AbortedTxn, i64)>,
-    start: i64,
-}
-
-#[derive(Debug)]
-struct Producer {
-    identity: ProducerIdentity,
-    /// Who ended the last transaction, until somebody takes the id: that one may still ask for a new epoch (KIP-360).
-    ended_as: Option<ProducerIdentity>,
-    partitions: BTreeSet<TopicPartition>,
-    offsets: Vec<(GroupId, TopicPartition, OffsetAndMetadata)>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    topics: BTreeMap<TopicName, (i32, BTreeMap<String, String>)>,
-    partitions: BTreeMap<TopicPartition, Partition>,
-    producers: BTreeMap<TransactionalId, Producer>,
-    offsets: BTreeMap<(GroupId, TopicPartition), OffsetAndMetadata>,
-    next_producer: i64,
-    luck: Vec<EndTxnLuck>,
-    lose_next_init: bool,
-    silent_topic: Option<TopicName>,
-    end_txns: u64,
-    leases: BTreeMap<TopicPartition, Offset>,
-    horizons: BTreeMap<TopicPartition, Offset>,
-}
-
 /// The log. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct FakeLog {
     inner: Arc<Mutex<Inner>>,
+    appended: Arc<Notify>,
     clock: Arc<dyn Clock>,
 }
 
 impl FakeLog {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let appended = Arc::new(Notify::new());
+        let inner = Inner {
+            offsets: FakeOffsets::new(clock.clone()),
+            appended: appended.clone(),
+            ..Inner::default()
+        };
         FakeLog {
-            inner: Arc::default(),
+            inner: Arc::new(Mutex::new(inner)),
+            appended,
             clock,
         }
+    }
+
+    /// From now on committed offsets are forgotten this long after their commit, each by itself.
+    pub(crate) fn forget_offsets_after(&self, retention: Duration) {
+        self.inner.lock().offsets.forget_after(retention);
     }
 
     pub(crate) fn add_topic(&self, name: &str, partitions: i32) {
         let name = TopicName::new(name).expect("a valid name");
         self.inner.lock().add_topic(name, partitions, BTreeMap::new());
+    }
+
+    /// The next answers to `describe_topics` are lost.
+    pub(crate) fn lose_describes(&self, answers: u32) {
+        self.inner.lock().lose_describes = answers;
     }
 
     /// Fetches from this topic are never answered again.
@@ -188,7 +175,12 @@ impl FakeLog {
 
     /// The next answer to `init_producer_id` is lost after it happened.
     pub(crate) fn lose_next_init(&self) {
-        self.inner.lock().lose_next_init = true;
+        self.lose_next_init_after(Duration::ZERO);
+    }
+
+    /// The same, and nobody knows before `patience` is over.
+    pub(crate) fn lose_next_init_after(&self, patience: Duration) {
+        self.inner.lock().lose_next_init = Some(patience);
     }
 
     /// The lease on a partition.
@@ -210,115 +202,6 @@ impl FakeLog {
 
     pub(crate) fn end_txns(&self) -> u64 {
         self.inner.lock().end_txns
-    }
-}
-
-pub(crate) fn partition_of(topic: &str, partition: i32) -> TopicPartition {
-    let topic = TopicName::new(topic).expect("a valid name");
-    TopicPartition {
-        topic,
-        partition: PartitionId::new(partition),
-    }
-}
-
-impl Partition {
-    fn stable(&self) -> i64 {
-        self.open.values().copied().min().unwrap_or(self.end)
-    }
-
-    /// What a read_committed fetch from `from` gets.
-    fn stable_from(&self, from: Offset) -> (Vec<Bytes>, Vec<AbortedTxn>) {
-        let stable = self.stable();
-        let visible = |bytes: &&Bytes| {
-            let batch = RecordBatch::parse((*bytes).clone()).expect("our own batch");
-            batch.last_offset() >= from && batch.base_offset().get() < stable
-        };
-        let aborted = self
-            .aborted
-            .iter()
-            .filter(|(_, marker)| *marker >= from.get())
-            .map(|(txn, _)| *txn);
-        (
-            self.batches.iter().filter(visible).cloned().collect(),
-            aborted.collect(),
-        )
-    }
-}
-
-impl Inner {
-    fn add_topic(&mut self, name: TopicName, partitions: i32, configs: BTreeMap<String, String>) {
-        for partition in 0..partitions {
-            self.partitions
-                .insert(partition_of(name.as_str(), partition), Partition::default());
-        }
-        self.topics.insert(name, (partitions, configs));
-    }
-
-    fn append(&mut self, partition: &TopicPartition, bytes: &Bytes) -> Option<i64> {
-        let log = self.partitions.get_mut(partition)?;
-        let base = log.end;
-        let mut bytes = bytes.to_vec();
-        set_base_offset(&mut bytes, Offset::new(base));
-        let batch = RecordBatch::parse(Bytes::from(bytes)).expect("a sound batch");
-        log.end = batch.next_offset().get();
-        if batch.is_transactional() && !batch.is_control() {
-            log.open.entry(batch.producer_id()).or_insert(base);
-        }
-        log.batches.push(batch.bytes().clone());
-        Some(base)
-    }
-
-    fn current(
-        &mut self,
-        id: &TransactionalId,
-        producer: ProducerId,
-        epoch: ProducerEpoch,
-    ) -> Result<&mut Producer, LogError> {
-        let known = self
-            .producers
-            .get_mut(id)
-            .ok_or_else(|| LogError::Refused(format!("no {id}")))?;
-        if known.identity.producer_id != producer || known.identity.producer_epoch != epoch {
-            return Err(LogError::Fenced(format!("epoch {epoch} of {id} is not current")));
-        }
-        Ok(known)
-    }
-
-    fn finish(&mut self, id: &TransactionalId, result: TxnResult) -> ProducerIdentity {
-        let producer = self.producers.get_mut(id).expect("checked by the caller");
-        let identity = producer.identity;
-        let partitions = std::mem::take(&mut producer.partitions);
-        let offsets = std::mem::take(&mut producer.offsets);
-        let next = identity.producer_epoch.next().expect("tests are short");
-        producer.identity.producer_epoch = next;
-        producer.ended_as = Some(identity);
-        let answer = producer.identity;
-        let marker = match result {
-            TxnResult::Commit => ControlRecord::Commit { coordinator_epoch: 0 },
-            TxnResult::Abort => ControlRecord::Abort { coordinator_epoch: 0 },
-        };
-        for partition in partitions {
-            let batch = marker.to_batch(identity.producer_id, identity.producer_epoch, 0);
-            self.append(&partition, &batch);
-            let log = self.partitions.get_mut(&partition).expect("appended just above");
-            if let Some(first) = log
-                .open
-                .remove(&identity.producer_id)
-                .filter(|_| result == TxnResult::Abort)
-            {
-                let txn = AbortedTxn {
-                    producer_id: identity.producer_id,
-                    first_offset: Offset::new(first),
-                };
-                log.aborted.push((txn, log.end - 1));
-            }
-        }
-        if result == TxnResult::Commit {
-            for (group, partition, offset) in offsets {
-                self.offsets.insert((group, partition), offset);
-            }
-        }
-        answer
     }
 }
 
@@ -345,6 +228,8 @@ impl LogClient for FakeLog {
         }
         let deadline = self.clock.monotonic() + request.max_wait;
         loop {
+            // Nothing can come in between: tests run on one thread.
+            let appended = self.appended.notified();
             let mut partitions = Vec::new();
             let mut bytes = 0;
             for asked in &request.partitions {
@@ -364,10 +249,11 @@ impl LogClient for FakeLog {
                 };
                 partitions.push((asked.partition.clone(), Ok(data)));
             }
-            if bytes >= request.min_bytes || self.clock.monotonic() >= deadline {
+            let left = deadline.saturating_sub(self.clock.monotonic());
+            if bytes >= request.min_bytes || left.is_zero() {
                 return Ok(FetchResponse { partitions });
             }
-            self.clock.sleep(Duration::from_millis(1)).await;
+            select(pin!(appended), self.clock.sleep(left)).await;
         }
     }
 
@@ -422,33 +308,16 @@ impl LogClient for FakeLog {
         _timeout: Duration,
         own: Option<ProducerIdentity>,
     ) -> Result<ProducerIdentity, LogError> {
-        let mut inner = self.inner.lock();
-        inner.next_producer += 1;
-        let fresh = ProducerIdentity {
-            producer_id: ProducerId::new(inner.next_producer),
-            producer_epoch: ProducerEpoch::ZERO,
-        };
-        let Some(id) = id else { return Ok(fresh) };
-        if let Some(known) = inner.producers.get(&id) {
-            if own.is_some_and(|own| own != known.identity && Some(own) != known.ended_as) {
-                return Err(LogError::Fenced(format!("{id} has a newer producer")));
+        let lost = {
+            let mut inner = self.inner.lock();
+            let identity = inner.init_producer_id(id, own)?;
+            match own.and_then(|_| inner.lose_next_init.take()) {
+                None => return Ok(identity),
+                Some(patience) => patience,
             }
-            let identity = inner.finish(&id, TxnResult::Abort);
-            let producer = inner.producers.get_mut(&id).expect("found just above");
-            producer.ended_as = None;
-            if std::mem::take(&mut inner.lose_next_init) {
-                return Err(LogError::Unknown("the answer was lost".into()));
-            }
-            return Ok(identity);
-        }
-        let producer = Producer {
-            identity: fresh,
-            ended_as: None,
-            partitions: BTreeSet::new(),
-            offsets: Vec::new(),
         };
-        inner.producers.insert(id, producer);
-        Ok(fresh)
+        self.clock.sleep(lost).await;
+        Err(LogError::Unknown("the answer was lost".into()))
     }
 
     async fn txn_offset_commit(&self, commit: TxnOffsetCommit) -> Result<(), LogError> {
@@ -492,7 +361,7 @@ impl LogClient for FakeLog {
     ) -> Result<(), LogError> {
         let mut inner = self.inner.lock();
         for (partition, offset) in offsets {
-            inner.offsets.insert((group.clone(), partition), offset);
+            inner.offsets.commit(group.clone(), partition, offset);
         }
         Ok(())
     }
@@ -504,7 +373,7 @@ impl LogClient for FakeLog {
     ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, LogError> {
         let inner = self.inner.lock();
         let found = partitions.into_iter().filter_map(|partition| {
-            let offset = inner.offsets.get(&(group.clone(), partition.clone()))?.clone();
+            let offset = inner.offsets.fetch(&group, &partition)?;
             Some((partition, offset))
         });
         Ok(found.collect())
@@ -529,7 +398,11 @@ impl LogClient for FakeLog {
     }
 
     async fn describe_topics(&self, names: Vec<TopicName>) -> Result<Vec<TopicDescription>, LogError> {
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
+        if let Some(left) = inner.lose_describes.checked_sub(1) {
+            inner.lose_describes = left;
+            return Err(LogError::Unknown("no answer about topics".to_owned()));
+        }
         let found = names.into_iter().filter_map(|name| {
             let (partitions, configs) = inner.topics.get(&name)?.clone();
             Some(TopicDescription {

@@ -109,6 +109,7 @@ impl GlobalUpdater {
     /// Opens the state and finds where to begin; none when told to end meanwhile.
     async fn open(&self, control: &mut watch::Receiver<Control>) -> Result<Option<Reading>, RuntimeError> {
         let app = &*self.app;
+        app.registry.restoring(TaskId::GLOBAL);
         let told = std::pin::pin!(told_to_end(control));
         match select(std::pin::pin!(Reading::open(app)), told).await {
             Either::Left((reading, _)) => reading.map(Some),

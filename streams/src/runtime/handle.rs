@@ -14,8 +14,10 @@ use super::application::Application;
 use super::error::RuntimeError;
 use super::restore::log_error;
 use super::thread::WorkerThread;
-use super::worker_status::{Control, WorkerState, WorkerStatus};
-use crate::metrics::{Observed, StreamsMetrics, observe};
+use super::worker::Worker;
+use super::worker_status::{Control, WorkerState};
+use super::workers::{StreamsState, Workers};
+use crate::metrics::{Observed, StoreMetrics, StreamsMetrics, TaskMetrics, observe};
 use crate::query::{QueryError, StoreRegistry, StoreView};
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::topology::SubTopology;
@@ -23,28 +25,11 @@ use crate::topology::SubTopology;
 /// How often waiting for the end of the input looks again when nothing was told meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// What an application is doing: the state of the worker that is furthest from running.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StreamsState {
-    /// Workers are being started.
-    Starting,
-    /// At least one worker is restoring stores.
-    Restoring,
-    /// Every worker processes.
-    Running,
-    /// Every worker has ended as asked.
-    Stopped,
-    /// A worker failed for good; the others go on.
-    Error(RuntimeError),
-}
-
 /// A running application. Dropping it aborts the workers without waiting: what was not committed is done again by the next start.
 /// Call [`shutdown`](Self::shutdown) to end in an orderly way.
 #[derive(Debug)]
 pub struct StreamsHandle {
     app: Arc<Application>,
-    workers: Vec<Arc<WorkerStatus>>,
     /// What the process's metrics see of it.
     _observed: Arc<dyn Observed>,
     threads: Mutex<Vec<WorkerThread>>,
@@ -61,7 +46,8 @@ impl std::fmt::Debug for Application {
 #[derive(Debug)]
 struct ObservedApplication {
     id: String,
-    workers: Vec<Arc<WorkerStatus>>,
+    workers: Arc<Workers>,
+    stores: Arc<StoreRegistry>,
 }
 
 impl Observed for ObservedApplication {
@@ -70,23 +56,24 @@ impl Observed for ObservedApplication {
     }
 
     fn read(&self) -> StreamsMetrics {
-        sum(&self.workers)
+        self.workers.metrics()
     }
 
     fn workers(&self) -> Vec<(&'static str, usize)> {
-        const STATES: [&str; 5] = ["starting", "restoring", "running", "stopped", "failed"];
-        let states: Vec<&str> = self.workers.iter().map(|worker| worker.state().name()).collect();
-        let count = |name| states.iter().filter(|state| **state == name).count();
-        STATES.map(|name| (name, count(name))).to_vec()
+        self.workers.counts()
     }
-}
 
-fn sum(workers: &[Arc<WorkerStatus>]) -> StreamsMetrics {
-    let mut sum = StreamsMetrics::default();
-    for worker in workers {
-        worker.metrics.add_to(&mut sum);
+    fn states(&self) -> Vec<(&'static str, bool)> {
+        self.workers.state().among_all()
     }
-    sum
+
+    fn tasks(&self) -> Vec<TaskMetrics> {
+        self.workers.tasks()
+    }
+
+    fn stores(&self) -> Vec<StoreMetrics> {
+        self.workers.stores(&self.stores)
+    }
 }
 
 impl Drop for StreamsHandle {
@@ -96,23 +83,18 @@ impl Drop for StreamsHandle {
 }
 
 impl StreamsHandle {
-    pub(crate) fn new(app: Arc<Application>, workers: Vec<Arc<WorkerStatus>>) -> Self {
+    pub(crate) fn new(app: Arc<Application>) -> Self {
         let observed: Arc<dyn Observed> = Arc::new(ObservedApplication {
             id: app.id.clone(),
-            workers: workers.clone(),
+            workers: app.workers.clone(),
+            stores: app.registry.clone(),
         });
         observe(&observed);
         StreamsHandle {
             app,
-            workers,
             _observed: observed,
             threads: Mutex::new(Vec::new()),
         }
-    }
-
-    /// Something that is no worker, but counts for the state of the application and for whether it has caught up.
-    pub(crate) fn watch_too(&mut self, status: Arc<WorkerStatus>) {
-        self.workers.push(status);
     }
 
     pub(crate) fn add_thread(&self, thread: WorkerThread) {
@@ -128,30 +110,25 @@ impl StreamsHandle {
     /// What the application is doing now.
     #[must_use]
     pub fn state(&self) -> StreamsState {
-        let states: Vec<WorkerState> = self.workers.iter().map(|worker| worker.state()).collect();
-        if let Some(error) = states.iter().find_map(|state| match state {
-            WorkerState::Failed(error) => Some(error.clone()),
-            _ => None,
-        }) {
-            return StreamsState::Error(error);
-        }
-        if states.iter().all(|state| *state == WorkerState::Stopped) {
-            return StreamsState::Stopped;
-        }
-        if states.contains(&WorkerState::Starting) {
-            return StreamsState::Starting;
-        }
-        if states.contains(&WorkerState::Restoring) {
-            StreamsState::Restoring
-        } else {
-            StreamsState::Running
-        }
+        self.app.workers.state()
     }
 
     /// All counters, summed over the workers.
     #[must_use]
     pub fn metrics(&self) -> StreamsMetrics {
-        sum(&self.workers)
+        self.app.workers.metrics()
+    }
+
+    /// The tasks that are open: what each did, where its inputs are, how far they are behind. A reading a second old at most.
+    #[must_use]
+    pub fn task_metrics(&self) -> Vec<TaskMetrics> {
+        self.app.workers.tasks()
+    }
+
+    /// The stores of every task with their sizes, and how far their restoring is.
+    #[must_use]
+    pub fn store_metrics(&self) -> Vec<StoreMetrics> {
+        self.app.workers.stores(&self.app.registry)
     }
 
     /// A typed view of the committed state of a store, over all tasks.
@@ -206,7 +183,7 @@ impl StreamsHandle {
     pub fn pause_part(&self, name: &str) -> Result<(), RuntimeError> {
         let part = self.part(name)?;
         self.app.paused.write().insert(part);
-        self.wake_workers();
+        self.app.wake_workers();
         Ok(())
     }
 
@@ -216,7 +193,7 @@ impl StreamsHandle {
     pub fn resume_part(&self, name: &str) -> Result<(), RuntimeError> {
         let part = self.part(name)?;
         self.app.paused.write().remove(&part);
-        self.wake_workers();
+        self.app.wake_workers();
         Ok(())
     }
 
@@ -232,8 +209,83 @@ impl StreamsHandle {
             })
     }
 
-    fn wake_workers(&self) {
-        self.app.control.send_modify(|_| {});
+    /// Starts one more worker on a thread of its own, and lets it share the tasks (Kafka Streams' `addStreamThread`). Returns its number, the lowest that is free.
+    ///
+    /// Every task is committed and closed where it is and opened where it is to be, so the application stands still for as long as that takes; what has failed workers had is
+    /// taken over as well, and the failures are forgotten. A worker for which there is no task waits for one.
+    ///
+    /// Errs when the application was told to end or has ended, or without a thread.
+    #[doc(alias = "addStreamThread")]
+    pub fn add_worker(&self) -> Result<usize, RuntimeError> {
+        // One change after the other.
+        let mut threads = self.threads.lock();
+        let mut worker = self.new_worker()?;
+        let index = worker.index;
+        worker.flushes_apart = true;
+        let name = format!("{}-{index}", self.app.id);
+        let status = worker.status.clone();
+        match WorkerThread::spawn(name, move || worker.run()) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                // It never lived.
+                status.set_state(WorkerState::Stopped);
+                self.app.redistribute(&self.app.workers.live());
+                return Err(error);
+            }
+        }
+        Ok(index)
+    }
+
+    /// A worker that shares the tasks from now on; the caller runs it.
+    pub(super) fn new_worker(&self) -> Result<Worker, RuntimeError> {
+        let ended = || RuntimeError::Unavailable {
+            message: format!("application {} is ending or has ended", self.app.id),
+        };
+        if matches!(*self.app.control.borrow(), Control::Drain | Control::Abort) {
+            return Err(ended());
+        }
+        let lock = self.app.state_lock.upgrade().ok_or_else(ended)?;
+        let mut live = self.app.workers.live();
+        let index = (0..).find(|index| !live.contains(index)).unwrap_or_default();
+        self.app.workers.forget_failed();
+        let worker = Worker::new(&self.app, index, lock);
+        live.push(index);
+        live.sort_unstable();
+        self.app.redistribute(&live);
+        Ok(worker)
+    }
+
+    /// Removes the worker with the highest number; the others take its tasks (Kafka Streams' `removeStreamThread`). Waits, `timeout` at most, until it has ended; after that it
+    /// still ends as soon as it can. Returns its number.
+    ///
+    /// Errs when it is the last one ([`shutdown`](Self::shutdown) ends an application), or when the time was not enough.
+    #[doc(alias = "removeStreamThread")]
+    pub fn remove_worker(&self, timeout: Duration) -> BoxFuture<'_, Result<usize, RuntimeError>> {
+        async move {
+            let index = {
+                let _one_after_the_other = self.threads.lock();
+                let mut live = self.app.workers.live();
+                let last = live.pop().filter(|_| !live.is_empty());
+                let index = last.ok_or_else(|| RuntimeError::Unavailable {
+                    message: format!("application {} has no worker to spare", self.app.id),
+                })?;
+                self.app.redistribute(&live);
+                index
+            };
+            let clock = &self.app.calls.clock;
+            let started = clock.monotonic();
+            while self.app.workers.live().contains(&index) {
+                if clock.monotonic().saturating_sub(started) >= timeout {
+                    return Err(RuntimeError::Timeout {
+                        what: "removing a worker",
+                        waited_ms: timeout.as_millis(),
+                    });
+                }
+                clock.sleep(LOOK_AGAIN).await;
+            }
+            Ok(index)
+        }
+        .boxed()
     }
 
     /// Waits until everything that is in the input topics now, repartition topics included, is processed and committed.
@@ -246,9 +298,19 @@ impl StreamsHandle {
                 .iter()
                 .map(|partition| (partition.clone(), OffsetSpec::Latest))
                 .collect();
-            let mut watches: Vec<_> = self.workers.iter().map(|worker| worker.watch()).collect();
+            let watch = || -> Vec<_> {
+                let workers = self.app.workers.all();
+                workers.iter().map(|worker| worker.watch()).collect()
+            };
+            let mut watches = watch();
+            let mut generation = self.app.membership.generation();
             loop {
                 self.still_running()?;
+                // Tasks changed hands: other workers know how far they are.
+                if generation != self.app.membership.generation() {
+                    generation = self.app.membership.generation();
+                    watches = watch();
+                }
                 let before: Vec<_> = watches
                     .iter_mut()
                     .map(|watch| watch.borrow_and_update().clone())
@@ -270,6 +332,7 @@ impl StreamsHandle {
                     });
                     // Two equal readings around the ends: no worker was busy in between, so nothing was on its way either.
                     if reached
+                        && generation == self.app.membership.generation()
                         && watches
                             .iter()
                             .zip(&before)
@@ -316,11 +379,12 @@ impl StreamsHandle {
     pub fn shutdown(&self, timeout: Duration) -> BoxFuture<'_, Result<(), RuntimeError>> {
         async move {
             self.app.control.send_replace(Control::Drain);
+            self.app.workers.changed();
             let mut threads = std::mem::take(&mut *self.threads.lock());
             let ended = async {
                 join_all(threads.iter_mut().map(WorkerThread::ended)).await;
                 // Workers without a thread of ours tell by their state alone.
-                while !self.workers.iter().all(|worker| worker.has_ended()) {
+                while !self.app.workers.all().iter().all(|worker| worker.has_ended()) {
                     self.app.calls.clock.sleep(LOOK_AGAIN).await;
                 }
             };

@@ -37,8 +37,17 @@ struct Queued {
 #[derive(Debug)]
 struct Decoded {
     batch: DecodedBatch,
-    /// Offset and timestamp of each record, for choosing between partitions.
-    times: Vec<(Offset, Timestamp)>,
+    /// One for each record, for choosing between partitions.
+    records: Vec<Place>,
+}
+
+/// Where a record is, so that a run of few of them does not read its whole batch again.
+#[derive(Debug)]
+struct Place {
+    offset: Offset,
+    timestamp: Timestamp,
+    /// Where its bytes end within the batch's records.
+    end: usize,
 }
 
 /// Records taken from a queue, with their sizes for the counters.
@@ -173,10 +182,9 @@ impl InputQueue {
         let position = self.position;
         // A compacted batch may end in a gap: nothing of it is left at or above the position.
         while let Some(head) = self.batches.front_mut() {
-            let times = &head.decode()?.times;
-            let at = times.partition_point(|&(offset, _)| offset < position);
-            if let Some(&(_, time)) = times.get(at) {
-                return Ok(Some(time));
+            let decoded = head.decode()?;
+            if let Some(place) = decoded.records.get(decoded.first_at(position)) {
+                return Ok(Some(place.timestamp));
             }
             self.drop_head();
         }
@@ -230,19 +238,18 @@ impl InputQueue {
             }
             let position = self.position;
             let decoded = head.decode()?;
-            let start = decoded.times.partition_point(|&(offset, _)| offset < position);
+            let start = decoded.first_at(position);
             let within = |time: Timestamp| limit.is_none_or(|limit| time <= limit);
-            let run = decoded.times[start..]
+            let run = decoded.records[start..]
                 .iter()
-                .take_while(|&&(offset, time)| within(time) && is_inside(offset))
+                .take_while(|place| within(place.timestamp) && is_inside(place.offset))
                 .count();
             if run > 0 {
-                taken.push(decoded.batch.clone());
-                bytes += size * run / decoded.times.len();
-                if start + run == decoded.times.len() {
-                    self.drop_head();
-                } else {
-                    self.position = decoded.times[start + run].0;
+                taken.push(decoded.cut(start, run));
+                bytes += size * run / decoded.records.len();
+                match decoded.records.get(start + run) {
+                    Some(next) => self.position = next.offset,
+                    None => self.drop_head(),
                 }
             }
             break;
@@ -259,13 +266,32 @@ impl Queued {
     fn decode(&mut self) -> Result<&Decoded, BatchError> {
         if self.decoded.is_none() {
             let batch = self.batch.decode()?;
-            let times = batch
-                .iter()
-                .map(|record| record.map(|record| (record.offset, record.timestamp)))
-                .collect::<Result<Vec<_>, _>>()?;
-            self.decoded = Some(Decoded { batch, times });
+            let mut records = Vec::with_capacity(batch.record_count());
+            let mut walk = batch.iter();
+            while let Some(record) = walk.next() {
+                let record = record?;
+                records.push(Place {
+                    offset: record.offset,
+                    timestamp: record.timestamp,
+                    end: batch.records().len() - walk.bytes_left(),
+                });
+            }
+            self.decoded = Some(Decoded { batch, records });
         }
         Ok(self.decoded.as_ref().expect("filled just above"))
+    }
+}
+
+impl Decoded {
+    /// Index of the first record at or above `position`.
+    fn first_at(&self, position: Offset) -> usize {
+        self.records.partition_point(|place| place.offset < position)
+    }
+
+    /// `count` records from that index on, at least one.
+    fn cut(&self, first: usize, count: usize) -> DecodedBatch {
+        let begin = first.checked_sub(1).map_or(0, |before| self.records[before].end);
+        self.batch.cut(count, begin..self.records[first + count - 1].end)
     }
 }
 

@@ -127,3 +127,40 @@ fn offsets_up_to(queue: &mut InputQueue, bytes_max: usize) -> Vec<i64> {
         .map(|record| record.expect("sound").record.offset.get())
         .collect()
 }
+
+#[test]
+fn a_run_out_of_the_middle_of_a_batch_reads_its_own_records_only() {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    for time in [10, 20, 30, 40] {
+        builder
+            .append(time, Some(b"k"), Some(b"v"), &[])
+            .expect("a small record");
+    }
+    let mut queue = queue();
+    queue
+        .push(Offset::ZERO, vec![builder.build()], vec![], Offset::new(4))
+        .expect("a sound batch");
+    let mut runs = Vec::new();
+    for limit in [10, 30, 40] {
+        assert_eq!(
+            queue.head_time().expect("sound"),
+            Some(runs.len() as i64 * 10 + 10)
+        );
+        let run = queue
+            .take(usize::MAX, Some(limit))
+            .expect("sound")
+            .expect("a run");
+        let times = run
+            .batch
+            .records()
+            .map(|record| record.expect("sound").record.timestamp);
+        let times: Vec<_> = times.collect();
+        // Of a run that ends a batch the whole batch is handed on, once.
+        if limit < 40 {
+            assert_eq!(run.batch.record_count_hint(), times.len());
+        }
+        runs.extend(times);
+    }
+    assert_eq!(runs, [10, 20, 30, 40]);
+    assert!(queue.is_at_end());
+}

@@ -8,14 +8,17 @@ use millpond_log::broker::{NewTopic, TopicDescription};
 use millpond_log::types::TopicName;
 
 use super::error::RuntimeError;
-use super::log_client::{LogClient, LogError};
+use super::log_calls::LogCalls;
+use super::log_client::LogError;
 use super::restore::log_error;
 use crate::topology::{InternalTopic, Plan};
 
 /// Makes sure every internal topic of `plan` exists as it should.
-pub(crate) async fn ensure(log: &dyn LogClient, plan: &Plan) -> Result<(), RuntimeError> {
+///
+/// Questions are repeated for as long as `calls` is patient.
+pub(crate) async fn ensure(calls: &LogCalls, plan: &Plan) -> Result<(), RuntimeError> {
     let wanted = &plan.internal_topics;
-    let missing = check(log, wanted).await?;
+    let missing = check(calls, wanted).await?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -23,10 +26,10 @@ pub(crate) async fn ensure(log: &dyn LogClient, plan: &Plan) -> Result<(), Runti
         configs: topic.configs.clone(),
         ..NewTopic::new(topic.name.clone(), topic.partitions)
     });
-    match log.create_topics(topics.collect()).await {
+    match calls.log.create_topics(topics.collect()).await {
         Ok(()) => Ok(()),
         // Another instance may have been faster: look again before complaining.
-        Err(error) => match check(log, wanted).await?.first() {
+        Err(error) => match check(calls, wanted).await?.first() {
             None => Ok(()),
             Some(topic) => Err(log_error(
                 &format!("creating internal topic {}", topic.name),
@@ -38,11 +41,11 @@ pub(crate) async fn ensure(log: &dyn LogClient, plan: &Plan) -> Result<(), Runti
 
 /// The topics that do not exist; errs when one exists with another shape.
 async fn check<'a>(
-    log: &dyn LogClient,
+    calls: &LogCalls,
     wanted: &'a [InternalTopic],
 ) -> Result<Vec<&'a InternalTopic>, RuntimeError> {
     let names = wanted.iter().map(|topic| topic.name.clone()).collect();
-    let found = log
+    let found = calls
         .describe_topics(names)
         .await
         .map_err(|error| log_error("describing internal topics", &error))?;
@@ -109,10 +112,10 @@ pub(crate) fn compare(wanted: &InternalTopic, found: &[TopicDescription]) -> Top
 
 /// Partition counts of those of the asked topics that exist.
 pub(crate) async fn partition_counts(
-    log: &dyn LogClient,
+    calls: &LogCalls,
     names: Vec<TopicName>,
 ) -> Result<BTreeMap<TopicName, i32>, LogError> {
-    let found = log.describe_topics(names).await?;
+    let found = calls.describe_topics(names).await?;
     Ok(found
         .into_iter()
         .map(|topic| (topic.name, topic.partitions))

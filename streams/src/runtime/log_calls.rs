@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use millpond_log::broker::{
-    Acks, OffsetAndMetadata, OffsetSpec, ProducePartition, ProduceRequest, ProducerIdentity, TxnOffsetCommit,
-    TxnResult,
+    Acks, OffsetAndMetadata, OffsetSpec, ProducePartition, ProduceRequest, ProducerIdentity,
+    TopicDescription, TxnOffsetCommit, TxnResult,
 };
 use millpond_log::clock::Clock;
 use millpond_log::types::{GroupId, Offset, TopicName, TopicPartition, TransactionalId};
 
+use super::config::StreamsConfig;
 use super::log_client::{LogClient, LogError};
 use super::record_collector::Round;
 use crate::processor::TopicRules;
@@ -41,6 +42,13 @@ pub(crate) struct LogCalls {
 }
 
 impl LogCalls {
+    /// The same for whoever waits for a start: with the patience of `start_timeout`.
+    pub(crate) fn of_start(&self, config: &StreamsConfig) -> LogCalls {
+        let mut calls = self.clone();
+        calls.retry.delivery_timeout = config.start_timeout.min(config.delivery_timeout);
+        calls
+    }
+
     /// Waits for an answer, but not for ever: no longer than the rest of the time for the step that began at `started`, or the last of many
     /// attempts would take a step beyond its time.
     async fn answered<T>(
@@ -78,10 +86,24 @@ impl LogCalls {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if !again(&error) || !self.paused(started, &mut pause).await {
+            if !again(&error) {
                 return Err(error);
             }
+            if !self.paused(started, &mut pause).await {
+                return Err(self.gave_up(what, error));
+            }
             tracing::debug!(what, %error, "repeating a request");
+        }
+    }
+
+    /// The last of many failures, which says by itself neither that there were others nor for how long.
+    fn gave_up(&self, what: &str, error: LogError) -> LogError {
+        let patience = self.retry.delivery_timeout;
+        let told = |text| format!("{text}; {what} was repeated for {patience:?}");
+        match error {
+            LogError::Retriable(text) => LogError::Retriable(told(text)),
+            LogError::Unknown(text) => LogError::Unknown(told(text)),
+            other => other,
         }
     }
 
@@ -251,6 +273,24 @@ impl LogCalls {
     ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, LogError> {
         self.repeated("reading of committed offsets", LogError::may_repeat, || {
             self.log.offset_fetch(group.clone(), partitions.clone())
+        })
+        .await
+    }
+
+    /// Those of the topics that exist.
+    pub(crate) async fn describe_topics(
+        &self,
+        names: Vec<TopicName>,
+    ) -> Result<Vec<TopicDescription>, LogError> {
+        self.repeated("describing of topics", LogError::may_repeat, || {
+            self.log.describe_topics(names.clone())
+        })
+        .await
+    }
+
+    pub(crate) async fn knows_transactional_id(&self, id: TransactionalId) -> Result<bool, LogError> {
+        self.repeated("looking for a transactional id", LogError::may_repeat, || {
+            self.log.knows_transactional_id(id.clone())
         })
         .await
     }

@@ -10,6 +10,7 @@
 
 mod application;
 mod assignment;
+mod changelog_ends;
 pub mod commit;
 mod config;
 mod dry_run;
@@ -17,6 +18,10 @@ mod embedded_log;
 mod error;
 #[cfg(test)]
 mod fake_log;
+#[cfg(test)]
+mod fake_offsets;
+#[cfg(test)]
+mod fake_partitions;
 mod global_updater;
 mod handle;
 pub(crate) mod idle;
@@ -24,6 +29,7 @@ mod input_queue;
 mod internal_topics;
 mod log_calls;
 mod log_client;
+mod membership;
 mod offset_metadata;
 mod output_rules;
 mod partition_group;
@@ -35,6 +41,7 @@ mod restore_watch;
 mod session_commit;
 mod session_fetch;
 mod session_upkeep;
+mod session_wait;
 mod state_directory;
 mod streams;
 mod task;
@@ -44,12 +51,16 @@ mod thread;
 mod txn_counts;
 mod worker;
 #[cfg(test)]
+mod worker_commit_request_test;
+#[cfg(test)]
 mod worker_faults_test;
 #[cfg(test)]
 mod worker_idle_test;
 mod worker_open;
 #[cfg(test)]
 mod worker_processor_test;
+#[cfg(test)]
+mod worker_repeat_commit_test;
 mod worker_status;
 #[cfg(test)]
 mod worker_test;
@@ -57,17 +68,22 @@ mod worker_test;
 mod worker_timers_test;
 #[cfg(test)]
 mod worker_uncaught_test;
+mod workers;
+#[cfg(test)]
+mod workers_test;
 
 pub use application::{RestoreListener, RestorePhase, RestoreProgress};
 pub use assignment::assign;
+pub use changelog_ends::ChangelogEnds;
 pub use config::StreamsConfig;
 pub use dry_run::{DryRun, StoreForecast, TopicForecast};
 pub use embedded_log::EmbeddedLog;
 pub use error::RuntimeError;
-pub use handle::{StreamsHandle, StreamsState};
+pub use handle::StreamsHandle;
 pub use log_client::{LogClient, LogError};
 pub use offset_metadata::{BadOffsetMetadata, OffsetMetadata};
 pub use remote::{RemoteLog, RemoteOptions};
 pub use restart_policy::{RestartPolicy, UncaughtError, UncaughtErrorHandler, UncaughtResponse};
 pub use streams::{Streams, StreamsLauncher};
 pub use worker::Worker;
+pub use workers::{StateListener, StreamsState};

@@ -12,12 +12,14 @@ use millpond_log::broker::{ProducePartition, ProducerIdentity};
 use millpond_log::record::{BatchBuilder, BatchError, BatchOptions, Compression, Header};
 use millpond_log::types::{Sequence, Timestamp, TopicName, TopicPartition};
 
-use crate::processor::{Outputs, TIME_HEADER, time_header};
+use crate::processor::{Headers, OutputRecord, Outputs, TIME_HEADER};
 
 /// More than a record needs beside its key, value and headers.
 const RECORD_OVERHEAD: usize = 32;
 /// More than a header needs beside its name and value.
 const HEADER_OVERHEAD: usize = 10;
+/// A header `mp.time` at most.
+const MARK_SIZE_MAX: usize = TIME_HEADER.len() + 13 + HEADER_OVERHEAD;
 /// What a batch has before its first record.
 const EMPTY_BATCH_BYTES: usize = 61;
 
@@ -40,7 +42,6 @@ pub(crate) struct RecordCollector {
     partitions: BTreeMap<TopicPartition, PartitionBatches>,
     bytes: usize,
     full: usize,
-    headers: Vec<Header>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +50,16 @@ struct PartitionBatches {
     batch_bytes: usize,
     full: VecDeque<BatchBuilder>,
     open: Option<BatchBuilder>,
+    /// The upstream task whose records the open batch ends with, where its records say so.
+    writer: Option<i32>,
+}
+
+/// Where the records of one partition go, looked up once for all of them.
+pub(crate) struct PartitionCollector<'a> {
+    batches: &'a mut PartitionBatches,
+    options: &'a CollectorOptions,
+    bytes: &'a mut usize,
+    full: &'a mut usize,
 }
 
 /// Next sequence per partition for one (producer id, epoch).
@@ -72,7 +83,6 @@ impl RecordCollector {
             partitions: BTreeMap::new(),
             bytes: 0,
             full: 0,
-            headers: Vec::new(),
         }
     }
 
@@ -111,36 +121,26 @@ impl RecordCollector {
                 topic: topic.clone(),
                 partition,
             };
+            let writer = outputs.writer_to(topic);
+            let mut target = self.partition(&target);
             for record in records {
-                self.headers.clear();
-                self.headers.extend(record.headers.iter().map(|header| Header {
-                    key: header.key.clone(),
-                    value: header.value.clone(),
-                }));
-                if let Some((upstream, time)) = record.time {
-                    self.headers.push(Header {
-                        key: Bytes::from_static(TIME_HEADER.as_bytes()),
-                        value: Some(Bytes::copy_from_slice(&time_header::encode(upstream, time))),
-                    });
+                if writer.is_some() && record.cannot_tell() {
+                    let told = OutputRecord {
+                        time: writer.map(|writer| (writer, record.timestamp)),
+                        headers: &Headers::NONE,
+                        ..record.clone()
+                    };
+                    target.append_output(writer, &told)?;
                 }
-                let headers = std::mem::take(&mut self.headers);
-                self.append(&target, record.timestamp, record.key, record.value, &headers)?;
-                self.headers = headers;
+                target.append_output(writer, &record)?;
             }
         }
         outputs.clear();
         Ok(())
     }
 
-    /// Adds one record.
-    pub(crate) fn append(
-        &mut self,
-        partition: &TopicPartition,
-        timestamp: Timestamp,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[Header],
-    ) -> Result<(), BatchError> {
+    /// The batches of one partition, for a run of records.
+    pub(crate) fn partition(&mut self, partition: &TopicPartition) -> PartitionCollector<'_> {
         if !self.partitions.contains_key(partition) {
             let smaller = self.options.smaller.get(&partition.topic);
             let batches = PartitionBatches {
@@ -151,34 +151,12 @@ impl RecordCollector {
             };
             self.partitions.insert(partition.clone(), batches);
         }
-        let batches = self.partitions.get_mut(partition).expect("inserted just above");
-        let header = |header: &Header| {
-            header.key.len() + header.value.as_ref().map_or(0, Bytes::len) + HEADER_OVERHEAD
-        };
-        let size = key.map_or(0, <[u8]>::len)
-            + value.map_or(0, <[u8]>::len)
-            + headers.iter().map(header).sum::<usize>()
-            + RECORD_OVERHEAD;
-        if batches
-            .open
-            .as_ref()
-            .is_some_and(|open| open.estimated_size_bytes() + size > batches.batch_bytes)
-        {
-            batches.full.extend(batches.open.take());
-            self.full += 1;
+        PartitionCollector {
+            batches: self.partitions.get_mut(partition).expect("inserted just above"),
+            options: &self.options,
+            bytes: &mut self.bytes,
+            full: &mut self.full,
         }
-        let open = batches.open.get_or_insert_with(|| {
-            self.bytes += EMPTY_BATCH_BYTES;
-            BatchBuilder::new(BatchOptions {
-                compression: self.options.compression,
-                transactional: self.options.transactional,
-                ..BatchOptions::default()
-            })
-        });
-        let before = open.estimated_size_bytes();
-        open.append(timestamp, key, value, headers)?;
-        self.bytes += open.estimated_size_bytes() - before;
-        Ok(())
     }
 
     /// Seals the next batch of every partition that has one; `full_only` leaves batches that may still grow. `None` when there is none.
@@ -200,7 +178,10 @@ impl RecordCollector {
                 }
                 None if full_only => continue,
                 None => match batches.open.take() {
-                    Some(builder) => builder,
+                    Some(builder) => {
+                        batches.writer = None;
+                        builder
+                    }
                     None => continue,
                 },
             };
@@ -210,7 +191,7 @@ impl RecordCollector {
             builder.set_producer(identity.producer_id, identity.producer_epoch, sequence);
             round.partitions.push(ProducePartition {
                 partition: partition.clone(),
-                batches: builder.build().into(),
+                batches: builder.build_known().into(),
             });
             round.record_counts.push(count);
         }
@@ -239,6 +220,96 @@ impl RecordCollector {
     }
 }
 
+impl PartitionCollector<'_> {
+    /// Adds one record.
+    #[inline]
+    pub(crate) fn append(
+        &mut self,
+        timestamp: Timestamp,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header],
+    ) -> Result<(), BatchError> {
+        self.make_room(record_size(key, value, headers));
+        self.push(timestamp, key, value, headers)
+    }
+
+    /// Adds a record of a task. `writer`: the task's partition, where readers must know whose records they read.
+    #[inline]
+    fn append_output(&mut self, writer: Option<i32>, record: &OutputRecord<'_>) -> Result<(), BatchError> {
+        let (timestamp, key, value) = (record.timestamp, record.key, record.value);
+        let headers = record.headers.as_slice();
+        if writer.is_none() && record.time.is_none() {
+            return self.append(timestamp, key, value, headers);
+        }
+        let mark_size = if writer.is_some() { MARK_SIZE_MAX } else { 0 };
+        self.make_room(record_size(key, value, headers) + mark_size);
+        let starts_run =
+            writer.filter(|writer| self.batches.writer != Some(*writer) && !record.cannot_tell());
+        self.batches.writer = starts_run.or(self.batches.writer);
+        match record.upstream_time(starts_run) {
+            None => self.push(timestamp, key, value, headers),
+            Some(told) => {
+                let told = Bytes::copy_from_slice(&told.to_bytes());
+                let headers = record.headers.with(TIME_HEADER, told);
+                self.push(timestamp, key, value, headers.as_slice())
+            }
+        }
+    }
+
+    /// Sees to it that there is an open batch, and closes the one there was when it has no room for `size` bytes more.
+    #[inline]
+    fn make_room(&mut self, size: usize) {
+        match &self.batches.open {
+            Some(open) if open.estimated_size_bytes() + size <= self.batches.batch_bytes => {}
+            _ => self.begin_batch(),
+        }
+    }
+
+    #[cold]
+    fn begin_batch(&mut self) {
+        let mut capacity = 0;
+        if let Some(full) = self.batches.open.take() {
+            // Where one batch was filled the next one will be.
+            capacity = full.estimated_size_bytes();
+            self.batches.full.push_back(full);
+            self.batches.writer = None;
+            *self.full += 1;
+        }
+        *self.bytes += EMPTY_BATCH_BYTES;
+        let options = BatchOptions {
+            compression: self.options.compression,
+            transactional: self.options.transactional,
+            ..BatchOptions::default()
+        };
+        self.batches.open = Some(BatchBuilder::with_capacity(options, capacity));
+    }
+
+    #[inline]
+    fn push(
+        &mut self,
+        timestamp: Timestamp,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header],
+    ) -> Result<(), BatchError> {
+        let open = self.batches.open.as_mut().expect("room was made for it");
+        let before = open.estimated_size_bytes();
+        open.append(timestamp, key, value, headers)?;
+        *self.bytes += open.estimated_size_bytes() - before;
+        Ok(())
+    }
+}
+
+/// More than a record takes in a batch.
+#[inline]
+fn record_size(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> usize {
+    let header =
+        |header: &Header| header.key.len() + header.value.as_ref().map_or(0, Bytes::len) + HEADER_OVERHEAD;
+    let lengths = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+    lengths + headers.iter().map(header).sum::<usize>() + RECORD_OVERHEAD
+}
+
 impl Sequences {
     fn take(&mut self, partition: &TopicPartition, count: usize) -> Sequence {
         let count = i32::try_from(count).expect("a batch holds fewer than 2^31 records");
@@ -255,3 +326,7 @@ impl Sequences {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "record_collector_test.rs"]
+mod record_collector_test;

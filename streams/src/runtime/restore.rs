@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use millpond_log::broker::{FetchPartition, FetchRequest, Isolation, OffsetAndMetadata, OffsetSpec};
+use millpond_log::faults::Sabotage;
 use millpond_log::types::{Offset, TopicPartition};
 
 use super::application::{Application, changelog_partition, range_requests};
@@ -227,7 +228,7 @@ async fn restore_store(
     };
     let range = app
         .calls
-        .list_offsets(range_requests(partition, OffsetSpec::LastStable))
+        .list_offsets(range_requests(partition, restored_until(app)))
         .await
         .map_err(|error| log_error("listing the changelog's offsets", &error))?;
     let (start, end) = (range[0], range[1]);
@@ -313,13 +314,31 @@ async fn restore_store(
     Ok(())
 }
 
+/// Where the replay of a changelog ends.
+fn restored_until(app: &Application) -> OffsetSpec {
+    if uncommitted(app) {
+        OffsetSpec::Latest
+    } else {
+        OffsetSpec::LastStable
+    }
+}
+
+/// A planted bug: what is replayed may never have been committed.
+fn uncommitted(app: &Application) -> bool {
+    app.faults.sabotaged(Sabotage::RestoreUncommitted)
+}
+
 async fn fetch_changelog(app: &Application, queue: &mut InputQueue) -> Result<(), RuntimeError> {
     let asked = queue.fetch_position();
     let request = FetchRequest {
         max_wait: app.config.fetch_max_wait,
         min_bytes: 1,
         max_bytes: RESTORE_FETCH_BYTES,
-        isolation: Isolation::ReadCommitted,
+        isolation: if uncommitted(app) {
+            Isolation::ReadUncommitted
+        } else {
+            Isolation::ReadCommitted
+        },
         partitions: vec![FetchPartition {
             partition: queue.partition().clone(),
             fetch_offset: asked,

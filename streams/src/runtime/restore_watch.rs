@@ -51,6 +51,7 @@ impl<'a> RestoreWatch<'a> {
             },
             is_told: remaining_offsets > 0,
         };
+        watch.count();
         watch.tell();
         watch
     }
@@ -80,6 +81,19 @@ impl<'a> RestoreWatch<'a> {
             .restore_remaining
             .fetch_sub(done.unsigned_abs(), Ordering::Relaxed);
         self.progress.remaining_offsets -= done;
+        self.count();
+    }
+
+    fn count(&self) {
+        let RestoreProgress {
+            task,
+            store,
+            records,
+            remaining_offsets,
+            ..
+        } = &self.progress;
+        let remaining = remaining_offsets.unsigned_abs();
+        self.metrics.restored(*task, store, *records, remaining);
     }
 
     fn tell(&self) {

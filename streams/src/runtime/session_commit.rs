@@ -12,7 +12,9 @@ use millpond_log::broker::{OffsetAndMetadata, ProducerIdentity, TxnOffsetCommit,
 use millpond_log::faults::Sabotage;
 use millpond_log::types::{Offset, TopicPartition};
 
-use super::commit::{Command, CommittedOffset, Event, Failure, StopReason, TxnSeq, Verdict, verdict};
+use super::commit::{
+    Command, CommittedOffset, Event, Failure, StopReason, TxnSeq, Verdict, foreign, verdict,
+};
 use super::error::RuntimeError;
 use super::log_calls::ProduceFailed;
 use super::log_client::LogError;
@@ -43,7 +45,11 @@ pub(super) enum Landed {
     OffsetsCommitted(Result<(), LogError>),
     Ended(Result<ProducerIdentity, LogError>),
     Fenced(Result<ProducerIdentity, LogError>),
-    Read(Result<BTreeMap<TopicPartition, OffsetAndMetadata>, LogError>),
+    /// Beside the transaction whose fate is asked for.
+    Read(
+        Option<TxnSeq>,
+        Result<BTreeMap<TopicPartition, OffsetAndMetadata>, LogError>,
+    ),
 }
 
 impl Session<'_> {
@@ -73,11 +79,13 @@ impl Session<'_> {
             Command::Fence { in_doubt } => self.send_fence(in_doubt),
             Command::ReadCommitted { txn } => {
                 self.app.faults.point("S4");
-                match txn {
-                    // No offset of any open transaction was sent for commit, and behind the fence none will be.
-                    None => return Ok(Some(Event::Resolved(Verdict::NotCommitted))),
-                    Some(_) => self.read_committed(),
+                if txn.is_none() && !self.app.config.exactly_once {
+                    // No offset was sent for commit.
+                    return Ok(Some(Event::Resolved(Verdict::NotCommitted)));
                 }
+                // Also when nothing of ours can be committed: a fence in doubt may have taken the transactional id from a newer instance, and
+                // whatever that one committed would be done again.
+                self.read_committed(txn);
             }
             Command::Stop(reason) => return Err(reason.into()),
         }
@@ -105,7 +113,7 @@ impl Session<'_> {
                 if outside { Some(&mut changelogs) } else { None },
             )?;
             self.overlay_bytes[index] = 0;
-            self.counts.counted(task.take_counters());
+            self.counts.counted(task.frozen_counters());
             tasks.push(index);
         }
         if outside {
@@ -195,6 +203,7 @@ impl Session<'_> {
         let now = self.app.calls.clock.monotonic();
         for index in frozen.tasks {
             self.tasks[index].commit_frozen(txn, self.identity);
+            self.repeat_commit_at[index] = now + self.app.config.repeat_commit_interval;
             self.apply_task(index, now)?;
         }
         frozen.counts.publish(&self.status.metrics);
@@ -216,7 +225,7 @@ impl Session<'_> {
         self.streamed.clear();
         for (task, bytes) in self.tasks.iter_mut().zip(&mut self.overlay_bytes) {
             *bytes = 0;
-            task.abort()?;
+            task.abort(&self.app.faults)?;
         }
         WorkerMetrics::set(&self.status.metrics.uncommitted_bytes, 0);
         Ok(())
@@ -237,23 +246,22 @@ impl Session<'_> {
             return;
         }
         let id = self.app.transactional_id(self.worker);
+        if self.app.faults.sabotaged(Sabotage::ZombieTakesOver) {
+            // A planted bug: a newer instance is fenced by an older one.
+            self.fly(async move { Landed::Fenced(calls.init_producer_id(Some(id)).await) });
+            return;
+        }
         let own = self.identity;
         self.fly(async move { Landed::Fenced(calls.fence(id, own, in_doubt).await) });
     }
 
-    fn read_committed(&mut self) {
-        let frozen = self
-            .frozen
-            .as_ref()
-            .expect("the fate of a frozen transaction is asked for");
-        let partitions = frozen
-            .offsets
-            .iter()
-            .map(|(partition, _)| partition.clone())
-            .collect();
+    /// Reads the committed offsets of every input of this worker.
+    fn read_committed(&mut self, txn: Option<TxnSeq>) {
+        let inputs = self.tasks.iter().flat_map(|task| &task.committed.inputs);
+        let partitions = inputs.map(|(partition, _)| partition.clone()).collect();
         let group = self.app.group();
         let calls = self.app.calls.clone();
-        self.fly(async move { Landed::Read(calls.committed(group, partitions).await) });
+        self.fly(async move { Landed::Read(txn, calls.committed(group, partitions).await) });
     }
 
     fn fly(&mut self, request: impl Future<Output = Landed> + Send + 'static) {
@@ -280,12 +288,12 @@ impl Session<'_> {
                 self.become_producer(identity);
                 Event::FenceDone
             }
-            Landed::Read(Ok(found)) => Event::Resolved(self.verdict(&found)),
+            Landed::Read(txn, Ok(found)) => Event::Resolved(self.verdict(txn, &found)),
             Landed::Produced(Err(failed)) => Event::Failed(self.not_produced(failed)),
             Landed::OffsetsCommitted(Err(error))
             | Landed::Ended(Err(error))
             | Landed::Fenced(Err(error))
-            | Landed::Read(Err(error)) => Event::Failed(error.into_failure()),
+            | Landed::Read(_, Err(error)) => Event::Failed(error.into_failure()),
         };
         if let Event::Failed(failure) = &event {
             tracing::warn!(application = %self.app.id, worker = self.worker, reason = failure.reason(), "commit step failed");
@@ -316,16 +324,13 @@ impl Session<'_> {
         self.identity = identity;
     }
 
-    fn verdict(&self, found: &BTreeMap<TopicPartition, OffsetAndMetadata>) -> Verdict {
+    /// What became of `txn`; of none, when only whether the offsets are still ours is asked.
+    fn verdict(&self, txn: Option<TxnSeq>, found: &BTreeMap<TopicPartition, OffsetAndMetadata>) -> Verdict {
         let plain =
             |offset: &OffsetAndMetadata| -> CommittedOffset { (offset.offset, offset.metadata.clone()) };
-        let frozen = self
-            .frozen
-            .as_ref()
-            .expect("the fate of a frozen transaction was asked for");
-        let written: Vec<_> = frozen
-            .offsets
-            .iter()
+        let offsets = self.frozen.iter().filter(|frozen| Some(frozen.txn) == txn);
+        let written: Vec<_> = offsets
+            .flat_map(|frozen| &frozen.offsets)
             .map(|(partition, offset)| (partition.clone(), plain(offset)))
             .collect();
         let before = |partition: &TopicPartition| {
@@ -334,14 +339,25 @@ impl Session<'_> {
                 .find_map(|task| task.committed.offsets.get(partition))
                 .map(plain)
         };
-        verdict(&written, &before, &|partition| found.get(partition).map(plain))
+        let now = |partition: &TopicPartition| found.get(partition).map(plain);
+        let inputs = self.tasks.iter().flat_map(|task| &task.committed.inputs);
+        let untouched = inputs
+            .map(|(partition, _)| partition)
+            .filter(|partition| written.iter().all(|(other, _)| other != *partition));
+        for partition in untouched {
+            let now = now(partition);
+            if now != before(partition) {
+                return foreign(partition, now.as_ref());
+            }
+        }
+        verdict(&written, &before, &now)
     }
 
     /// On the way out after an error or an abort: an open transaction is aborted, so that readers of committed data need not wait for its timeout.
     /// With our own epoch, never by a fence: a newer instance must not be hurt.
     pub(super) async fn leave(&mut self, ended: &Result<End, RuntimeError>) {
         let ours = match ended {
-            Ok(End::Drained) => false,
+            Ok(End::Drained | End::Reassigned) => false,
             // The protocol ended with nothing open under this identity, or the identity is not ours; only a rejected batch leaves the rest
             // of its transaction behind.
             Err(RuntimeError::Commit(reason)) => matches!(reason, StopReason::Rejected(_)),

@@ -1,4 +1,5 @@
-//! What a worker does for its state beside commits: lets hosts take what has waited, flushes them off its own thread, holds the changelogs' leases, and counts.
+//! What a worker does beside processing and committing: lets hosts take what has waited, flushes them off its own thread, holds the changelogs' leases, commits positions again
+//! that a log would forget, and counts.
 //!
 //! Always true: one flush at a time per worker, in the order they became due; a lease never lies above what the host surely has (I9). A simulation has no
 //! other thread, so there a flush happens at once.
@@ -9,6 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use millpond_log::types::{Offset, TopicPartition};
 
+use super::commit::Event;
 use super::error::RuntimeError;
 use super::restore::state_error;
 use super::thread::run_apart;
@@ -115,12 +117,35 @@ impl Session<'_> {
         }
     }
 
+    /// Nobody knows when the positions found at the start were committed, so the first repetition comes soon.
+    pub(super) fn begin_repeated_commits(&mut self) {
+        let soon = self.app.calls.clock.monotonic() + self.app.config.repeat_commit_interval / 24;
+        self.repeat_commit_at = vec![soon; self.tasks.len()];
+    }
+
+    /// Commits the positions of tasks again that were not committed for long, also while they are paused. Per task, because a cluster forgets each position by itself.
+    pub(super) fn repeat_commits(&mut self, now: Duration) -> Result<(), RuntimeError> {
+        if !self.machine.may_process() {
+            return Ok(());
+        }
+        let mut any = false;
+        for (task, due) in self.tasks.iter_mut().zip(&self.repeat_commit_at) {
+            any |= now >= *due && task.repeat_commit();
+        }
+        if any {
+            self.worked()?;
+            self.dispatch(Event::CommitNow)?;
+        }
+        Ok(())
+    }
+
     /// Gauges of this moment.
     pub(super) fn gauge(&self) {
         let metrics = &self.status.metrics;
         let queues = self.tasks.iter().flat_map(|task| task.group.queues());
         let lag: i64 = queues.map(|queue| queue.lag()).sum();
         WorkerMetrics::set(&metrics.input_lag_records, u64::try_from(lag).unwrap_or(0));
+        *metrics.tasks.lock() = self.tasks.iter().map(|task| task.metrics(self.worker)).collect();
         let (mut lag_bytes, mut memory, mut entries) = (0, 0, 0);
         for task in &self.tasks {
             let state = task.state.metrics();

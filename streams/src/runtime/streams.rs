@@ -18,7 +18,6 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::application::{Application, RestoreListener};
-use super::assignment::assign;
 use super::config::StreamsConfig;
 use super::dry_run::{DryRun, Survey};
 use super::embedded_log::EmbeddedLog;
@@ -28,12 +27,15 @@ use super::handle::StreamsHandle;
 use super::internal_topics;
 use super::log_calls::{LogCalls, RetryPolicy};
 use super::log_client::LogClient;
+use super::membership::Membership;
+use super::offset_metadata::check_room;
 use super::remote::{RemoteLog, RemoteOptions};
 use super::restore::log_error;
 use super::state_directory::{self, StateLayout, application_directory};
 use super::thread::WorkerThread;
 use super::worker::Worker;
-use super::worker_status::{Control, WorkerStatus};
+use super::worker_status::Control;
+use super::workers::{StateListener, Workers};
 use crate::query::StoreRegistry;
 use crate::state::rocksdb::RocksHosts;
 use crate::state::{StoreHostFactory, TaskId};
@@ -56,6 +58,8 @@ impl Streams {
             faults: None,
             config: StreamsConfig::default(),
             on_restore: None,
+            on_state_change: None,
+            rocksdb_memory_limit: None,
         }
     }
 }
@@ -73,6 +77,8 @@ pub struct StreamsLauncher {
     faults: Option<Faults>,
     config: StreamsConfig,
     on_restore: Option<RestoreListener>,
+    on_state_change: Option<StateListener>,
+    rocksdb_memory_limit: Option<usize>,
 }
 
 /// Which log an application runs on.
@@ -126,7 +132,9 @@ impl StreamsLauncher {
     /// commas between them. Nothing is connected before the start; TLS and SASL are not spoken yet.
     ///
     /// The positions are offsets of a group without members, which a cluster forgets `offsets.retention.minutes` after their last commit (7 days by
-    /// default). Set it above the longest time without input: an application that finds state and no positions does not start, and says so.
+    /// default). While the application runs, those of tasks without input are committed again every day
+    /// ([`repeat_commit_interval`](StreamsConfig::repeat_commit_interval)). Set it above the longest time it is *stopped*: an application that finds state and no positions does not start,
+    /// and says so.
     ///
     /// ```
     /// use millpond_streams::dsl::StreamsBuilder;
@@ -201,6 +209,19 @@ impl StreamsLauncher {
         self
     }
 
+    /// Is told whenever the state of the application changes (Kafka Streams' `setStateListener`).
+    pub fn on_state_change(mut self, listener: StateListener) -> Self {
+        self.on_state_change = Some(listener);
+        self
+    }
+
+    /// Most bytes that all RocksDBs of this *process* take together: cached blocks, index and filter blocks, and write buffers, which get up to a half
+    /// ([`RocksBudget`](crate::state::RocksBudget)). 192 MiB when nobody says anything; of several applications the one that started last decides.
+    pub fn rocksdb_memory_limit(mut self, bytes: usize) -> Self {
+        self.rocksdb_memory_limit = Some(bytes);
+        self
+    }
+
     /// Prepares the application and starts its workers, each on a thread of its own. Returns when they are started; stores may still be restored.
     #[inline(never)] // else every crate that calls it compiles the whole future again
     pub fn run(self) -> BoxFuture<'static, Result<StreamsHandle, RuntimeError>> {
@@ -225,12 +246,13 @@ impl StreamsLauncher {
     pub fn dry_run(self) -> BoxFuture<'static, Result<DryRun, RuntimeError>> {
         async move {
             let settled = self.settle()?;
-            let (plan, partitions) = plan(&settled.topology, &settled.id, &settled.calls).await?;
+            let calls = settled.calls.of_start(&settled.config);
+            let (plan, partitions) = plan(&settled.topology, &settled.id, &calls).await?;
             let survey = Survey {
                 topology: &settled.topology,
                 plan: &plan,
                 partitions: &partitions,
-                calls: &settled.calls,
+                calls: &calls,
                 hosts: &settled.hosts,
                 dir: settled.state_dir,
             };
@@ -253,6 +275,13 @@ impl StreamsLauncher {
             .ok_or_else(|| needed("log", "is not set; call `embedded`, `connect` or `log_client`"))?;
         let state_dir = self.state_dir.ok_or_else(|| needed("state_dir", "is not set"))?;
         self.config.validate()?;
+        if let Some(bytes) = self.rocksdb_memory_limit {
+            if self.hosts.is_some() {
+                let message = "has no effect beside `state_hosts`, which have a budget of their own";
+                return Err(needed("rocksdb_memory_limit", message));
+            }
+            RocksHosts::process_wide().budget().set_limit_bytes(bytes);
+        }
         let log = log.open(&self.config)?;
         let calls = LogCalls {
             log,
@@ -272,6 +301,7 @@ impl StreamsLauncher {
             faults: self.faults.unwrap_or_else(Faults::from_env),
             config: self.config,
             on_restore: self.on_restore,
+            on_state_change: self.on_state_change,
         })
     }
 
@@ -288,11 +318,13 @@ impl StreamsLauncher {
                 faults,
                 config,
                 on_restore,
+                on_state_change,
             } = self.settle()?;
             let state_lock = Arc::new(state_directory::lock(&hosts, &state_dir, &calls.clock).await?);
             let layout = StateLayout::find(&topology, &id, &hosts, &state_dir)?;
-            let (plan, partitions) = plan(&topology, &id, &calls).await?;
-            internal_topics::ensure(&*calls.log, &plan).await?;
+            let (plan, partitions) = plan(&topology, &id, &calls.of_start(&config)).await?;
+            check_positions(&topology, &plan)?;
+            internal_topics::ensure(&calls.of_start(&config), &plan).await?;
             let registry = Arc::new(StoreRegistry::default());
             for sub in topology.sub_topologies() {
                 let tasks: Vec<TaskId> = plan
@@ -309,6 +341,8 @@ impl StreamsLauncher {
             let (gate, globals) = watch::channel(None);
             let has_globals = !topology.globals().is_empty();
             let (control, receiver) = watch::channel(Control::Run);
+            let tasks: Vec<TaskId> = plan.tasks().collect();
+            let numbers: Vec<usize> = (0..config.workers.min(tasks.len())).collect();
             let app = Arc::new(Application {
                 state_dir,
                 layout,
@@ -323,39 +357,23 @@ impl StreamsLauncher {
                 registry,
                 on_restore,
                 control,
+                workers: Workers::new(receiver.clone(), on_state_change),
+                membership: Membership::new(tasks, &numbers),
+                state_lock: Arc::downgrade(&state_lock),
                 globals: has_globals.then_some(globals),
                 paused: RwLock::default(),
             });
-            let mut workers = Vec::new();
-            for (index, tasks) in assign(app.plan.tasks().collect(), app.config.workers)
-                .into_iter()
-                .enumerate()
-            {
-                if tasks.is_empty() {
-                    continue;
-                }
-                workers.push(Worker {
-                    app: app.clone(),
-                    index,
-                    tasks,
-                    status: Arc::new(WorkerStatus::new()),
-                    control: receiver.clone(),
-                    identity: None,
-                    globals: None,
-                    flushes_apart: false,
-                    _state_lock: state_lock.clone(),
-                });
-            }
+            let workers = numbers.into_iter();
+            let mut workers: Vec<Worker> = workers
+                .map(|index| Worker::new(&app, index, state_lock.clone()))
+                .collect();
             fence_all(&app, &mut workers).await?;
-            let statuses = workers.iter().map(|worker| worker.status.clone()).collect();
-            let mut handle = StreamsHandle::new(app.clone(), statuses);
             // The first worker runs it beside its tasks.
             if let Some(first) = workers.first_mut().filter(|_| has_globals) {
-                let status = Arc::new(WorkerStatus::new());
-                handle.watch_too(status.clone());
-                first.globals = Some(GlobalUpdater::new(app, status, receiver, gate));
+                let status = app.workers.add(None);
+                first.globals = Some(GlobalUpdater::new(app.clone(), status, receiver, gate));
             }
-            Ok((workers, handle))
+            Ok((workers, StreamsHandle::new(app)))
         }
         .boxed()
     }
@@ -372,6 +390,24 @@ struct Settled {
     faults: Faults,
     config: StreamsConfig,
     on_restore: Option<RestoreListener>,
+    on_state_change: Option<StateListener>,
+}
+
+/// Whether every task's position fits beside its committed offsets.
+fn check_positions(topology: &Topology, plan: &Plan) -> Result<(), RuntimeError> {
+    for sub in topology.sub_topologies() {
+        let Some(task) = plan.tasks().find(|task| task.sub_topology == sub.id()) else {
+            continue;
+        };
+        let logged = sub.stores().iter().filter(|store| store.logged);
+        let names: Vec<&str> = logged.map(|store| store.name.as_str()).collect();
+        let upstreams = sub.source_topics().map(|topic| match topic {
+            TopicRef::Repartition(name) => usize::try_from(plan.upstream_tasks(name)).unwrap_or(0),
+            _ => 0,
+        });
+        check_room(task, &names, upstreams.sum())?;
+    }
+    Ok(())
 }
 
 /// Reads what there is and works out what must be. The partition counts are those of all topics, internal ones as they will be.
@@ -392,9 +428,9 @@ async fn plan(
     external.extend(topology.globals().iter().map(|global| global.topic.clone()));
     external.sort();
     external.dedup();
-    let mut partitions = internal_topics::partition_counts(&*calls.log, external.clone())
+    let mut partitions = internal_topics::partition_counts(calls, external.clone())
         .await
-        .map_err(|error| log_error("describing topics", &error))?;
+        .map_err(|error| log_error("describing topics for the start", &error))?;
     if let Some(missing) = external.iter().find(|topic| !partitions.contains_key(*topic)) {
         let message = format!("topic {missing} does not exist; create it before the application starts");
         return Err(RuntimeError::Topology { message });
@@ -418,8 +454,7 @@ async fn fence_all(app: &Application, workers: &mut [Worker]) -> Result<(), Runt
     if !app.config.exactly_once {
         return Ok(());
     }
-    let mut calls = app.calls.clone();
-    calls.retry.delivery_timeout = app.config.start_timeout.min(app.config.delivery_timeout);
+    let calls = app.calls.of_start(&app.config);
     for worker in workers.iter_mut() {
         let id = app.transactional_id(worker.index);
         worker.identity = Some(calls.clone().init_producer_id(Some(id)).await.map_err(fencing)?);
@@ -428,13 +463,7 @@ async fn fence_all(app: &Application, workers: &mut [Worker]) -> Result<(), Runt
     let mut index = workers.iter().map(|worker| worker.index + 1).max().unwrap_or(0);
     loop {
         let id = app.transactional_id(index);
-        if !app
-            .calls
-            .log
-            .knows_transactional_id(id.clone())
-            .await
-            .map_err(fencing)?
-        {
+        if !calls.knows_transactional_id(id.clone()).await.map_err(fencing)? {
             return Ok(());
         }
         calls.clone().init_producer_id(Some(id)).await.map_err(fencing)?;

@@ -9,14 +9,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millpond_log::broker::{OffsetAndMetadata, ProducerIdentity};
+use millpond_log::faults::{Faults, Sabotage};
 use millpond_log::types::{Offset, Timestamp, TopicName, TopicPartition};
 
+use super::changelog_ends::ChangelogEnds;
 use super::commit::TxnSeq;
 use super::error::RuntimeError;
 use super::idle::IdleWatch;
 use super::offset_metadata::OffsetMetadata;
 use super::partition_group::{Choice, PartitionGroup};
-use super::record_collector::RecordCollector;
+use super::record_collector::{PartitionCollector, RecordCollector};
+use super::restore::state_error;
+use crate::metrics::{PartitionMetrics, TaskMetrics};
 use crate::processor::{NO_TIME, Outputs, TaskCounters, TaskGraph, TimeMark, TopicRules};
 use crate::state::{CommitPosition, StoreIndex, TaskId, TaskState};
 
@@ -52,6 +56,7 @@ struct FrozenCommit {
     offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
     /// Offset after the changelog records of this commit, in the order of the task's changelogs; `None` where it wrote none.
     changelogs: Vec<Option<Offset>>,
+    counters: TaskCounters,
 }
 
 /// One task; see the head of this file.
@@ -66,7 +71,17 @@ pub(crate) struct Task {
     frozen: Option<FrozenCommit>,
     has_work: bool,
     counted: TaskCounters,
+    /// What its confirmed commits did since it was opened.
+    totals: TaskTotals,
     idle: Option<IdleWatch>,
+}
+
+/// What the confirmed commits of a task did.
+#[derive(Debug, Clone, Copy, Default)]
+struct TaskTotals {
+    processed_records: u64,
+    dropped_records: u64,
+    commits: u64,
 }
 
 impl Task {
@@ -91,6 +106,7 @@ impl Task {
             frozen: None,
             has_work: false,
             counted: TaskCounters::default(),
+            totals: TaskTotals::default(),
             idle: None,
         }
     }
@@ -113,8 +129,28 @@ impl Task {
         self.has_work
     }
 
+    /// Whether a node asked for a commit since the last call.
+    pub(crate) fn take_commit_request(&mut self) -> bool {
+        self.graph.take_commit_request()
+    }
+
+    /// Commits the positions again although nothing was done since the last commit: a log may forget what is not committed for long. A no-op while a commit of the task is
+    /// under way, and before its first one, when there is nothing to forget. `true` when there is something to commit now.
+    pub(crate) fn repeat_commit(&mut self) -> bool {
+        let repeats = self.frozen.is_none() && !self.committed.offsets.is_empty();
+        self.has_work |= repeats;
+        repeats
+    }
+
+    /// What the frozen commit counted; nothing without one.
+    pub(crate) fn frozen_counters(&self) -> TaskCounters {
+        self.frozen
+            .as_ref()
+            .map_or_else(TaskCounters::default, |frozen| frozen.counters)
+    }
+
     /// Counters since the last call, or since the last abort: what was counted before that did not happen.
-    pub(crate) fn take_counters(&mut self) -> TaskCounters {
+    fn take_counters(&mut self) -> TaskCounters {
         let now = self.graph.counters();
         let before = std::mem::replace(&mut self.counted, now);
         TaskCounters {
@@ -123,6 +159,28 @@ impl Task {
             late: now.late - before.late,
             skipped: now.skipped - before.skipped,
             dead_letters: now.dead_letters - before.dead_letters,
+        }
+    }
+
+    /// What it did and where it is; `worker` runs it.
+    pub(crate) fn metrics(&self, worker: usize) -> TaskMetrics {
+        let time = self.graph.clock().time();
+        let inputs = self.group.positions();
+        TaskMetrics {
+            task: self.id,
+            worker,
+            processed_records: self.totals.processed_records,
+            dropped_records: self.totals.dropped_records,
+            commits: self.totals.commits,
+            stream_time: (time != NO_TIME).then_some(time),
+            partitions: inputs
+                .map(|(queue, position)| PartitionMetrics {
+                    partition: queue.partition().clone(),
+                    position,
+                    lag: queue.lag().unsigned_abs(),
+                    buffered_bytes: queue.buffered_bytes() as u64,
+                })
+                .collect(),
         }
     }
 
@@ -245,21 +303,29 @@ impl Task {
         let stream_time = self.graph.clock().time();
         let changes = self.state.freeze();
         let collector = apart.unwrap_or(collector);
+        // Changes come store by store, so a changelog is looked up once for all of its records.
+        let mut target: Option<(StoreIndex, Option<PartitionCollector<'_>>)> = None;
         for change in changes.iter() {
-            let Some(changelog) = self
-                .changelogs
-                .iter()
-                .find(|changelog| changelog.store == change.store)
-            else {
+            if target.as_ref().is_none_or(|(store, _)| *store != change.store) {
+                let mut known = self.changelogs.iter();
+                let changelog = known.find(|changelog| changelog.store == change.store);
+                let changelog = changelog.map(|changelog| collector.partition(&changelog.partition));
+                target = Some((change.store, changelog));
+            }
+            let Some((_, Some(changelog))) = &mut target else {
                 continue;
             };
             // Wall-clock time: retention of a windowed changelog counts from when a value was written. By event time, replayed history
             // would be deleted as soon as it was written.
-            collector
-                .append(&changelog.partition, now_ms, Some(change.key), change.value, &[])
+            changelog
+                .append(now_ms, Some(change.key), change.value, &[])
                 .map_err(|error| processing_error(self.id, &error))?;
         }
         drop(changes);
+        // Before it is sent: once it is committed, a crash makes a start replay it on top of what came before.
+        self.state
+            .make_room()
+            .map_err(|error| state_error(self.id, &error))?;
         self.frozen = Some(FrozenCommit {
             inputs: self
                 .group
@@ -270,6 +336,7 @@ impl Task {
             stream_time,
             offsets: Vec::new(),
             changelogs: Vec::new(),
+            counters: self.take_counters(),
         });
         self.has_work = false;
         Ok(())
@@ -298,9 +365,7 @@ impl Task {
         let metadata = OffsetMetadata {
             txn,
             transactional,
-            changelogs: recorded
-                .filter_map(|(changelog, next)| Some((changelog.name.clone(), next?)))
-                .collect(),
+            changelogs: ChangelogEnds::of(recorded.map(|(changelog, next)| (changelog.name.as_str(), next))),
             clock: Bytes::copy_from_slice(frozen.clock.as_bytes()),
         }
         .encode();
@@ -320,6 +385,16 @@ impl Task {
     /// The frozen commit is confirmed.
     pub(crate) fn commit_frozen(&mut self, txn: TxnSeq, identity: ProducerIdentity) {
         let Some(frozen) = self.frozen.take() else { return };
+        let TaskCounters {
+            read,
+            late,
+            skipped,
+            dead_letters,
+            ..
+        } = frozen.counters;
+        self.totals.processed_records += read;
+        self.totals.dropped_records += late + skipped + dead_letters;
+        self.totals.commits += 1;
         let mut moved = Vec::new();
         for (changelog, next) in self.changelogs.iter_mut().zip(&frozen.changelogs) {
             if let Some(next) = *next {
@@ -343,13 +418,15 @@ impl Task {
     }
 
     /// Nothing since the last confirmed commit happened: changes are dropped, inputs and clock go back.
-    pub(crate) fn abort(&mut self) -> Result<(), RuntimeError> {
+    pub(crate) fn abort(&mut self, faults: &Faults) -> Result<(), RuntimeError> {
         self.frozen = None;
         self.has_work = false;
         self.counted = self.graph.counters();
         self.outputs.clear();
         self.state.abort_all();
-        self.graph.abort();
+        if !faults.sabotaged(Sabotage::KeepCachesOnAbort) {
+            self.graph.abort();
+        }
         self.graph
             .restore_clock(&self.committed.clock)
             .map_err(|error| self.failed(&error))?;

@@ -64,22 +64,23 @@ impl World {
     }
 
     pub(super) async fn start_topology(&self, topology: Topology, config: StreamsConfig) -> Running {
-        let (workers, handle) = Streams::builder(topology)
+        let launcher = self.launcher(topology).config(config);
+        let (workers, handle) = launcher.prepare().await.expect("the application starts");
+        let workers = workers
+            .into_iter()
+            .map(|worker| tokio::spawn(worker.run()))
+            .collect();
+        Running { handle, workers }
+    }
+
+    pub(super) fn launcher(&self, topology: Topology) -> StreamsLauncher {
+        Streams::builder(topology)
             .application_id("words")
             .log_client(Arc::new(self.log.clone()))
             .state_dir("/state")
             .state_hosts(Arc::new(self.hosts.clone()))
             .clock(self.clock.clone())
             .faults(Faults::none())
-            .config(config)
-            .prepare()
-            .await
-            .expect("the application starts");
-        let workers = workers
-            .into_iter()
-            .map(|worker| tokio::spawn(worker.run()))
-            .collect();
-        Running { handle, workers }
     }
 
     /// The last count per word that was written, and how many updates there were per word.

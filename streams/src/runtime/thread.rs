@@ -35,8 +35,9 @@ impl WorkerThread {
         std::thread::Builder::new()
             .name(name)
             .spawn(move || {
-                // Dropped last, also by a panic: whoever waits learns that the thread is gone.
+                // Dropped last, also by a panic, and after the runtime, which waits for what runs apart: whoever waits learns that nothing of the worker is left.
                 let _done = done;
+                let runtime = runtime;
                 runtime.block_on(make());
             })
             .map_err(failed)?;
@@ -96,3 +97,7 @@ pub(crate) fn run_apart<T: Send + 'static>(
 ) -> impl Future<Output = Result<T, String>> + Send {
     tokio::task::spawn_blocking(work).map(|ended| ended.map_err(|error| error.to_string()))
 }
+
+#[cfg(test)]
+#[path = "thread_test.rs"]
+mod thread_test;

@@ -6,7 +6,7 @@
 //! ```
 //! What is always true: at most one protocol request is in flight; the worker alone touches its tasks; everything it awaits can be dropped, so a
 //! worker that is dropped in the middle leaves exactly what a crash at that point leaves. It owns no thread: `thread.rs` gives it one, a simulation
-//! awaits [`Worker::run`] on its own runtime. How commands are carried out: `session_commit.rs`; how input is fetched: `session_fetch.rs`.
+//! awaits [`Worker::run`] on its own runtime. How commands are carried out: `session_commit.rs`; how input is fetched: `session_fetch.rs`; how it waits: `session_wait.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -23,12 +23,14 @@ use super::application::Application;
 use super::commit::{CommitMachine, CommitPolicy, Event};
 use super::error::RuntimeError;
 use super::global_updater::GlobalUpdater;
+use super::membership::{Held, Turn};
 use super::output_rules::OutputRules;
 use super::record_collector::{CollectorOptions, RecordCollector, Sequences};
 use super::restart_policy::{UncaughtError, UncaughtResponse};
 use super::session_commit::{Flight, FrozenTxn};
-use super::session_fetch::{Fetch, Fetched};
-use super::session_upkeep::{Flushed, Flushing};
+use super::session_fetch::Fetch;
+use super::session_upkeep::Flushing;
+use super::session_wait::Wake;
 use super::task::Task;
 use super::txn_counts::TxnCounts;
 use super::worker_open::Opened;
@@ -36,8 +38,6 @@ use super::worker_status::{Control, WorkerState, WorkerStatus, told_to_end};
 use crate::metrics::WorkerMetrics;
 use crate::state::{DirectoryLock, FlushJob, TaskId};
 
-/// How often the state of an idle worker is asked whether something is due to be written.
-const STATE_CHECK: Duration = Duration::from_secs(1);
 /// How often gauges are brought up to date.
 const GAUGE_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -71,6 +71,8 @@ impl std::fmt::Debug for Worker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Drained,
+    /// Drained, because the tasks change hands.
+    Reassigned,
     Aborted,
 }
 
@@ -78,6 +80,8 @@ pub(super) enum End {
 pub(super) struct Session<'a> {
     pub(super) app: &'a Application,
     pub(super) worker: usize,
+    /// Of the distribution its tasks are from.
+    generation: u64,
     pub(super) status: &'a WorkerStatus,
     pub(super) control: watch::Receiver<Control>,
     pub(super) tasks: Vec<Task>,
@@ -107,21 +111,27 @@ pub(super) struct Session<'a> {
     pub(super) flushes: VecDeque<(usize, FlushJob)>,
     pub(super) flushing: Option<Flushing>,
     gauged_at: Duration,
+    /// When the positions of each task are to be committed again if nothing else commits them before.
+    pub(super) repeat_commit_at: Vec<Duration>,
     next_task: usize,
 }
 
-/// What ended a wait.
-enum Wake {
-    Control,
-    ControlGone,
-    Landed(super::session_commit::Landed),
-    Fetched(Fetched),
-    Purged,
-    Flushed(Flushed),
-    Timer,
-}
-
 impl Worker {
+    /// The worker of this number; it takes its tasks when it runs.
+    pub(super) fn new(app: &Arc<Application>, index: usize, state_lock: Arc<DirectoryLock>) -> Worker {
+        Worker {
+            app: app.clone(),
+            index,
+            tasks: app.membership.tasks_of(index),
+            status: app.workers.add(Some(index)),
+            control: app.control.subscribe(),
+            identity: None,
+            globals: None,
+            flushes_apart: false,
+            _state_lock: state_lock,
+        }
+    }
+
     /// Runs until it is told to stop or fails for good; the outcome is in the handle's state. Dropping the future is a crash: nothing is
     /// committed or flushed any more.
     pub async fn run(mut self) {
@@ -138,7 +148,15 @@ impl Worker {
         let mut replaced = 0;
         let outcome = loop {
             let commits_before = self.commits();
-            match self.session_or_panic(&app).await {
+            let held = match self.turn(&app).await {
+                Turn::Hold(held) => held,
+                Turn::End(Control::Abort) => break Ok(End::Aborted),
+                Turn::End(_) => break Ok(End::Drained),
+            };
+            let ended = self.session_or_panic(&app, &held).await;
+            drop(held);
+            match ended {
+                Ok(End::Reassigned) => self.status.busy(),
                 Ok(end) => break Ok(end),
                 Err(error) => {
                     if self.commits() > commits_before {
@@ -152,6 +170,7 @@ impl Worker {
                 }
             }
         };
+        self.status.let_go();
         match outcome {
             Ok(end) => {
                 tracing::debug!(application = %app.id, worker = self.index, ?end, "worker ended");
@@ -164,6 +183,22 @@ impl Worker {
         }
     }
 
+    /// Waits until this worker may open its tasks: nobody else has one of them open any more.
+    async fn turn<'a>(&mut self, app: &'a Application) -> Turn<'a> {
+        if app.membership.generation() > 0 {
+            self.status.set_state(WorkerState::Restoring);
+            self.status.let_go();
+            self.status.busy();
+        }
+        let status = self.status.clone();
+        let idle = move || {
+            status.set_state(WorkerState::Running);
+            status.quiet(std::iter::empty());
+        };
+        let mut control = self.control.clone();
+        app.membership.turn(self.index, &mut control, idle).await
+    }
+
     fn commits(&self) -> u64 {
         self.status
             .metrics
@@ -172,9 +207,12 @@ impl Worker {
     }
 
     /// A session; a panic in it (an operator's closure, say) is an error like any other. What it had not committed is gone with it.
-    async fn session_or_panic(&mut self, app: &Application) -> Result<End, RuntimeError> {
+    async fn session_or_panic(&mut self, app: &Application, held: &Held<'_>) -> Result<End, RuntimeError> {
+        self.tasks.clone_from(&held.tasks);
         // Nothing that is used afterwards can be broken halfway: tasks and producer are the session's own, the status is set anew by the next one.
-        let caught = AssertUnwindSafe(self.session(app)).catch_unwind().await;
+        let caught = AssertUnwindSafe(self.session(app, held.generation))
+            .catch_unwind()
+            .await;
         caught.unwrap_or_else(|payload| {
             for id in &self.tasks {
                 app.registry.unregister(*id);
@@ -218,7 +256,7 @@ impl Worker {
     }
 
     /// Opens the tasks and runs them.
-    async fn session(&mut self, app: &Application) -> Result<End, RuntimeError> {
+    async fn session(&mut self, app: &Application, generation: u64) -> Result<End, RuntimeError> {
         self.status.set_state(WorkerState::Restoring);
         self.status.busy();
         let Opened {
@@ -226,7 +264,7 @@ impl Worker {
             tasks,
             rules,
             first_txn,
-        } = match self.open(app).await? {
+        } = match self.open(app, generation).await? {
             Ok(opened) => opened,
             Err(end) => return Ok(end),
         };
@@ -249,6 +287,7 @@ impl Worker {
         let session = Session {
             app,
             worker: self.index,
+            generation,
             status: &self.status,
             control: self.control.clone(),
             overlay_bytes: vec![0; tasks.len()],
@@ -270,6 +309,7 @@ impl Worker {
             flushes: VecDeque::new(),
             flushing: None,
             gauged_at: Duration::ZERO,
+            repeat_commit_at: Vec::new(),
             next_task: 0,
         };
         self.status.set_state(WorkerState::Running);
@@ -286,8 +326,14 @@ impl Worker {
 impl Session<'_> {
     async fn run(&mut self) -> Result<End, RuntimeError> {
         (0..self.tasks.len()).for_each(|index| self.hold_lease(index));
+        self.begin_repeated_commits();
         loop {
-            let control = *self.control.borrow_and_update();
+            let told = *self.control.borrow_and_update();
+            let is_reassigned = self.generation != self.app.membership.generation();
+            let control = match told {
+                Control::Run | Control::Pause if is_reassigned => Control::Drain,
+                told => told,
+            };
             if control == Control::Abort {
                 return Ok(End::Aborted);
             }
@@ -299,13 +345,16 @@ impl Session<'_> {
             })?;
             if control == Control::Drain && self.machine.is_quiet() && self.flight.is_none() {
                 self.close_state()?;
-                return Ok(End::Drained);
+                return Ok(match told {
+                    Control::Drain => End::Drained,
+                    _ => End::Reassigned,
+                });
             }
             if control == Control::Run {
                 self.ensure_fetch();
             }
             self.report(progressed);
-            self.gauge_now_and_then();
+            self.look_now_and_then()?;
             if !progressed {
                 self.apply_when_old()?;
             }
@@ -326,47 +375,6 @@ impl Session<'_> {
                     self.take_flushed(flushed)?;
                 }
             }
-        }
-    }
-
-    /// Waits for the next thing to react to; does not wait at all when there is `more` to process, but lets others run.
-    async fn wait(&mut self, more: bool) -> Wake {
-        let clock = &self.app.calls.clock;
-        let pause = self.pause();
-        let Session {
-            control,
-            flight,
-            fetch,
-            purge,
-            flushing,
-            ..
-        } = self;
-        tokio::select! {
-            biased;
-            changed = control.changed() => if changed.is_ok() { Wake::Control } else { Wake::ControlGone },
-            landed = landing(flight) => Wake::Landed(landed),
-            fetched = landing(fetch) => Wake::Fetched(fetched),
-            () = landing(purge) => Wake::Purged,
-            flushed = landing(flushing) => Wake::Flushed(flushed),
-            () = async { if more { tokio::task::yield_now().await } else { clock.sleep(pause).await } } => Wake::Timer,
-        }
-    }
-
-    /// How long there is nothing to do if nothing arrives.
-    fn pause(&self) -> Duration {
-        let until = |due: Timestamp, now: Timestamp| {
-            Duration::from_millis(u64::try_from(due.saturating_sub(now)).unwrap_or(0))
-        };
-        let commit = match self.machine.due_at() {
-            Some(due) if self.flight.is_none() => until(due, self.now()),
-            _ => STATE_CHECK,
-        };
-        let told = *self.control.borrow() == Control::Run && self.machine.may_process();
-        let running = self.tasks.iter().filter(|task| !self.app.is_paused(task.id));
-        let timers = running.flat_map(|task| task.graph.wall_clock_due().into_iter().chain(task.idle_due()));
-        match timers.min().filter(|_| told) {
-            Some(due) => commit.min(until(due, self.app.calls.clock.now_ms())),
-            None => commit,
         }
     }
 
@@ -425,12 +433,16 @@ impl Session<'_> {
     }
 
     /// The transaction being filled has more in it.
-    fn worked(&mut self) -> Result<(), RuntimeError> {
+    pub(super) fn worked(&mut self) -> Result<(), RuntimeError> {
         let bytes = self.uncommitted_bytes();
         WorkerMetrics::set(&self.status.metrics.uncommitted_bytes, bytes as u64);
         self.dispatch(Event::Worked { bytes })?;
         if self.collector.has_full_batches() {
             self.dispatch(Event::BatchesFull)?;
+        }
+        let asked = |asked, task: &mut Task| task.take_commit_request() | asked;
+        if self.tasks.iter_mut().fold(false, asked) {
+            self.dispatch(Event::CommitNow)?;
         }
         Ok(())
     }
@@ -440,12 +452,15 @@ impl Session<'_> {
         self.overlay_bytes.iter().sum::<usize>() + self.collector.bytes() + self.counts.bytes_in()
     }
 
-    fn gauge_now_and_then(&mut self) {
+    /// What need not be looked at after every run: gauges, and positions that are to be committed again.
+    fn look_now_and_then(&mut self) -> Result<(), RuntimeError> {
         let now = self.app.calls.clock.monotonic();
-        if now.saturating_sub(self.gauged_at) >= GAUGE_INTERVAL {
-            self.gauged_at = now;
-            self.gauge();
+        if now.saturating_sub(self.gauged_at) < GAUGE_INTERVAL {
+            return Ok(());
         }
+        self.gauged_at = now;
+        self.gauge();
+        self.repeat_commits(now)
     }
 
     /// Tells the outside whether this worker has caught up with what it was given.
@@ -464,13 +479,5 @@ impl Session<'_> {
         } else {
             self.status.busy();
         }
-    }
-}
-
-/// Awaits the future in `slot`; never, when there is none. The caller empties the slot.
-async fn landing<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output {
-    match slot {
-        Some(future) => future.await,
-        None => std::future::pending().await,
     }
 }

@@ -7,7 +7,7 @@ use super::commit::StopReason;
 use super::fake_log::EndTxnLuck;
 use super::test_world::{World, counts};
 use super::*;
-use crate::state::Survivors;
+use crate::state::{MemoryHosts, Survivors};
 
 #[tokio::test(start_paused = true)]
 async fn a_transaction_that_timed_out_is_done_again() {
@@ -38,6 +38,38 @@ async fn a_fence_whose_answer_is_lost_is_not_taken_for_a_newer_instance() {
     world.log.send("lines", 0, &[("", "a b a", 1)]);
     running.caught_up().await;
     assert_eq!(world.counts(), counts([("a", 2), ("b", 1)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fence_in_doubt_that_hit_a_newer_instance_repeats_nothing_of_its_work() {
+    let world = World::new();
+    let older = world.start(1).await;
+    older.handle.wait_until_running().await.expect("it runs");
+    // A batch is not taken, so nothing of the transaction can be committed; the answer to the fence that follows is lost.
+    world.log.set_max_message_bytes("counts", 100);
+    world.log.lose_next_init_after(Duration::from_secs(20));
+    world.log.send("lines", 0, &[("", "a b c d e f g", 1)]);
+    world.clock.sleep(Duration::from_secs(5)).await;
+    assert_eq!(older.handle.metrics().recoveries, 1);
+
+    // Meanwhile a newer instance takes over and does the work.
+    let newer = World {
+        log: world.log.clone(),
+        hosts: MemoryHosts::new(),
+        clock: world.clock.clone(),
+    };
+    let running = newer.start(1).await;
+    running.caught_up().await;
+    world.clock.sleep(Duration::from_secs(300)).await;
+    let told = world.log.committed("counts");
+    assert_eq!(told.len(), 7, "{told:?}");
+    let StreamsState::Error(error) = older.handle.state() else {
+        panic!("the older instance goes on: {:?}", older.handle.state())
+    };
+    assert!(
+        error.to_string().contains("which this worker never committed"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

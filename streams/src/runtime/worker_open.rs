@@ -11,7 +11,7 @@ use super::output_rules::OutputRules;
 use super::restore::{log_error, open_task};
 use super::task::Task;
 use super::worker::{End, Worker};
-use super::worker_status::{Control, told_to_end};
+use super::worker_status::Control;
 
 /// What a session begins with.
 pub(super) struct Opened {
@@ -22,15 +22,28 @@ pub(super) struct Opened {
 }
 
 impl Worker {
-    /// Opens the tasks, unless the worker is told to end meanwhile: replaying a long changelog must not hold up a shutdown. Giving up in the
+    /// Opens the tasks, unless the worker is told to end meanwhile, or the tasks change hands: replaying a long changelog must not hold up a shutdown. Giving up in the
     /// middle is a crash in the middle, after which the next start goes on from what the hosts have.
-    pub(super) async fn open(&mut self, app: &Application) -> Result<Result<Opened, End>, RuntimeError> {
+    pub(super) async fn open(
+        &mut self,
+        app: &Application,
+        generation: u64,
+    ) -> Result<Result<Opened, End>, RuntimeError> {
         let mut control = self.control.clone();
-        let told = std::pin::pin!(told_to_end(&mut control));
-        match select(std::pin::pin!(self.open_tasks(app)), told).await {
+        let told = async {
+            let ends = |control: &Control| {
+                let is_reassigned = generation != app.membership.generation();
+                is_reassigned || matches!(control, Control::Drain | Control::Abort)
+            };
+            match control.wait_for(ends).await.as_deref() {
+                Ok(Control::Drain) => End::Drained,
+                Ok(Control::Run | Control::Pause) => End::Reassigned,
+                Ok(Control::Abort) | Err(_) => End::Aborted,
+            }
+        };
+        match select(std::pin::pin!(self.open_tasks(app)), std::pin::pin!(told)).await {
             Either::Left((opened, _)) => Ok(Ok(opened?)),
-            Either::Right((Control::Drain, _)) => Ok(Err(End::Drained)),
-            Either::Right(_) => Ok(Err(End::Aborted)),
+            Either::Right((end, _)) => Ok(Err(end)),
         }
     }
 
@@ -64,6 +77,7 @@ impl Worker {
         let mut tasks = Vec::new();
         let mut last_txn = TxnSeq::default();
         for id in &self.tasks {
+            app.registry.restoring(*id);
             let (mut task, txn) =
                 open_task(app, *id, &committed, globals.as_ref(), &self.status.metrics).await?;
             task.set_rules(rules.rules());

@@ -2,11 +2,14 @@
 //!
 //! Written by the worker alone; read by the handle from any thread.
 
+use std::sync::Weak;
+
 use millpond_log::types::{Offset, TopicPartition};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::error::RuntimeError;
+use super::workers::Workers;
 use crate::metrics::WorkerMetrics;
 
 /// What a worker is doing.
@@ -67,18 +70,28 @@ pub(crate) struct Progress {
 /// The outside of one worker.
 #[derive(Debug)]
 pub(crate) struct WorkerStatus {
+    /// Number of the worker; none of what is no worker, but counts for the application.
+    index: Option<usize>,
+    /// All of the application, to be told of changes.
+    workers: Weak<Workers>,
     state: Mutex<WorkerState>,
     progress: watch::Sender<Progress>,
     pub(crate) metrics: WorkerMetrics,
 }
 
 impl WorkerStatus {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new(index: Option<usize>, state: WorkerState, workers: Weak<Workers>) -> Self {
         WorkerStatus {
-            state: Mutex::new(WorkerState::Starting),
+            index,
+            workers,
+            state: Mutex::new(state),
             progress: watch::Sender::new(Progress::default()),
             metrics: WorkerMetrics::default(),
         }
+    }
+
+    pub(crate) fn index(&self) -> Option<usize> {
+        self.index
     }
 
     pub(crate) fn state(&self) -> WorkerState {
@@ -89,6 +102,15 @@ impl WorkerStatus {
         *self.state.lock() = state;
         // Whoever waits for progress must see an end, too.
         self.progress.send_modify(|_| {});
+        if let Some(workers) = self.workers.upgrade() {
+            workers.changed();
+        }
+    }
+
+    /// It has nothing left: what it would say of now is nothing.
+    pub(crate) fn let_go(&self) {
+        self.metrics.let_go();
+        self.quiet(std::iter::empty());
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -50,6 +50,33 @@ impl<T: Serialize + DeserializeOwned + 'static> DefaultSerde for Bincode<T> {
     }
 }
 
+/// Makes bincode the default serde of types of yours, so that streams and stores are made of them as they are, without [`Bincode`] around
+/// them. They need `Serialize` and `Deserialize`. Bincode writes no names: a type that gets, loses or reorders fields cannot read what it wrote before.
+///
+/// ```
+/// use millpond_streams::bincode_serde;
+/// use millpond_streams::dsl::StreamsBuilder;
+///
+/// #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+/// struct Mean { sum: f64, count: u64 }
+///
+/// bincode_serde!(Mean);
+///
+/// let builder = StreamsBuilder::new();
+/// let means = builder.stream::<String, f64>("readings").group_by_key();
+/// means.aggregate("means", Mean::default, |_, reading, mean| Mean { sum: mean.sum + reading, count: mean.count + 1 });
+/// ```
+#[macro_export]
+macro_rules! bincode_serde {
+    ($($type:ty),+ $(,)?) => {$(
+        impl $crate::serde::DefaultSerde for $type {
+            fn default_serde() -> $crate::serde::SerdeRef<$type> {
+                ::std::sync::Arc::new($crate::serde::BincodeSerde)
+            }
+        }
+    )+};
+}
+
 impl<T> std::ops::Deref for Bincode<T> {
     type Target = T;
 

@@ -48,6 +48,32 @@ impl<T: Serialize + DeserializeOwned + 'static> DefaultSerde for Json<T> {
     }
 }
 
+/// Makes JSON the default serde of types of yours, so that streams are made of them as they are, without [`Json`] around them. They need
+/// `Serialize` and `Deserialize`.
+///
+/// ```
+/// use millpond_streams::dsl::StreamsBuilder;
+/// use millpond_streams::json_serde;
+///
+/// #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// struct Order { amount: f64 }
+///
+/// json_serde!(Order);
+///
+/// let builder = StreamsBuilder::new();
+/// builder.stream::<String, Order>("orders").filter(|_, order| order.amount > 100.0).to("large-orders");
+/// ```
+#[macro_export]
+macro_rules! json_serde {
+    ($($type:ty),+ $(,)?) => {$(
+        impl $crate::serde::DefaultSerde for $type {
+            fn default_serde() -> $crate::serde::SerdeRef<$type> {
+                ::std::sync::Arc::new($crate::serde::JsonSerde)
+            }
+        }
+    )+};
+}
+
 impl<T> std::ops::Deref for Json<T> {
     type Target = T;
 

@@ -27,6 +27,10 @@ macro_rules! fixed_width {
                 })?;
                 Ok(<$type>::from_be_bytes(fixed))
             }
+
+            fn heap_bytes(&self, _value: &$type) -> Option<usize> {
+                Some(0)
+            }
         }
     )*};
 }
@@ -54,6 +58,10 @@ impl Serde<bool> for Native {
             }),
         }
     }
+
+    fn heap_bytes(&self, _value: &bool) -> Option<usize> {
+        Some(0)
+    }
 }
 
 impl Serde<String> for Native {
@@ -64,6 +72,10 @@ impl Serde<String> for Native {
 
     fn deserialize(&self, bytes: &[u8]) -> Result<String, SerdeError> {
         Ok(std::str::from_utf8(bytes)?.to_owned())
+    }
+
+    fn heap_bytes(&self, value: &String) -> Option<usize> {
+        Some(value.capacity())
     }
 }
 
@@ -77,6 +89,10 @@ impl Serde<Arc<str>> for Native {
     fn deserialize(&self, bytes: &[u8]) -> Result<Arc<str>, SerdeError> {
         Ok(Arc::from(std::str::from_utf8(bytes)?))
     }
+
+    fn heap_bytes(&self, value: &Arc<str>) -> Option<usize> {
+        Some(value.len())
+    }
 }
 
 impl Serde<Vec<u8>> for Native {
@@ -88,9 +104,13 @@ impl Serde<Vec<u8>> for Native {
     fn deserialize(&self, bytes: &[u8]) -> Result<Vec<u8>, SerdeError> {
         Ok(bytes.to_vec())
     }
+
+    fn heap_bytes(&self, value: &Vec<u8>) -> Option<usize> {
+        Some(value.capacity())
+    }
 }
 
-/// Borrowed from the fetched batch, never copied on the way in.
+/// Borrowed from the fetched batch, never copied on the way in; copied by who keeps it.
 impl Serde<Bytes> for Native {
     fn serialize(&self, value: &Bytes, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         out.extend_from_slice(value);
@@ -104,6 +124,15 @@ impl Serde<Bytes> for Native {
     fn deserialize_shared(&self, bytes: &[u8], owner: &DecodedBatch) -> Result<Bytes, SerdeError> {
         Ok(owner.slice_of(bytes))
     }
+
+    /// Always a copy: bytes do not tell what they are a slice of, and the last slice of a batch is as dear as the first.
+    fn detach(&self, value: &mut Bytes) {
+        *value = Bytes::copy_from_slice(value);
+    }
+
+    fn heap_bytes(&self, value: &Bytes) -> Option<usize> {
+        Some(value.len())
+    }
 }
 
 /// For keys or values nobody looks at: anything reads as `()`, and `()` is written as null.
@@ -114,6 +143,10 @@ impl Serde<()> for Native {
 
     fn deserialize(&self, _bytes: &[u8]) -> Result<(), SerdeError> {
         Ok(())
+    }
+
+    fn heap_bytes(&self, _value: &()) -> Option<usize> {
+        Some(0)
     }
 
     fn null(&self) -> Result<(), SerdeError> {

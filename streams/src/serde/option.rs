@@ -24,6 +24,16 @@ impl<T: 'static> Serde<Option<T>> for OptionSerde<T> {
         self.0.deserialize_shared(bytes, owner).map(Some)
     }
 
+    fn detach(&self, value: &mut Option<T>) {
+        if let Some(value) = value {
+            self.0.detach(value);
+        }
+    }
+
+    fn heap_bytes(&self, value: &Option<T>) -> Option<usize> {
+        value.as_ref().map_or(Some(0), |value| self.0.heap_bytes(value))
+    }
+
     fn null(&self) -> Result<Option<T>, SerdeError> {
         Ok(None)
     }

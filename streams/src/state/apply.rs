@@ -4,8 +4,12 @@
 //! commit needs is the changelog; the host may lag, and a replay makes up for it. The lag is bounded by bytes and by
 //! time, and so is what a crash of the machine may take from the host's unflushed buffers (I8).
 //!
-//! Both lags are counted in bytes of changelog, not of what the host gets: a key that changes with every commit is one
-//! entry for the host, but a replay reads each of its changes.
+//! The lag is counted in bytes of changelog, not of what the host gets: a key that changes with every commit is one
+//! entry for the host, but a replay reads each of its changes, and what the log wraps around it.
+//!
+//! Always true: what was committed and is not surely on disk, the transaction being committed included, is at most
+//! [`StateLimits::flush_bytes`](super::StateLimits) or that transaction alone, whichever is more. At half of it a flush
+//! begins beside the work; a commit that would go beyond waits for one ([`TaskState::make_room`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +25,10 @@ use super::{CommitPosition, StateError, StoreIndex, TaskState};
 pub(super) struct ApplyState {
     /// Position of the last batch.
     stored: CommitPosition,
-    /// Position of the last flush.
-    durable: Arc<Mutex<CommitPosition>>,
+    /// What the last flush has made durable.
+    durable: Arc<Mutex<Durable>>,
+    /// Bytes of all commits since the state was opened.
+    committed_bytes: u64,
     /// There are commits since the last batch, maybe without changes of state.
     is_behind: bool,
     /// Bytes of all changes of these commits.
@@ -35,11 +41,23 @@ pub(super) struct ApplyState {
     unflushed_since: Option<Duration>,
 }
 
+/// What a crash cannot take.
+#[derive(Debug)]
+struct Durable {
+    position: CommitPosition,
+    /// Of [`ApplyState::committed_bytes`].
+    bytes: u64,
+}
+
 impl ApplyState {
     pub(super) fn new(stored: CommitPosition) -> Self {
         Self {
-            durable: Arc::new(Mutex::new(stored.clone())),
+            durable: Arc::new(Mutex::new(Durable {
+                position: stored.clone(),
+                bytes: 0,
+            })),
             stored,
+            committed_bytes: 0,
             is_behind: false,
             behind_bytes: 0,
             behind_since: None,
@@ -53,6 +71,17 @@ impl ApplyState {
     pub(super) fn on_commit(&mut self, bytes: usize) {
         self.is_behind = true;
         self.behind_bytes += bytes;
+        self.committed_bytes += bytes as u64;
+    }
+
+    /// Bytes that a replay would read after a crash now.
+    pub(super) fn lag_bytes(&self) -> usize {
+        (self.committed_bytes - self.durable.lock().bytes) as usize
+    }
+
+    /// Bytes that no flush has been asked for yet.
+    fn unclaimed_bytes(&self) -> usize {
+        self.behind_bytes + self.unflushed_bytes
     }
 
     /// Bytes of committed changes that the host has not got.
@@ -65,8 +94,8 @@ impl ApplyState {
 #[derive(Debug)]
 pub struct FlushJob {
     host: Arc<dyn StoreHost>,
-    position: CommitPosition,
-    durable: Arc<Mutex<CommitPosition>>,
+    reached: Durable,
+    durable: Arc<Mutex<Durable>>,
 }
 
 impl FlushJob {
@@ -74,7 +103,11 @@ impl FlushJob {
     pub fn run(self) -> Result<(), StateError> {
         // The host may have more by now; what is published is what it surely had.
         self.host.flush()?;
-        *self.durable.lock() = self.position;
+        let mut durable = self.durable.lock();
+        // A commit that had to wait may have flushed more meanwhile.
+        if self.reached.bytes >= durable.bytes {
+            *durable = self.reached;
+        }
         Ok(())
     }
 }
@@ -88,7 +121,7 @@ impl TaskState {
     /// What the host holds after a crash of the process at the worst moment: the position of the last flush that ended.
     /// Its changelog offsets are the retention lease (I9).
     pub fn durable_position(&self) -> CommitPosition {
-        self.apply.durable.lock().clone()
+        self.apply.durable.lock().position.clone()
     }
 
     /// Writes committed changes to the host when there are many or they are old, forgets cached entries when memory is
@@ -107,7 +140,8 @@ impl TaskState {
         if self.apply.is_behind {
             let since = *self.apply.behind_since.get_or_insert(now);
             let is_old = now.saturating_sub(since) >= self.limits.apply_interval;
-            let is_far_behind = self.apply.behind_bytes >= self.limits.apply_bytes;
+            let is_far_behind =
+                self.apply.behind_bytes >= self.limits.apply_bytes || self.is_flush_worth_while();
             let memory_bytes = self.shared.tables.read().sum(|table| table.size_bytes());
             if is_old || is_far_behind || memory_bytes > self.limits.memory_bytes_max {
                 self.apply_all()?;
@@ -115,6 +149,28 @@ impl TaskState {
             }
         }
         Ok(self.flush_due(now))
+    }
+
+    /// Before the frozen transaction is committed: flushes what was committed before it, when both together are more than
+    /// [`StateLimits::flush_bytes`](super::StateLimits). Blocks for as long as the disk takes.
+    ///
+    /// No-op when nothing is frozen.
+    pub fn make_room(&mut self) -> Result<(), StateError> {
+        let frozen_bytes = match self.is_frozen() {
+            true => self.shared.tables.read().frozen_changelog_bytes(),
+            false => return Ok(()),
+        };
+        let lag_bytes = self.apply.lag_bytes();
+        if lag_bytes == 0 || lag_bytes + frozen_bytes <= self.limits.flush_bytes {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    /// Half of the lag that is allowed has come together since the last flush was asked for: while it runs, there is room
+    /// for the other half.
+    fn is_flush_worth_while(&self) -> bool {
+        self.apply.unclaimed_bytes() >= self.limits.flush_bytes.div_ceil(2)
     }
 
     /// Writes all committed changes to the host: one atomic batch with the position they reflect.
@@ -213,14 +269,18 @@ impl TaskState {
             return None;
         }
         let since = *self.apply.unflushed_since.get_or_insert(now);
-        let is_due = self.apply.unflushed_bytes >= self.limits.flush_bytes
-            || now.saturating_sub(since) >= self.limits.flush_interval;
+        let is_due = self.is_flush_worth_while() || now.saturating_sub(since) >= self.limits.flush_interval;
         is_due.then(|| self.flush_job())
+    }
+
+    /// Whether a replay has brought so much that the host should have it.
+    pub(super) fn is_full(&self) -> bool {
+        self.apply.behind_bytes >= self.limits.apply_bytes || self.is_flush_worth_while()
     }
 
     /// Flushes what a replay has written when it is much, whatever the time.
     pub(super) fn flush_if_large(&mut self) -> Result<(), StateError> {
-        if self.apply.unflushed_bytes < self.limits.flush_bytes {
+        if !self.is_flush_worth_while() {
             return Ok(());
         }
         self.flush_job().run()
@@ -233,7 +293,10 @@ impl TaskState {
         self.counters.flushes += 1;
         FlushJob {
             host: Arc::clone(&self.shared.host),
-            position: self.apply.stored.clone(),
+            reached: Durable {
+                position: self.apply.stored.clone(),
+                bytes: self.apply.committed_bytes - self.apply.behind_bytes as u64,
+            },
             durable: Arc::clone(&self.apply.durable),
         }
     }

@@ -40,6 +40,13 @@ impl HotTable {
         }
     }
 
+    /// Whether a transaction that is not committed yet says anything here.
+    pub(super) fn has_uncommitted_writes(&self) -> bool {
+        let writes = |id: &EntryId| !self.entries[*id as usize].overlay.is_unknown();
+        let frozen = |id: &EntryId| !self.entries[*id as usize].frozen.is_unknown();
+        self.overlay.iter().any(writes) || self.frozen.iter().any(frozen)
+    }
+
     /// Drops all entries if a range delete left none of them with anything to say.
     pub(super) fn forget_removed(&mut self) {
         let is_silent = |id: EntryId| {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use millpond_log::types::{Offset, TopicPartition};
 
 use super::position::StoredPosition;
-use super::{KeyRange, StateError, StoreIndex, StoreSpec, TaskId};
+use super::{KeyRange, StateError, StoreIndex, StoreSize, StoreSpec, TaskId};
 
 /// Opens the hosts of tasks. One per process, so that all tasks share its memory budget.
 pub trait StoreHostFactory: Send + Sync + Debug {
@@ -120,6 +120,14 @@ pub trait StoreHost: Send + Sync + Debug {
 
     /// Roughly how many keys `store` has; may count overwritten ones twice.
     fn approximate_entries(&self, store: StoreIndex) -> Result<u64, StateError>;
+
+    /// How large `store` is. A host that does not know its bytes tells the entries only.
+    fn size(&self, store: StoreIndex) -> Result<StoreSize, StateError> {
+        Ok(StoreSize {
+            entries: self.approximate_entries(store)?,
+            ..StoreSize::default()
+        })
+    }
 
     /// Writes what `fill` puts into the batch, in that order, and `position`, all or nothing. Returns its size in bytes.
     ///

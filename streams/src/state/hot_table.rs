@@ -21,6 +21,7 @@
 //! Next: `overlay.rs`, `frozen.rs` and `committed.rs`, what the three versions do; `lookup.rs`, how a read picks one.
 
 use super::arena::Arena;
+use super::entries::Entries;
 use super::index::Index;
 
 /// Number of an entry in its table.
@@ -135,7 +136,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct HotTable {
     index: Index,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Entries,
     pub(super) arena: Arena,
     /// Entries the open transaction wrote.
     pub(super) overlay: Vec<EntryId>,
@@ -172,6 +173,7 @@ impl HotTable {
     }
 
     /// Whether the candidate is the entry of `key`: the second step.
+    #[inline]
     pub(super) fn is_entry_of(&self, id: EntryId, hash: u64, key: &[u8]) -> bool {
         let entry = &self.entries[id as usize];
         entry.hash == hash && self.key_of(entry) == key
@@ -203,8 +205,7 @@ impl HotTable {
     fn add_entry(&mut self, entry: Entry) -> EntryId {
         let id = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
         self.entries.push(entry);
-        let entries = &self.entries;
-        self.index.insert(entry.hash, id, |id| entries[id as usize].hash);
+        self.index.insert(entry.hash, id);
         id
     }
 
@@ -212,6 +213,7 @@ impl HotTable {
         self.key_of(&self.entries[id as usize])
     }
 
+    #[inline]
     fn key_of<'a>(&'a self, entry: &'a Entry) -> &'a [u8] {
         let len = entry.key_len();
         entry

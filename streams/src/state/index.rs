@@ -10,7 +10,7 @@ pub(super) const NOTHING: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// High half of the hash; the low half chose the place.
+    /// High half of the hash. It chose the place too, so that a growing index needs to look at no entry.
     tag: u32,
     id: u32,
 }
@@ -35,7 +35,7 @@ impl Index {
     pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
         let tag = tag(hash);
         let mask = self.places.len().wrapping_sub(1);
-        let mut at = hash as usize & mask;
+        let mut at = tag as usize & mask;
         std::iter::from_fn(move || {
             loop {
                 // Never full, so the walk ends; an empty index has no place at all.
@@ -51,30 +51,30 @@ impl Index {
         })
     }
 
-    /// Adds an entry; `hash_of` tells the hash of those already there when the index has to grow.
-    pub(super) fn insert(&mut self, hash: u64, id: u32, hash_of: impl Fn(u32) -> u64) {
+    /// Adds an entry.
+    pub(super) fn insert(&mut self, hash: u64, id: u32) {
         if (self.used + 1) * 3 > self.places.len() * 2 {
             let doubled = (self.places.len() * 2).max(16);
             let old = std::mem::replace(&mut self.places, vec![EMPTY; doubled]);
             for place in old.into_iter().filter(|place| place.id != NOTHING) {
-                self.place(hash_of(place.id), place.id);
+                self.place(place);
             }
         }
         self.used += 1;
-        self.place(hash, id);
+        self.place(Place { tag: tag(hash), id });
     }
 
     pub(super) fn size_bytes(&self) -> usize {
         self.places.len() * size_of::<Place>()
     }
 
-    fn place(&mut self, hash: u64, id: u32) {
+    fn place(&mut self, place: Place) {
         let mask = self.places.len() - 1;
-        let mut at = hash as usize & mask;
+        let mut at = place.tag as usize & mask;
         while self.places[at].id != NOTHING {
             at = (at + 1) & mask;
         }
-        self.places[at] = Place { tag: tag(hash), id };
+        self.places[at] = place;
     }
 }
 

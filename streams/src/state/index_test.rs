@@ -12,7 +12,7 @@ proptest! {
     )) {
         let mut index = Index::default();
         for (id, hash) in hashes.iter().enumerate() {
-            index.insert(*hash, id as u32, |id| hashes[id as usize]);
+            index.insert(*hash, id as u32);
         }
         for (id, hash) in hashes.iter().enumerate() {
             prop_assert!(index.candidates(*hash).any(|candidate| candidate == id as u32));

@@ -7,8 +7,11 @@ pub struct StateMetrics {
     pub overlay_bytes: usize,
     /// Keys and values of the transaction being committed.
     pub frozen_bytes: usize,
-    /// Keys and values of all committed changes that the host does not have yet: the lag. A key counts once per commit.
+    /// Changelog bytes of all committed changes that the host does not have yet. A key counts once per commit.
     pub applied_lag_bytes: usize,
+    /// Changelog bytes of all committed changes that a flush has not made durable yet: what a replay would read after a
+    /// crash now.
+    pub durable_lag_bytes: usize,
     /// All memory of the in-memory tables, cached entries included.
     pub memory_bytes: usize,
     /// Entries in the in-memory tables.
@@ -27,4 +30,15 @@ pub struct StateMetrics {
     pub host_reads: u64,
     /// Times cached entries were dropped to stay inside the budget.
     pub evictions: u64,
+}
+
+/// How large one store of one task is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreSize {
+    /// Roughly how many keys it has; may count overwritten ones twice.
+    pub entries: u64,
+    /// Bytes of its files; `None` for a store in memory.
+    pub disk_bytes: Option<u64>,
+    /// Bytes of its write buffers in RocksDB; `None` for a store in memory.
+    pub buffer_bytes: Option<u64>,
 }

@@ -12,7 +12,7 @@ use super::host::{HostScan, HostSnapshot};
 use super::key_range::{KeyRange, RangeSet};
 use super::lookup::{Lookup, View};
 use super::tables::Shared;
-use super::{CommitPosition, KeyBatch, StateError, StoreIndex, StoreSpec, TaskId};
+use super::{CommitPosition, KeyBatch, StateError, StoreIndex, StoreSize, StoreSpec, TaskId};
 
 /// Reads one task's committed state. Cheap to clone; does not keep the task open.
 #[derive(Clone, Debug)]
@@ -69,6 +69,23 @@ impl StateReader {
         }
         // Without the lock: what the host has here is committed, whichever batch comes in between.
         shared.host.get(store, key)
+    }
+
+    /// How large `store` is, for plans and metrics.
+    ///
+    /// Errs with [`StateError::Closed`] when the task is not open any more.
+    pub fn size(&self, store: StoreIndex) -> Result<StoreSize, StateError> {
+        let shared = self.shared()?;
+        let unapplied: usize = {
+            let tables = shared.tables.read();
+            let tables = tables.store(store).tables();
+            tables.map(|table| table.unapplied.len()).sum()
+        };
+        let size = shared.host.size(store)?;
+        Ok(StoreSize {
+            entries: size.entries + unapplied as u64,
+            ..size
+        })
     }
 
     /// The committed position of this moment.

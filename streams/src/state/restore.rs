@@ -8,6 +8,8 @@
 use millpond_log::faults::Sabotage;
 use millpond_log::types::Offset;
 
+use super::store_batch::RUN_LEN;
+use super::tables::RECORD_WRAPPING;
 use super::{CommitPosition, StateError, StoreIndex, TaskState};
 
 impl TaskState {
@@ -46,20 +48,35 @@ impl TaskState {
             self.task()
         );
         let mut bytes = 0;
+        let wrapping;
         {
             let mut tables = self.shared.tables.write();
             let table = tables.store_mut(store);
-            for (key, value) in records {
-                let hash = table.hash(key);
-                let place = table.find_or_add(hash, key);
-                table.table_mut(place).restore(place.id, value);
-                self.counters.restored_records += 1;
-                bytes += key.len() + value.map_or(0, <[u8]>::len);
+            let before = self.counters.restored_records;
+            let (mut hashes, mut places) = (Vec::new(), Vec::new());
+            let no_deletions = self.faults.sabotaged(Sabotage::RestoreWithoutDeletions);
+            let mut records = records
+                .into_iter()
+                .filter(|(_, value)| !(no_deletions && value.is_none()));
+            let mut run: Vec<(&[u8], Option<&[u8]>)> = Vec::new();
+            loop {
+                run.clear();
+                run.extend(records.by_ref().take(RUN_LEN));
+                if run.is_empty() {
+                    break;
+                }
+                table.find_or_add_all(run.iter().map(|(key, _)| *key), &mut hashes, &mut places);
+                for ((key, value), place) in run.iter().zip(&places) {
+                    table.table_mut(*place).restore(place.id, *value);
+                    bytes += key.len() + value.map_or(0, <[u8]>::len);
+                }
+                self.counters.restored_records += run.len() as u64;
             }
             self.counters.restored_bytes += bytes as u64;
+            wrapping = (self.counters.restored_records - before) as usize * RECORD_WRAPPING;
             tables.committed.position.advance_changelog(store, next_offset);
         }
-        self.apply.on_commit(bytes);
+        self.apply.on_commit(bytes + wrapping);
         self.faults.point("K20");
         self.apply_when_full()
     }
@@ -73,8 +90,7 @@ impl TaskState {
     fn apply_when_full(&mut self) -> Result<(), StateError> {
         let is_full = {
             let tables = self.shared.tables.read();
-            self.apply.behind_bytes() >= self.limits.apply_bytes
-                || tables.sum(|table| table.size_bytes()) > self.limits.memory_bytes_max
+            self.is_full() || tables.sum(|table| table.size_bytes()) > self.limits.memory_bytes_max
         };
         if is_full {
             self.apply_all()?;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::host::{HostBatch, HostScan, HostSnapshot, StoreHost, StoreHostFactory};
 use super::memory_host::MemoryHosts;
-use super::{KeyRange, StateError, StoreIndex, StoreSpec, TaskId};
+use super::{KeyRange, StateError, StoreIndex, StoreSize, StoreSpec, TaskId};
 
 /// Opens the host of a task; one of its own for the stores that are in memory, if there are any.
 pub(super) fn open(
@@ -97,6 +97,11 @@ impl StoreHost for SplitHost {
     fn approximate_entries(&self, store: StoreIndex) -> Result<u64, StateError> {
         let (host, store) = self.side(store);
         host.approximate_entries(store)
+    }
+
+    fn size(&self, store: StoreIndex) -> Result<StoreSize, StateError> {
+        let (host, store) = self.side(store);
+        host.size(store)
     }
 
     fn write(&self, fill: &mut dyn FnMut(&mut dyn HostBatch), position: &[u8]) -> Result<usize, StateError> {

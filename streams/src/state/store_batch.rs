@@ -13,7 +13,7 @@ use super::store_table::Place;
 use super::{KeyBatch, StateError, StoreRef, Update};
 
 /// Keys worked on at a time: 128 bytes each, so 64 KiB of entries.
-const RUN_LEN: usize = 512;
+pub(super) const RUN_LEN: usize = 512;
 
 impl StoreRef<'_> {
     /// Reads, modifies and writes every key in order: `change` gets the key's number, its value and an empty buffer for

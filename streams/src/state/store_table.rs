@@ -161,8 +161,14 @@ impl StoreTable {
 
     pub(super) fn commit_frozen(&mut self) {
         for range in std::mem::take(&mut self.ranges.frozen).iter() {
-            for table in self.tables_in(range) {
-                self.tables[table as usize].forget_committed(range);
+            for (pane, table) in self.panes_in(range) {
+                let table = &mut self.tables[table as usize];
+                // The common case, expiry: a whole pane goes, without a look at any of its entries.
+                if is_inside(&pane_range(self.is_windowed, pane), range) && !table.has_uncommitted_writes() {
+                    *table = HotTable::new(true);
+                } else {
+                    table.forget_committed(range);
+                }
             }
             self.ranges.committed.insert(range.clone());
         }
@@ -318,27 +324,28 @@ impl StoreTable {
     }
 
     fn pane_range(&self, pane: u64) -> KeyRange {
-        if !self.is_windowed {
-            return KeyRange::all();
-        }
-        KeyRange {
-            from: pane.to_be_bytes().to_vec(),
-            to: pane.checked_add(1).map(|next| next.to_be_bytes().to_vec()),
-        }
+        pane_range(self.is_windowed, pane)
     }
 
     /// Tables that may hold keys of `range`, in key order.
     fn tables_in(&self, range: &KeyRange) -> Vec<u32> {
-        if !self.is_windowed {
-            return self.panes.values().copied().collect();
-        }
-        let from = self.pane(&range.from);
-        let to = range.to.as_ref().map_or(u64::MAX, |to| self.pane(to));
+        self.panes_in(range).into_iter().map(|(_, table)| table).collect()
+    }
+
+    /// The same with the panes they are for.
+    fn panes_in(&self, range: &KeyRange) -> Vec<(u64, u32)> {
+        let (from, to) = match self.is_windowed {
+            false => (0, u64::MAX),
+            true => (
+                self.pane(&range.from),
+                range.to.as_ref().map_or(u64::MAX, |to| self.pane(to)),
+            ),
+        };
         if from > to {
-            Vec::new()
-        } else {
-            self.panes.range(from..=to).map(|(_, table)| *table).collect()
+            return Vec::new();
         }
+        let panes = self.panes.range(from..=to);
+        panes.map(|(pane, table)| (*pane, *table)).collect()
     }
 
     /// Drops panes that a committed range delete emptied, with all the room they took.
@@ -370,6 +377,17 @@ impl StoreTable {
             !is_empty
         });
         self.last = None;
+    }
+}
+
+/// All keys of a pane.
+fn pane_range(is_windowed: bool, pane: u64) -> KeyRange {
+    if !is_windowed {
+        return KeyRange::all();
+    }
+    KeyRange {
+        from: pane.to_be_bytes().to_vec(),
+        to: pane.checked_add(1).map(|next| next.to_be_bytes().to_vec()),
     }
 }
 

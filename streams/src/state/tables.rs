@@ -34,6 +34,11 @@ impl Shared {
     }
 }
 
+/// What a changelog adds to a key and its value, at most: lengths, differences of time and offset, no headers.
+pub(super) const RECORD_WRAPPING: usize = 20;
+/// What a changelog adds to the changes of one store in one transaction: the header of their batch (61 bytes).
+const BATCH_WRAPPING: usize = 64;
+
 /// The in-memory layers of all stores of a task.
 #[derive(Debug)]
 pub(super) struct Tables {
@@ -60,6 +65,18 @@ impl Tables {
 
     pub(super) fn store_mut(&mut self, index: StoreIndex) -> &mut StoreTable {
         &mut self.stores[index.as_usize()]
+    }
+
+    /// What the frozen transaction takes in the changelogs, uncompressed; never less.
+    pub(super) fn frozen_changelog_bytes(&self) -> usize {
+        let of_store = |store: &StoreTable| {
+            let changed = store.tables().filter(|table| !table.frozen.is_empty());
+            let bytes: usize = changed
+                .map(|table| table.frozen_bytes + table.frozen.len() * RECORD_WRAPPING)
+                .sum();
+            if bytes == 0 { 0 } else { bytes + BATCH_WRAPPING }
+        };
+        self.stores.iter().map(of_store).sum()
     }
 
     pub(super) fn sum(&self, of: impl Fn(&HotTable) -> usize) -> usize {

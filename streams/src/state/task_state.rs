@@ -1,8 +1,8 @@
 //! All stores of one task, and the life of a transaction over them.
 //!
 //! ```text
-//! store().put … → freeze() → changelog records, commit → commit_frozen(position) → maybe_apply(now)
-//!                              ↘ commit refused → abort_all()
+//! store().put … → freeze() → make_room() → changelog records, commit → commit_frozen(position) → maybe_apply(now)
+//!                                            ↘ commit refused → abort_all()
 //! ```
 //! Always true: at most one transaction is frozen; nothing reaches the committed layer or the host before
 //! [`TaskState::commit_frozen`], which the caller calls after the commit is acknowledged and not before (I1); the
@@ -215,7 +215,7 @@ impl TaskState {
         // Committed in the log, nothing of it in the host: replay must bring it back.
         self.faults.point("K19");
         let mut tables = self.shared.tables.write();
-        let bytes = tables.sum(|table| table.frozen_bytes);
+        let bytes = tables.frozen_changelog_bytes();
         tables.stores.iter_mut().for_each(StoreTable::commit_frozen);
         tables.committed.position.advance(position);
         self.apply.on_commit(bytes);
@@ -260,6 +260,7 @@ impl TaskState {
             overlay_bytes: tables.sum(|table| table.overlay_bytes),
             frozen_bytes: tables.sum(|table| table.frozen_bytes),
             applied_lag_bytes: self.apply.behind_bytes(),
+            durable_lag_bytes: self.apply.lag_bytes(),
             memory_bytes: tables.sum(|table| table.size_bytes()),
             memory_entries: tables.sum(|table| table.entries.len()),
             host_reads: tables.host_reads,

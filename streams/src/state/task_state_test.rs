@@ -92,15 +92,15 @@ fn the_next_transaction_sees_the_one_being_committed() {
 fn a_key_that_changes_with_every_commit_does_not_lag_for_ever() {
     let hosts = MemoryHosts::new();
     let mut options = options(&hosts);
-    options.limits.apply_bytes = 100;
-    options.limits.flush_bytes = 100;
+    options.limits.apply_bytes = 1_000;
+    options.limits.flush_bytes = 2_000;
     let mut state = TaskState::open(options).unwrap();
     for offset in 1..=100 {
         state.store(COUNTS).put(b"hot", format!("{offset:07}").as_bytes());
         commit(&mut state, offset);
         state.maybe_apply(Duration::ZERO).unwrap();
-        // 10 bytes a commit: at most ten commits to come to the host, and as many in it that are not flushed.
-        assert!(state.metrics().applied_lag_bytes < 100);
+        // 94 bytes a commit with what the changelog adds: at most ten to come to the host, and as many in it that are not flushed.
+        assert!(state.metrics().applied_lag_bytes < 1_000);
         let durable = state
             .durable_position()
             .changelog_offset(COUNTS)

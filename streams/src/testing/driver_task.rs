@@ -10,7 +10,7 @@ use millpond_log::record::{BatchBuilder, BatchOptions, Header, RecordBatch};
 use millpond_log::types::{Offset, Timestamp, TopicName, TopicPartition};
 
 use super::DriverError;
-use crate::processor::{NO_TIME, Outputs, RawBatch, RawRecord, TaskGraph, TimeMark, time_header};
+use crate::processor::{NO_TIME, Outputs, RawBatch, RawRecord, TIME_HEADER, TaskGraph, TimeMark};
 use crate::runtime::idle::IdleWatch;
 use crate::state::{CommitPosition, KeyRange, StoreIndex, TaskId, TaskState};
 
@@ -121,12 +121,18 @@ impl DriverTask {
             return Err(error.into());
         }
         for (topic, partition, records) in self.outputs.partitions() {
+            let mut starts_run = self.outputs.writer_to(topic);
             let topic = topics.entry(topic.clone()).or_default();
             for record in records {
                 let mut headers = record.headers.clone();
-                if let Some((upstream, time)) = record.time {
-                    let value = Bytes::copy_from_slice(&time_header::encode(upstream, time));
-                    headers = headers.with(time_header::TIME_HEADER, value);
+                let starts = if record.cannot_tell() {
+                    None
+                } else {
+                    starts_run.take()
+                };
+                if let Some(told) = record.upstream_time(starts) {
+                    let value = Bytes::copy_from_slice(&told.to_bytes());
+                    headers = headers.with(TIME_HEADER, value);
                 }
                 topic.push(
                     partition.get(),

@@ -6,11 +6,14 @@
 
 mod driver_error;
 mod driver_globals;
+mod driver_options;
+mod driver_queries;
 mod driver_stores;
 mod driver_task;
 mod test_topics;
 mod topology_test_driver;
 
 pub use driver_error::DriverError;
+pub use driver_options::DriverOptions;
 pub use test_topics::{TestInputTopic, TestOutputTopic, TestRecord};
-pub use topology_test_driver::{DriverOptions, TopologyTestDriver};
+pub use topology_test_driver::TopologyTestDriver;

@@ -5,8 +5,6 @@
 //! off to test what several records in one commit do. No broker, no threads, no async runtime.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use millpond_log::faults::Faults;
@@ -14,55 +12,17 @@ use millpond_log::types::{Offset, PartitionId, Timestamp, TopicName, TopicPartit
 
 use super::driver_stores::store_bytes;
 use super::driver_task::{DriverTask, DriverTopic};
-use super::{DriverError, TestInputTopic, TestOutputTopic, TestRecord};
-use crate::config::ProcessingConfig;
+use super::{DriverError, DriverOptions, TestInputTopic, TestOutputTopic, TestRecord};
 use crate::processor::{
     GlobalTables, Headers, Outputs, RawRecord, TaskCounters, TaskGraph, TaskGraphOptions, TopicRules,
     partition_for_key,
 };
 use crate::runtime::idle::IdleWatch;
 use crate::serde::{self, DefaultSerde, Serde, SerdeError};
-use crate::state::{MemoryHosts, StateLimits, StateOptions, StoreHostFactory, TaskId, TaskState};
+use crate::state::{StateOptions, TaskId, TaskState};
 use crate::topology::{Plan, Topology, topic_names};
 
 const APPLICATION_ID: &str = "test";
-
-/// How a driver runs a topology.
-#[derive(Clone, Debug)]
-pub struct DriverOptions {
-    /// Partition counts of topics; others have one partition.
-    pub partitions: BTreeMap<String, i32>,
-    /// Settings of topics by Kafka's names, for what they refuse (`max.message.bytes`, `cleanup.policy`, `message.timestamp.*`); other topics take everything.
-    pub topic_configs: BTreeMap<String, BTreeMap<String, String>>,
-    /// Caching, emission and error policy.
-    pub config: ProcessingConfig,
-    /// Whether every call commits by itself (default: yes).
-    pub auto_commit: bool,
-    /// Wall-clock time at the start, in ms (default: 0).
-    pub wall_clock_ms: Timestamp,
-    /// What holds committed state (default: memory).
-    pub hosts: Arc<dyn StoreHostFactory>,
-    /// Directory of that state (default: `driver`, which hosts in memory do not create).
-    pub state_dir: PathBuf,
-    /// How much committed state waits in memory for the host, and for how long by the wall clock. With `memory_bytes_max` 0 every read after a commit goes to the
-    /// host.
-    pub limits: StateLimits,
-}
-
-impl Default for DriverOptions {
-    fn default() -> Self {
-        DriverOptions {
-            partitions: BTreeMap::new(),
-            topic_configs: BTreeMap::new(),
-            config: ProcessingConfig::default(),
-            auto_commit: true,
-            wall_clock_ms: 0,
-            hosts: Arc::new(MemoryHosts::new()),
-            state_dir: PathBuf::from("driver"),
-            limits: StateLimits::default(),
-        }
-    }
-}
 
 /// Runs a topology in memory.
 ///
@@ -437,10 +397,12 @@ impl TopologyTestDriver {
     }
 
     fn run(&mut self) -> Result<(), DriverError> {
-        if self.auto_commit {
-            self.commit()?;
-        } else {
+        if !self.auto_commit {
             self.process_all()?;
+        }
+        let asked = |asked, task: &mut DriverTask| task.graph.take_commit_request() | asked;
+        if self.tasks.iter_mut().fold(false, asked) || self.auto_commit {
+            self.commit()?;
         }
         // Where nothing is left to do, idleness begins.
         let now_ms = self.wall_clock_ms;

@@ -159,6 +159,11 @@ impl TopologyBuilder {
         self.add_store(spec);
     }
 
+    /// From now on nodes use the store without knowing of each other, as one of [`add_open_store`](Self::add_open_store).
+    pub fn open_store(&mut self, name: &str) {
+        self.open_stores.insert(name.to_owned());
+    }
+
     /// Gives a node that was added before access to one more store.
     pub fn connect_store(&mut self, node: NodeId, store: &str) {
         let stores = &mut self.nodes[node.0].stores;

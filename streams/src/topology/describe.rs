@@ -46,7 +46,7 @@ pub(super) fn describe(topology: &Topology) -> String {
     for (place, global) in topology.globals().iter().enumerate() {
         let (number, name) = (first_free + place, &global.store.name);
         text.push_str(&format!(
-            "   Sub-topology: {number} for global store (will not generate tasks)\n"
+            "  Sub-topology: {number} for global store (will not generate tasks)\n"
         ));
         text.push_str(&format!(
             "    Source: {name}-source (topics: [{}])\n      --> {name}\n",

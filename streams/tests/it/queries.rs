@@ -21,7 +21,7 @@ async fn reads_points_ranges_and_everything_over_all_tasks() {
     assert_eq!(store.get(&"nothing".to_owned()).expect("readable"), None);
     assert_eq!(store.all().expect("readable").len(), 20);
     let range = store
-        .range(&"word03".to_owned(), &"word06".to_owned())
+        .range(Some(&"word03".to_owned()), Some(&"word06".to_owned()))
         .expect("readable");
     let words: Vec<&str> = range.iter().map(|(word, _)| word.as_str()).collect();
     assert_eq!(words, ["word03", "word04", "word05", "word06"]);
@@ -35,5 +35,5 @@ async fn reads_points_ranges_and_everything_over_all_tasks() {
     );
     app.shutdown(PATIENCE).await.expect("it ends");
     let closed = store.get(&"word07".to_owned()).expect_err("the tasks are closed");
-    assert!(matches!(closed, QueryError::NotReady { .. }), "{closed}");
+    assert!(matches!(closed, QueryError::NotHere { .. }), "{closed}");
 }

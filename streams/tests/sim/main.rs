@@ -8,6 +8,10 @@
 mod feeder;
 #[path = "../it/hooked_log.rs"]
 mod hooked_log;
+#[path = "../job/mod.rs"]
+#[allow(dead_code, reason = "shared with the crash tests; not all of it is used here")]
+mod job;
+mod operators;
 mod oracle;
 mod planted;
 mod seeds;

@@ -96,7 +96,7 @@ fn same(what: &str, found: &Counts, expected: &Counts) -> Result<(), String> {
 }
 
 /// No open transaction holds back readers of committed data.
-async fn nothing_hangs(broker: &Broker) -> Result<(), String> {
+pub(crate) async fn nothing_hangs(broker: &Broker) -> Result<(), String> {
     for description in broker.describe_topics(None).await {
         let description = description.map_err(|error| error.to_string())?;
         for partition in 0..description.partitions {

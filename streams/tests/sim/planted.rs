@@ -2,13 +2,17 @@
 
 use millpond_log::faults::Sabotage;
 
-use super::world::simulate;
+use super::world::{Job, simulate};
 
 const SEEDS_MAX: u64 = 60;
 
 fn caught(sabotage: Sabotage) {
+    caught_in(Job::Counts, sabotage);
+}
+
+fn caught_in(job: Job, sabotage: Sabotage) {
     for seed in 0..SEEDS_MAX {
-        if let Err(violation) = simulate(seed, Some(sabotage)) {
+        if let Err(violation) = simulate(job, seed, Some(sabotage)) {
             println!("{}: caught at seed {seed}: {violation}", sabotage.name());
             return;
         }
@@ -44,4 +48,19 @@ fn reading_an_unknown_outcome_without_a_fence_is_caught() {
 #[test]
 fn a_skipped_fsync_is_caught() {
     caught(Sabotage::SkipFsync);
+}
+
+#[test]
+fn caches_that_outlive_a_lost_transaction_are_caught() {
+    caught_in(Job::Operators, Sabotage::KeepCachesOnAbort);
+}
+
+#[test]
+fn timers_that_come_back_with_a_restore_and_fire_twice_are_caught() {
+    caught_in(Job::Operators, Sabotage::RestoreWithoutDeletions);
+}
+
+#[test]
+fn a_restore_beyond_the_last_stable_offset_is_caught() {
+    caught(Sabotage::RestoreUncommitted);
 }

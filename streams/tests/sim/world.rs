@@ -1,7 +1,7 @@
 //! One simulated machine through several lives: its disk, its state hosts, its clock, and what was written to it.
 //!
 //! Every life has a runtime of its own; a crash drops it with every task on it, takes the disk back to what was synced and the hosts to what
-//! they had flushed (or a little more, as RocksDB may). A kill point stops the task that hit it on the spot and the power at the same instant.
+//! they had flushed (or a little more, as RocksDB may). Which job runs is told (`Job`): a count, or many operators. A kill point stops the task that hit it on the spot and the power at the same instant.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use millpond_log::broker::{Broker, BrokerOptions, NewTopic};
 use millpond_log::clock::{Clock, SimClock};
 use millpond_log::config::BrokerConfig;
@@ -17,7 +18,7 @@ use millpond_log::rng::{Rng, SeededRng};
 use millpond_log::storage::disk_sim::{CrashMode, SimDisk};
 use millpond_log::storage::verify::verify;
 use millpond_streams::dsl::StreamsBuilder;
-use millpond_streams::runtime::{Streams, StreamsConfig};
+use millpond_streams::runtime::{EmbeddedLog, LogClient, Streams, StreamsConfig};
 use millpond_streams::state::{MemoryHosts, StateLimits, Survivors};
 use millpond_streams::topology::Topology;
 use parking_lot::Mutex;
@@ -25,6 +26,8 @@ use tokio::sync::Notify;
 
 use super::feeder::{Written, feed};
 use super::hooked_log::HookedLog;
+use super::job::{Plan, create_topics};
+use super::operators;
 use super::oracle;
 use super::support::topic;
 use super::unreliable::Unreliable;
@@ -50,14 +53,25 @@ pub(crate) struct Report {
     pub(crate) written: u64,
 }
 
+/// What runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// Counts per key behind a repartition topic: small, so that many seeds are run.
+    Counts,
+    /// Windows, suppression, sessions, joins of every kind, timers, versioned tables: `tests/job`.
+    Operators,
+}
+
 /// Runs a seed. `Err` says what was wrong in the end, or which named error stopped the application.
-pub(crate) fn simulate(seed: u64, sabotage: Option<Sabotage>) -> Result<Report, String> {
+pub(crate) fn simulate(job: Job, seed: u64, sabotage: Option<Sabotage>) -> Result<Report, String> {
     let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(seed));
     let mut world = World {
         disk: SimDisk::new(seed),
         hosts: MemoryHosts::new(),
         wall_ms: 1_700_000_000_000,
         written: Arc::default(),
+        job,
+        plan: operators::plan(seed),
         sabotage,
         report: Report {
             digest: 0,
@@ -133,6 +147,9 @@ struct World {
     hosts: MemoryHosts,
     wall_ms: i64,
     written: Arc<Mutex<Written>>,
+    job: Job,
+    /// Of the many operators.
+    plan: Plan,
     sabotage: Option<Sabotage>,
     report: Report,
     rng: Arc<dyn Rng>,
@@ -238,6 +255,14 @@ impl World {
         })
         .await
         .map_err(|error| format!("the broker does not start: {error:?}"))?;
+        let log: Arc<dyn LogClient> = Arc::new(EmbeddedLog::new(broker.clone()));
+        let topology = match self.job {
+            Job::Counts => topology(),
+            Job::Operators => {
+                create_topics(&*log, &self.plan).await;
+                operators::topology(&self.plan)
+            }
+        };
         for (name, partitions) in [("events", 2), ("counts", 1)] {
             if broker.partition_count(&topic(name)).is_none() {
                 for answer in broker
@@ -253,7 +278,7 @@ impl World {
             clock: clock.clone(),
             one_in: 2 + self.rng.below(8),
         };
-        let (workers, app) = Streams::builder(topology())
+        let (workers, app) = Streams::builder(topology)
             .application_id(APPLICATION)
             .log_client(Arc::new(HookedLog::new(&broker, unreliable)))
             .state_dir("/state")
@@ -268,7 +293,13 @@ impl World {
             tokio::spawn(worker.run());
         }
         let batches = if fate.death.is_some() { u64::MAX } else { 10 };
-        let feeding = feed(broker.clone(), self.rng.clone(), self.written.clone(), batches);
+        let (rng, written) = (self.rng.clone(), self.written.clone());
+        let feeding = match self.job {
+            Job::Counts => feed(broker.clone(), rng, written, batches).boxed(),
+            Job::Operators => {
+                operators::feed(log.clone(), clock.clone(), rng, self.plan, written, batches).boxed()
+            }
+        };
         let fed = {
             let feeding = std::pin::pin!(feeding);
             let failing = std::pin::pin!(failure(&app, &*clock));
@@ -284,7 +315,10 @@ impl World {
             .await
             .map_err(|error| error.to_string())?;
         let written = std::mem::take(&mut *self.written.lock());
-        let checked = oracle::check(&broker, &app, &written).await;
+        let checked = match self.job {
+            Job::Counts => oracle::check(&broker, &app, &written).await,
+            Job::Operators => operators::check(&*log, &broker, &app, &self.plan).await,
+        };
         *self.written.lock() = written;
         self.note(&app);
         checked?;

@@ -1,23 +1,32 @@
-//! In how many ways each recording is replayed, and what must be equal.
+//! What must be equal when a recording is replayed. `matrix.rs` says in how many ways each is.
 //!
 //! Without cache our outputs are Kafka Streams' outputs, record for record: key, value, timestamp and headers, after each input, and however the input is
 //! cut into batches, commits and aborts. With the cache, when updates are forwarded is no contract; what stores hold at the end and the last record of
 //! each key are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use millpond_streams::dsl::StreamsBuilder;
 use millpond_streams::topology::Topology;
 
+use crate::matrix::{Ask, runs};
+use crate::plan;
 use crate::recording::{Case, Line, Recording};
-use crate::replay::{Answer, Cutting, Host, Mode, run};
+use crate::replay::{Answer, Cutting, Mode, run};
 
 /// A topology of ours beside the recording of that name.
 pub(crate) struct Replayed {
     pub(crate) name: String,
-    pub(crate) build: fn(&StreamsBuilder),
+    pub(crate) build: Build,
     pub(crate) cached: Cached,
+}
+
+/// Where the topology is told.
+pub(crate) enum Build {
+    Here(fn(&StreamsBuilder)),
+    /// By the plan in the recording's head.
+    Planned,
 }
 
 /// What the cache may change.
@@ -32,150 +41,126 @@ pub(crate) enum Cached {
     /// As `LastValue`; and our outputs without cache are Kafka Streams' with it. Without one it takes the initial value of an aggregate for the value before the
     /// first, which nobody was ever told.
     EvenWithout,
+    /// As `LastValue` for the outputs that `plan::settled_outputs` tells; of the others nothing is said.
+    Settled,
     /// What follows is not the same: it sees which updates there were, or when (a history of additions, a buffer's clock). Replayed without cache only.
     Differs,
 }
 
-const NO_CACHE: Mode = Mode {
-    cache: false,
-    host: Host::Memory,
-    cutting: Cutting::EachRecord,
-};
-
-/// Replays a recording in every mode; panics at the first difference.
+/// Replays a recording in every way; panics at the first difference.
 pub(crate) fn replay(replayed: &Replayed) {
+    if let Err(difference) = try_replay(replayed) {
+        panic!("{difference}");
+    }
+}
+
+/// As `replay`; the text tells the first difference.
+pub(crate) fn try_replay(replayed: &Replayed) -> Result<(), String> {
     let recording = Recording::read(&replayed.name);
     assert_eq!(recording.name, replayed.name);
-    let builder = StreamsBuilder::new();
-    (replayed.build)(&builder);
-    let topology = builder
-        .build()
-        .unwrap_or_else(|error| panic!("{}: {error}", replayed.name));
+    let topology = replayed.topology(&recording)?;
     let runner = Runner {
+        settled: plan::settled_outputs(&recording.plan),
         recording: &recording,
         topology,
         dir: tempfile::tempdir().expect("a temporary directory"),
     };
-    let plain = |seed: u64| {
-        let mut cases = recording.cases.iter();
-        cases.find(|case| case.seed == seed && !case.cached)
-    };
-    let seeds: Vec<u64> = recording
-        .cases
-        .iter()
-        .filter(|case| !case.cached)
-        .map(|case| case.seed)
-        .collect();
-    assert!(!seeds.is_empty(), "{} has no cases", recording.name);
-    for seed in seeds {
-        let plain = plain(seed).expect("it was just found");
-        let cached = recording
-            .cases
-            .iter()
-            .find(|case| case.seed == seed && case.cached);
-        let plain = match (replayed.cached, cached) {
-            (Cached::EvenWithout, Some(cached)) => cached,
-            _ => plain,
-        };
-        runner.exactly(plain, NO_CACHE);
-        // Opening a database takes longer than a case: some of the most disorderly seeds go there.
-        let host = match seed % 8 {
-            2 | 7 => Host::RocksDb,
-            _ => Host::Memory,
-        };
-        if host == Host::RocksDb {
-            runner.exactly(plain, Mode { host, ..NO_CACHE });
-        }
-        if runner.keeps_order() {
-            let cutting = Cutting::Drawn(seed);
-            runner.exactly(plain, Mode { cutting, ..NO_CACHE });
-        }
-        for cutting in [Cutting::EachRecord, Cutting::Drawn(seed)] {
-            let mode = Mode {
-                cache: true,
-                host,
-                cutting,
-            };
-            let in_order = cutting == Cutting::EachRecord || runner.keeps_order();
-            match replayed.cached {
-                Cached::Same if in_order => runner.exactly(plain, mode),
-                Cached::Last if in_order => runner.at_the_end(plain, mode, true),
-                Cached::LastValue | Cached::EvenWithout if in_order => runner.at_the_end(plain, mode, false),
-                _ => {}
+    let runs = runs(replayed, &recording, &runner.topology);
+    assert!(!runs.is_empty(), "{} has no cases", recording.name);
+    for planned in runs {
+        let case = &recording.cases[planned.case];
+        match planned.ask {
+            Ask::Everything => runner.exactly(case, planned.mode)?,
+            Ask::Ends { with_times } => runner.at_the_end(case, planned.mode, with_times, |_| true)?,
+            Ask::SettledEnds => {
+                let settled = |line: &Line| runner.settled.contains(&line.topic);
+                runner.at_the_end(case, planned.mode, false, settled)?;
             }
         }
+    }
+    Ok(())
+}
+
+impl Replayed {
+    pub(crate) fn topology(&self, recording: &Recording) -> Result<Topology, String> {
+        let builder = StreamsBuilder::new();
+        match self.build {
+            Build::Here(build) => build(&builder),
+            Build::Planned => plan::build(&builder, &recording.plan),
+        }
+        builder.build().map_err(|error| format!("{}: {error}", self.name))
     }
 }
 
 struct Runner<'a> {
     recording: &'a Recording,
+    settled: BTreeSet<String>,
     topology: Topology,
     dir: tempfile::TempDir,
 }
 
 impl Runner<'_> {
-    /// True when neither the order of records nor what later tasks know of the time depends on when tasks commit.
-    fn keeps_order(&self) -> bool {
-        self.topology.repartitions().is_empty()
-    }
-
-    fn exactly(&self, case: &Case, mode: Mode) {
-        let answer = self.run(case, mode);
+    fn exactly(&self, case: &Case, mode: Mode) -> Result<(), String> {
+        let answer = self.run(case, mode)?;
         match mode.cutting {
             Cutting::EachRecord => {
                 for (number, step) in case.steps.iter().enumerate() {
                     let (expected, found) = (by_topic(&step.outputs), by_topic(&answer.steps[number]));
                     if expected != found {
-                        self.fail(case, mode, number, &expected, &found);
+                        return Err(self.difference(case, mode, number, &expected, &found));
                     }
                 }
-                if let Some(dropped) = case.dropped {
-                    assert_eq!(
-                        answer.dropped,
-                        dropped,
-                        "{}: records left out",
-                        self.place(case, mode)
-                    );
+                if case.dropped.is_some_and(|dropped| dropped != answer.dropped) {
+                    let (place, found) = (self.place(case, mode), answer.dropped);
+                    return Err(format!(
+                        "{place}: {:?} records left out, here {found}",
+                        case.dropped
+                    ));
                 }
             }
             Cutting::Drawn(_) => {
                 let expected = by_topic(case.steps.iter().flat_map(|step| &step.outputs));
                 let found = by_topic(answer.steps.iter().flatten());
                 if expected != found {
-                    self.fail(case, mode, case.steps.len() - 1, &expected, &found);
+                    return Err(self.difference(case, mode, case.steps.len() - 1, &expected, &found));
                 }
             }
         }
-        self.stores(case, mode, &answer);
+        self.stores(case, mode, &answer)
     }
 
-    fn at_the_end(&self, case: &Case, mode: Mode, with_times: bool) {
-        let answer = self.run(case, mode);
-        let expected = last_by_key(case.steps.iter().flat_map(|step| &step.outputs));
-        let found = last_by_key(answer.steps.iter().flatten());
+    fn at_the_end(
+        &self,
+        case: &Case,
+        mode: Mode,
+        with_times: bool,
+        counts: impl Fn(&Line) -> bool,
+    ) -> Result<(), String> {
+        let answer = self.run(case, mode)?;
+        let expected = last_by_key(case.steps.iter().flat_map(|step| &step.outputs), &counts);
+        let found = last_by_key(answer.steps.iter().flatten(), &counts);
         let is_same = |(left, right): (&&Line, &&Line)| {
             (&left.topic, &left.key, &left.value) == (&right.topic, &right.key, &right.value)
                 && (!with_times || left == right)
         };
         if expected.len() != found.len() || !expected.iter().zip(&found).all(is_same) {
-            self.fail(case, mode, case.steps.len() - 1, &expected, &found);
+            return Err(self.difference(case, mode, case.steps.len() - 1, &expected, &found));
         }
-        self.stores(case, mode, &answer);
+        self.stores(case, mode, &answer)
     }
 
-    fn run(&self, case: &Case, mode: Mode) -> Answer {
+    fn run(&self, case: &Case, mode: Mode) -> Result<Answer, String> {
         let cache = if mode.cache { "cache" } else { "no-cache" };
-        let cut = if mode.cutting == Cutting::EachRecord {
-            "each"
-        } else {
-            "drawn"
+        let cut = match mode.cutting {
+            Cutting::EachRecord => "each".to_owned(),
+            Cutting::Drawn(seed) => format!("drawn-{seed}"),
         };
         let dir = self.dir.path().join(format!("{}-{cache}-{cut}", case.seed));
         run(&self.topology, self.recording, case, mode, &dir)
-            .unwrap_or_else(|error| panic!("{}: {error}", self.place(case, mode)))
+            .map_err(|error| format!("{}: {error}", self.place(case, mode)))
     }
 
-    fn stores(&self, case: &Case, mode: Mode, answer: &Answer) {
+    fn stores(&self, case: &Case, mode: Mode, answer: &Answer) -> Result<(), String> {
         for ((store, expected), (_, found)) in case.stores.iter().zip(&answer.stores) {
             let found: Vec<(String, String)> = found
                 .iter()
@@ -192,16 +177,32 @@ impl Runner<'_> {
                     (key.clone(), text)
                 })
                 .collect();
-            assert_eq!(&found, expected, "{}: store {store}", self.place(case, mode));
+            if &found != expected {
+                let place = self.place(case, mode);
+                return Err(format!(
+                    "{place}: store {store} holds {found:?}, not {expected:?}"
+                ));
+            }
         }
+        Ok(())
     }
 
     fn place(&self, case: &Case, mode: Mode) -> String {
         format!("{}, seed {}, {mode:?}", self.recording.name, case.seed)
     }
 
-    fn fail(&self, case: &Case, mode: Mode, step: usize, expected: &[&Line], found: &[&Line]) -> ! {
+    fn difference(
+        &self,
+        case: &Case,
+        mode: Mode,
+        step: usize,
+        expected: &[&Line],
+        found: &[&Line],
+    ) -> String {
         let mut text = format!("{}, step {step}:\n", self.place(case, mode));
+        for line in &self.recording.plan {
+            let _ = writeln!(text, "       {line}");
+        }
         for (number, step) in case.steps[..=step].iter().enumerate() {
             let _ = writeln!(text, "  {number:>3}  {}", step.action);
         }
@@ -211,7 +212,7 @@ impl Runner<'_> {
                 let _ = writeln!(text, "       {line}");
             }
         }
-        panic!("{text}");
+        text
     }
 }
 
@@ -221,11 +222,18 @@ fn by_topic<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<&'a Line> {
     lines
 }
 
-/// The last record of each topic and key. Tombstones are left out: whether one is seen of an entry that came and went between two commits is the cache's matter.
-fn last_by_key<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<&'a Line> {
+/// The last record of each topic and key. Tombstones are left out, and the count 0 as plans write it: whether one is seen of an entry that came and went between two
+/// commits is the cache's matter.
+fn last_by_key<'a>(
+    lines: impl IntoIterator<Item = &'a Line>,
+    counts: &impl Fn(&Line) -> bool,
+) -> Vec<&'a Line> {
     let last: BTreeMap<(&str, &Option<String>), &Line> = lines
         .into_iter()
+        .filter(|line| counts(line))
         .map(|line| ((line.topic.as_str(), &line.key), line))
         .collect();
-    last.into_values().filter(|line| line.value.is_some()).collect()
+    last.into_values()
+        .filter(|line| line.value.as_deref().is_some_and(|value| value != "c0"))
+        .collect()
 }

@@ -1,6 +1,6 @@
 //! A recorded file: a head line, then for each seed its steps, each with the outputs it caused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -16,6 +16,8 @@ pub(crate) struct Recording {
     pub(crate) inputs: BTreeMap<String, Format>,
     /// Key and value format by output topic.
     pub(crate) outputs: BTreeMap<String, (Format, Format)>,
+    /// The lines its topology is built from, where it is not written out in `topologies/`.
+    pub(crate) plan: Vec<String>,
     pub(crate) cases: Vec<Case>,
 }
 
@@ -82,6 +84,20 @@ pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/recorded")
 }
 
+/// Names of all recordings, those in folders with the folder's name before.
+pub(crate) fn names() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for prefix in ["", "written/", "drawn/"] {
+        let files = std::fs::read_dir(folder().join(prefix)).expect("the recordings");
+        names.extend(files.filter_map(|file| {
+            let file = file.expect("a file").file_name();
+            let name = file.to_string_lossy().strip_suffix(".jsonl")?.to_owned();
+            Some(format!("{prefix}{name}"))
+        }));
+    }
+    names
+}
+
 impl Recording {
     /// Reads `recorded/NAME.jsonl`.
     pub(crate) fn read(name: &str) -> Recording {
@@ -107,6 +123,9 @@ impl Recording {
                 .map(|(topic, (_, value))| (topic, value))
                 .collect(),
             outputs: formats("outputs"),
+            plan: head.get("plan").map_or_else(Vec::new, |lines| {
+                array(lines).iter().map(|line| string(line).to_owned()).collect()
+            }),
             cases: Vec::new(),
         };
         lines.for_each(|line| recording.add(&line));

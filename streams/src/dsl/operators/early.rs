@@ -1,4 +1,4 @@
-//! Early results: what changed is told whenever stream time passes a multiple of an interval, and only then.
+//! Early results: what changed is told whenever the operator's time passes a multiple of an interval, and only then.
 //!
 //! Always true: which changes are told together, and in which order, depends on the records alone, not on batches, commits or restarts. For that the operator works on
 //! the rows of one interval at a time, and what was not told is in a store of its own at every commit: the windowed key, whether receivers know it, and the value they
@@ -11,7 +11,7 @@ use millpond_log::types::Timestamp;
 use crate::dsl::Window;
 use crate::dsl::change::Change;
 use crate::dsl::row::{NO_OFFSET, Row};
-use crate::processor::{BoxError, Headers, InitContext, NO_TIME, ProcessContext, ProcessError};
+use crate::processor::{BoxError, Headers, InitContext, NO_TIME, OperatorTime, ProcessContext, ProcessError};
 use crate::serde::{Data, SerdeError, SerdeRef};
 use crate::state::{KeyBatch, KeyRange, StoreIndex, ValueEnvelope, window_key};
 
@@ -63,17 +63,29 @@ impl<A: Data> EarlyResults<A> {
         Ok(())
     }
 
-    /// Rows at the front of `rows` that belong to one interval; the first says which.
-    pub(super) fn rows_of_interval<K, V>(&self, rows: &[Row<K, V>]) -> usize {
-        let interval = |row: &Row<K, V>| row.stream_time.div_euclid(self.interval_ms);
-        let Some(first) = rows.first().map(interval) else {
-            return 0;
-        };
-        let ends = rows.iter().position(|row| interval(row) > first);
-        ends.unwrap_or(rows.len())
+    /// Rows at the front of `rows` that belong to one interval, and the time of the first of them. `time` is looked ahead with, `counts` tells which rows move it.
+    pub(super) fn rows_of_interval<K, V>(
+        &self,
+        rows: &[Row<K, V>],
+        mut time: OperatorTime,
+        counts: impl Fn(&Row<K, V>) -> bool,
+    ) -> (usize, Timestamp) {
+        let mut first = None;
+        for (place, row) in rows.iter().enumerate() {
+            let now = if counts(row) {
+                time.observe(row.timestamp, row.stream_time)
+            } else {
+                time.at(row.stream_time)
+            };
+            let first = *first.get_or_insert(now);
+            if now.div_euclid(self.interval_ms) > first.div_euclid(self.interval_ms) {
+                return (place, first);
+            }
+        }
+        (rows.len(), first.unwrap_or(NO_TIME))
     }
 
-    /// Opens the interval of `stream_time`. When that ends another, returns the stream time at which its results are told.
+    /// Opens the interval of `stream_time`, the operator's. When that ends another, returns the time at which its results are told.
     pub(super) fn advance(&mut self, stream_time: Timestamp, committed_time: Timestamp) -> Option<Timestamp> {
         if stream_time == NO_TIME {
             return None;
@@ -181,7 +193,7 @@ impl<A: Data> EarlyResults<A> {
             };
             rows.push(Row {
                 key,
-                value: Change { new, old: untold.old },
+                value: Change::latest(new, untold.old),
                 timestamp,
                 headers: Headers::NONE,
                 stream_time: told_at,

@@ -28,10 +28,10 @@ pub(in crate::dsl) struct ExtractSink<K, V> {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("topic {topic:?} was not declared; the sink may write to {declared:?}")]
+#[error("topic {topic:?} was not declared: it is none of the {declared} topics of this sink")]
 struct Undeclared {
     topic: String,
-    declared: Vec<String>,
+    declared: usize,
 }
 
 impl<K, V> ExtractSink<K, V> {
@@ -67,7 +67,7 @@ impl<K: Data, V: Data> Processor for ExtractSink<K, V> {
             match found {
                 Ok(target) => send_row(&row, target, &self.settings.sink, &mut self.buffer, context)?,
                 Err(topic) => {
-                    let declared = self.settings.topics.clone();
+                    let declared = self.settings.topics.len();
                     let cause = Undeclared { topic, declared };
                     context.refuse(None, row.offset, row.timestamp, cause.into())?;
                 }

@@ -23,7 +23,7 @@ pub struct LateRecord<'a, K, V> {
     pub timestamp: Timestamp,
     /// The closed window it would have belonged to.
     pub window: Window,
-    /// Stream time when it was read.
+    /// Stream time of the operator, this record counted.
     pub stream_time: Timestamp,
 }
 
@@ -69,8 +69,14 @@ impl<'a, K: Data, V: Data> LateRows<'a, K, V> {
         }
     }
 
-    /// A record came too late for a window.
-    pub(super) fn add(&mut self, row: &Row<K, V>, window: Window, context: &mut ProcessContext<'_>) {
+    /// A record came too late for a window, at this time of the operator.
+    pub(super) fn add(
+        &mut self,
+        row: &Row<K, V>,
+        window: Window,
+        stream_time: Timestamp,
+        context: &mut ProcessContext<'_>,
+    ) {
         context.late(1);
         if let Some(hook) = &self.output.hook {
             hook(LateRecord {
@@ -78,7 +84,7 @@ impl<'a, K: Data, V: Data> LateRows<'a, K, V> {
                 value: &row.value,
                 timestamp: row.timestamp,
                 window,
-                stream_time: row.stream_time,
+                stream_time,
             });
         }
         if self.output.is_stream {

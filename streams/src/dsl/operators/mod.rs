@@ -2,9 +2,11 @@
 
 pub(super) mod aggregate;
 pub(super) mod early;
+pub(super) mod entry_writer;
 pub(super) mod extract_sink;
 pub(super) mod foreign_join;
 pub(super) mod late;
+pub(super) mod own_time;
 mod pane_cache;
 pub(super) mod process;
 pub(super) mod regroup_table;
@@ -19,5 +21,6 @@ mod suppress_entry;
 pub(super) mod table_join;
 pub(super) mod table_map;
 pub(super) mod table_source;
+pub(super) mod table_transform;
 pub(super) mod table_writer;
 pub(super) mod versioned_table;

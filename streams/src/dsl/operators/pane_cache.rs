@@ -8,6 +8,10 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use millpond_log::types::Timestamp;
 
+use crate::processor::Headers;
+use crate::serde::SerdeRef;
+use crate::serde::held::{HeldBytes, is_flat};
+
 const INLINE_KEY: usize = 22;
 
 /// Bytes of a key, inside the slot when short (padded with zeros).
@@ -132,10 +136,19 @@ pub(super) struct Slot<A> {
     pub(super) value: Option<A>,
     /// Largest timestamp that contributed.
     pub(super) timestamp: Timestamp,
+    /// Those of the last record that contributed, while the slot is dirty.
+    pub(super) headers: Headers,
+    /// What the value holds on the heap, as far as the pane counts it.
+    held: HeldBytes,
     dirty: bool,
+    /// The value may still share the batch it came in.
+    is_fresh: bool,
     /// There was a value when the slot was last clean.
     pub(super) was_there: bool,
 }
+
+// A slot with a count in it is one cache line.
+const _: () = assert!(size_of::<Slot<i64>>() == 64);
 
 impl<A> Slot<A> {
     /// True when the slot differs from the store and from what was forwarded.
@@ -154,7 +167,9 @@ pub(super) struct Pane<A> {
     pub(super) dirty: Vec<u32>,
     /// The values before, one for each entry of `dirty`. Kept by the owner, and only when somebody wants them.
     pub(super) forwarded: Vec<Option<A>>,
+    /// Of keys and values, and of the values before.
     heap_bytes: usize,
+    forwarded_bytes: usize,
     /// What is known about entries of this pane that are in the store but not here.
     pub(super) beyond: Beyond,
 }
@@ -196,6 +211,7 @@ impl<A> Pane<A> {
             dirty: Vec::new(),
             forwarded: Vec::new(),
             heap_bytes: 0,
+            forwarded_bytes: 0,
             beyond: Beyond::Unknown,
         }
     }
@@ -231,7 +247,10 @@ impl<A> Pane<A> {
                     key: key.to_slot_key(),
                     value: None,
                     timestamp: Timestamp::MIN,
+                    headers: Headers::NONE,
+                    held: HeldBytes::default(),
                     dirty: false,
+                    is_fresh: true,
                     was_there: false,
                 });
                 entry.insert((hash, index));
@@ -240,10 +259,49 @@ impl<A> Pane<A> {
         }
     }
 
+    /// Adds the value a slot had before, the next of `forwarded`. Before it is changed.
+    pub(super) fn keep_old(&mut self, index: u32, old: Option<A>) {
+        if old.is_some() {
+            self.forwarded_bytes += self.slots[index as usize].held.bytes();
+        }
+        self.forwarded.push(old);
+    }
+
+    /// The values before, one for each dirty slot.
+    pub(super) fn take_forwarded(&mut self) -> Vec<Option<A>> {
+        self.forwarded_bytes = 0;
+        std::mem::take(&mut self.forwarded)
+    }
+
+    /// Sets what the value of a slot holds.
+    pub(super) fn set_held(&mut self, index: u32, held: HeldBytes) {
+        let slot = &mut self.slots[index as usize];
+        self.heap_bytes = self.heap_bytes + held.bytes() - slot.held.bytes();
+        slot.held = held;
+    }
+
+    /// The batch is through: from here on the value of the slot is its own, and what it holds counts. No-op for a slot that was not touched.
+    #[inline]
+    pub(super) fn settle(&mut self, index: u32, serde: &SerdeRef<A>, encoded: &mut Vec<u8>)
+    where
+        A: 'static,
+    {
+        let slot = &mut self.slots[index as usize];
+        if is_flat::<A>() || !std::mem::replace(&mut slot.is_fresh, false) {
+            return;
+        }
+        let held = match &mut slot.value {
+            Some(value) => slot.held.settle(&**serde, value, encoded),
+            None => HeldBytes::default(),
+        };
+        self.set_held(index, held);
+    }
+
     /// Notes that the slot changed; true when it was clean before.
     #[inline]
     pub(super) fn touch(&mut self, index: u32) -> bool {
         let slot = &mut self.slots[index as usize];
+        slot.is_fresh = true;
         let was_clean = !slot.dirty;
         if was_clean {
             slot.dirty = true;
@@ -257,11 +315,16 @@ impl<A> Pane<A> {
         for index in self.dirty.drain(..) {
             let slot = &mut self.slots[index as usize];
             (slot.dirty, slot.was_there) = (false, slot.value.is_some());
+            slot.headers.become_those_of(&Headers::NONE);
         }
     }
 
     fn bytes(&self) -> usize {
-        self.slots.len() * size_of::<Slot<A>>() + self.table.capacity() * 9 + self.heap_bytes
+        self.slots.len() * size_of::<Slot<A>>()
+            + self.table.capacity() * 9
+            + self.forwarded.len() * size_of::<Option<A>>()
+            + self.heap_bytes
+            + self.forwarded_bytes
     }
 }
 

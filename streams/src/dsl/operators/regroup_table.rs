@@ -61,13 +61,17 @@ where
         let mut out = Vec::with_capacity(rows.len());
         for row in rows {
             let (key, change, rest) = row.into_parts();
+            // The past of a versioned table is no part of what is aggregated.
+            if !change.is_latest {
+                continue;
+            }
             let (new, old) = (self.half(&key, change.new), self.half(&key, change.old));
             let (new, old) = match (new, old) {
                 (Some((new_key, new)), Some((old_key, old))) => {
                     match self.same_key(&new_key, &old_key) {
                         Ok(true) => {
                             let (new, old) = (Some(new), Some(old));
-                            out.push(rest.with(new_key, Change { new, old }));
+                            out.push(rest.with(new_key, Change::latest(new, old)));
                             continue;
                         }
                         Ok(false) => {}
@@ -82,11 +86,11 @@ where
             };
             if let Some((key, old)) = old {
                 let old = Some(old);
-                out.push(rest.clone().with(key, Change { new: None, old }));
+                out.push(rest.clone().with(key, Change::latest(None, old)));
             }
             if let Some((key, new)) = new {
                 let new = Some(new);
-                out.push(rest.with(key, Change { new, old: None }));
+                out.push(rest.with(key, Change::latest(new, None)));
             }
         }
         context.forward(batch_of(out));

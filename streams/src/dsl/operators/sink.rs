@@ -6,6 +6,7 @@ use millpond_log::types::PartitionId;
 
 use crate::dsl::options::{Partitioner, Partitions};
 use crate::dsl::row::{Row, rows_of};
+use crate::dsl::table_origin::Wish;
 use crate::processor::{
     Batch, InitContext, OutputIndex, ProcessContext, ProcessError, Processor, SinkRecord,
 };
@@ -25,6 +26,8 @@ pub(in crate::dsl) struct EncodeSink<K, V> {
     settings: Arc<SinkSettings<K, V>>,
     topic: Option<Target>,
     buffer: Vec<u8>,
+    /// A join below has results for records with a null key.
+    keeps_null_keys: Wish,
 }
 
 /// An output topic and its number of partitions.
@@ -48,6 +51,15 @@ impl<K, V> EncodeSink<K, V> {
             settings,
             topic: None,
             buffer: Vec::new(),
+            keeps_null_keys: Wish::default(),
+        }
+    }
+
+    /// Null keys are not skipped once the wish is made.
+    pub(in crate::dsl) fn keeping_null_keys(self, keeps_null_keys: Wish) -> Self {
+        EncodeSink {
+            keeps_null_keys,
+            ..self
         }
     }
 }
@@ -66,8 +78,9 @@ impl<K: Data, V: Data> Processor for EncodeSink<K, V> {
             kind: "output topic",
             name: settings.topic.clone(),
         })?;
+        let skips_null_keys = settings.skips_null_keys && !self.keeps_null_keys.is_made();
         for row in &rows {
-            if settings.skips_null_keys && settings.key.is_null(&row.key) {
+            if skips_null_keys && settings.key.is_null(&row.key) {
                 context.skipped(1);
                 continue;
             }

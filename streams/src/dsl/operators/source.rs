@@ -102,8 +102,8 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
         let mut partition_time = context
             .partition_time(raw.partition())
             .filter(|_| keeps_partition_time);
-        for found in raw.records() {
-            let found = found?;
+        let now_ms = context.now_ms();
+        raw.try_for_each(|found| {
             let record = &found.record;
             while let Some((_, time)) = marks.next_if(|(from, _)| *from <= record.offset) {
                 stream_time = time;
@@ -117,17 +117,16 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
                         record.timestamp,
                         cause.into(),
                     )?;
-                    continue;
+                    return Ok(());
                 }
             };
             let times = RecordTimes {
                 record: record.timestamp,
                 partition: partition_time,
-                wall_clock: context.now_ms(),
+                wall_clock: now_ms,
             };
             let Some(timestamp) = settings.timestamps.extract(&key, &value, times) else {
-                self.refuse_time(record.offset, record.timestamp, context)?;
-                continue;
+                return self.refuse_time(record.offset, record.timestamp, context);
             };
             if keeps_partition_time {
                 partition_time = partition_time.max(Some(timestamp));
@@ -143,7 +142,8 @@ impl<K: Data, V: Data> DecodeSource<K, V> {
                 stream_time,
                 offset: record.offset,
             });
-        }
+            Ok::<(), ProcessError>(())
+        })?;
         if let Some(time) = partition_time.filter(|_| keeps_partition_time) {
             context.observe_partition_time(raw.partition(), time);
         }

@@ -4,9 +4,11 @@
 //! reads it. Always true: a key has one entry, which keeps the place of its first update while later ones replace its contents; an entry leaves
 //! with the latest update, and with the value the receivers know as the one before.
 //!
-//! Time is the largest timestamp that came by here, as in Kafka Streams, and is stored too, so that a restart changes nothing. For final results it is never
-//! ahead of the stream time by which the windows above judge what is late, or a window could change after its final result. Time
+//! Time is the largest timestamp that came by here, as in Kafka Streams, and is stored too, so that a restart changes nothing. Behind a repartition topic it is never
+//! ahead of the task's stream time, by which the windows above are limited as well, or a window could change after its final result. Time
 //! that goes on without updates, because input is idle or upstream tasks say so, counts at the commit, when everything above has been forwarded.
+//! Final results behind a repartition topic all wait for that moment: the task's stream time may be past the end of a window whose last update
+//! a cache above has not forwarded yet.
 //! `on_abort` forgets the buffer, which is then read again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,10 +20,10 @@ use super::suppress_entry::{BufferEntry, BufferTime, TIME_KEY, append_store_key,
 use crate::dsl::Suppressed;
 use crate::dsl::change::Change;
 use crate::dsl::row::{NO_OFFSET, Row, batch_of, rows_of};
-use crate::dsl::suppressed::{Wait, WhenFull};
+use crate::dsl::suppressed::WhenFull;
 use crate::dsl::table_lookup::{Entry, ReadTable, TableReader};
 use crate::dsl::table_origin::Wish;
-use crate::processor::{Batch, BoxError, InitContext, ProcessContext, ProcessError, Processor};
+use crate::processor::{Batch, BoxError, InitContext, NO_TIME, ProcessContext, ProcessError, Processor};
 use crate::serde::{Data, SerdeRef};
 use crate::state::{KeyBatch, KeyRange, StoreIndex};
 
@@ -54,6 +56,8 @@ pub(in crate::dsl) struct Suppress<K, V> {
     bytes: u64,
     time: BufferTime,
     stored_time: BufferTime,
+    /// How far time went while input was idle, since the last commit.
+    idle_time: Timestamp,
     /// Entries the store has not got in this form.
     changed: BTreeSet<KeyBytes>,
     /// Keys that left the buffer but not the store.
@@ -84,6 +88,7 @@ impl<K: Data, V: Data> Suppress<K, V> {
             bytes: 0,
             time: BufferTime::UNKNOWN,
             stored_time: BufferTime::UNKNOWN,
+            idle_time: NO_TIME,
             changed: BTreeSet::new(),
             gone: BTreeSet::new(),
         }
@@ -140,7 +145,7 @@ impl<K: Data, V: Data> Suppress<K, V> {
     fn put(&mut self, row: Row<K, Change<V>>, key_bytes: &[u8]) -> Result<(), BoxError> {
         let Row {
             key,
-            value: Change { new, old },
+            value: Change { new, old, .. },
             timestamp,
             headers,
             ..
@@ -161,6 +166,7 @@ impl<K: Data, V: Data> Suppress<K, V> {
             stored,
             key,
         };
+        entry.detach(&self.settings.key, &self.settings.value);
         if let Some(before) = before {
             entry.prior = before.prior.take();
             entry.stored = before.stored;
@@ -179,23 +185,62 @@ impl<K: Data, V: Data> Suppress<K, V> {
         Ok(())
     }
 
-    /// Whether only final results leave.
-    fn is_final(&self) -> bool {
-        self.settings.suppressed.wait == Wait::Grace
+    /// Results leave at the commit only; see the module's text.
+    fn leaves_at_commit(&self, follows: bool) -> bool {
+        follows && self.settings.suppressed.drops_tombstones
+    }
+
+    /// The time up to which this operator may go.
+    fn time(&self, stream_time: Timestamp, follows: bool) -> Timestamp {
+        match follows {
+            true => self.time.stream_time.min(stream_time),
+            false => self.time.stream_time,
+        }
+    }
+
+    /// Fails when what is not due at `time` is over the bounds. What is due and still waits for the commit does not count.
+    fn check_bounds(&self, time: Timestamp) -> Result<(), BufferFull> {
+        let bounds = self.settings.suppressed.bounds;
+        let over = |records: u64, bytes: u64| {
+            bounds.max_records.is_some_and(|max| records > max)
+                || bounds.max_bytes.is_some_and(|max| bytes > max)
+        };
+        if !over(self.index.len() as u64, self.bytes) {
+            return Ok(());
+        }
+        let due = time.saturating_sub(self.settings.wait_ms);
+        let held = self.order.iter().rev().take_while(|((time, _), _)| *time > due);
+        let (records, bytes) = held.fold((0, 0), |(records, bytes), (_, entry)| {
+            (records + 1, bytes + entry.bytes)
+        });
+        match over(records, bytes) {
+            true => Err(BufferFull {
+                records,
+                max_records: bounds.max_records,
+                bytes,
+                max_bytes: bounds.max_bytes,
+            }),
+            false => Ok(()),
+        }
     }
 
     /// Takes out what is due or too much, for the rows to forward.
-    fn let_go(&mut self, stream_time: Timestamp, out: &mut Vec<Row<K, Change<V>>>) -> Result<(), BufferFull> {
-        while let Some(entry) = self.pop()? {
+    fn let_go(
+        &mut self,
+        stream_time: Timestamp,
+        follows: bool,
+        out: &mut Vec<Row<K, Change<V>>>,
+    ) -> Result<(), BufferFull> {
+        let due = self
+            .time(stream_time, follows)
+            .saturating_sub(self.settings.wait_ms);
+        while let Some(entry) = self.pop(due)? {
             if entry.new.is_none() && self.settings.suppressed.drops_tombstones {
                 continue;
             }
             out.push(Row {
                 key: entry.key,
-                value: Change {
-                    new: entry.new,
-                    old: entry.prior,
-                },
+                value: Change::latest(entry.new, entry.prior),
                 timestamp: entry.timestamp,
                 headers: entry.headers,
                 stream_time,
@@ -205,9 +250,8 @@ impl<K: Data, V: Data> Suppress<K, V> {
         Ok(())
     }
 
-    /// Takes the first entry out if it is due, or the buffer is too large.
-    fn pop(&mut self) -> Result<Option<BufferEntry<K, V>>, BufferFull> {
-        let due = self.time.stream_time.saturating_sub(self.settings.wait_ms);
+    /// Takes the first entry out if it is `due` by then, or the buffer is too large.
+    fn pop(&mut self, due: Timestamp) -> Result<Option<BufferEntry<K, V>>, BufferFull> {
         let Some(first) = self.order.first_entry() else {
             return Ok(None);
         };
@@ -286,14 +330,12 @@ impl<K: Data, V: Data> Processor for Suppress<K, V> {
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let rows = rows_of::<K, Change<V>>(batch, context)?;
         self.load(context)?;
+        let follows = context.follows_upstreams();
         let mut out = Vec::new();
         let mut key_bytes = Vec::new();
         for row in rows {
             key_bytes.clear();
-            self.time.advance(match self.is_final() {
-                true => row.timestamp.min(row.stream_time),
-                false => row.timestamp,
-            });
+            self.time.advance(row.timestamp);
             if let Err(cause) = self.settings.key.serialize(&row.key, &mut key_bytes) {
                 context.refuse(None, row.offset, row.timestamp, cause.into())?;
                 continue;
@@ -302,7 +344,13 @@ impl<K: Data, V: Data> Processor for Suppress<K, V> {
             // Not refused: a value that cannot be written now could not be written at the commit either.
             self.put(row, &key_bytes)
                 .map_err(|cause| ProcessError::node(context.node(), cause))?;
-            self.let_go(stream_time, &mut out)
+            if !self.leaves_at_commit(follows) {
+                self.let_go(stream_time, follows, &mut out)
+                    .map_err(|cause| ProcessError::node(context.node(), cause))?;
+            }
+        }
+        if self.leaves_at_commit(follows) {
+            self.check_bounds(self.time(context.stream_time(), follows))
                 .map_err(|cause| ProcessError::node(context.node(), cause))?;
         }
         if self.write_through {
@@ -312,14 +360,19 @@ impl<K: Data, V: Data> Processor for Suppress<K, V> {
         Ok(())
     }
 
+    fn on_time(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+        self.idle_time = self.idle_time.max(context.idle_time().unwrap_or(NO_TIME));
+        Ok(())
+    }
+
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
-        let was_idle = context.idle_advances() > self.time.idle_advances;
-        if was_idle || (self.is_final() && context.follows_upstreams()) {
+        let follows = context.follows_upstreams();
+        let idle_time = std::mem::replace(&mut self.idle_time, NO_TIME);
+        if idle_time != NO_TIME || follows {
             self.load(context)?;
-            self.time.idle_advances = context.idle_advances();
-            self.time.advance(context.stream_time());
+            self.time.advance(idle_time);
             let mut out = Vec::new();
-            self.let_go(context.stream_time(), &mut out)
+            self.let_go(context.stream_time(), follows, &mut out)
                 .map_err(|cause| ProcessError::node(context.node(), cause))?;
             context.forward(batch_of(out));
         }
@@ -334,6 +387,7 @@ impl<K: Data, V: Data> Processor for Suppress<K, V> {
         self.gone.clear();
         self.bytes = 0;
         (self.time, self.stored_time) = (BufferTime::UNKNOWN, BufferTime::UNKNOWN);
+        self.idle_time = NO_TIME;
     }
 }
 

@@ -1,7 +1,7 @@
 //! An update in the buffer of `suppress`, and its bytes in the store.
 //!
 //! ```text
-//! store key    1 | key                       0 alone, for the time: stream time i64 | idle advances u64, big-endian
+//! store key    1 | key                       0 alone, for the time: largest timestamp i64, big-endian | 8 bytes no longer used
 //! store value  envelope of timestamp and headers around:
 //!              buffer time i64 big-endian | 1 = prior, 2 = new, 3 = both | length of prior, varint | prior | new
 //! ```
@@ -10,7 +10,7 @@ use millpond_log::types::Timestamp;
 
 use crate::dsl::change_serde::{put_varint, take_varint};
 use crate::processor::{BoxError, Headers, NO_TIME};
-use crate::serde::{Data, SerdeRef};
+use crate::serde::{Data, SerdeRef, held};
 use crate::state::ValueEnvelope;
 
 /// Store key of the time seen so far.
@@ -47,17 +47,12 @@ pub(super) fn key_of(store_key: &[u8]) -> Option<&[u8]> {
 /// How far time went for a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BufferTime {
-    /// Stream time in ms.
+    /// Largest timestamp that came by, or the time idle input went on to, in ms.
     pub(super) stream_time: Timestamp,
-    /// How often time had gone on while input was idle.
-    pub(super) idle_advances: u64,
 }
 
 impl BufferTime {
-    pub(super) const UNKNOWN: BufferTime = BufferTime {
-        stream_time: NO_TIME,
-        idle_advances: 0,
-    };
+    pub(super) const UNKNOWN: BufferTime = BufferTime { stream_time: NO_TIME };
 
     /// Time never goes back.
     pub(super) fn advance(&mut self, to: Timestamp) {
@@ -67,17 +62,14 @@ impl BufferTime {
     pub(super) fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.stream_time.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.idle_advances.to_be_bytes());
         bytes
     }
 
     pub(super) fn read(stored: &[u8]) -> Result<BufferTime, BoxError> {
         let read = || {
-            let (time, rest) = stored.split_first_chunk::<8>()?;
-            let idle = rest.first_chunk::<8>()?;
+            let time = stored.first_chunk::<8>()?;
             Some(BufferTime {
                 stream_time: Timestamp::from_be_bytes(*time),
-                idle_advances: u64::from_be_bytes(*idle),
             })
         };
         Ok(read().ok_or(DamagedEntry)?)
@@ -89,7 +81,14 @@ impl BufferTime {
 #[error("stored entry of the suppression buffer is cut short")]
 pub(super) struct DamagedEntry;
 
-impl<K, V: Data> BufferEntry<K, V> {
+impl<K: 'static, V: Data> BufferEntry<K, V> {
+    /// It stays for longer than the batch it came in.
+    pub(super) fn detach(&mut self, key: &SerdeRef<K>, value: &SerdeRef<V>) {
+        held::detach(&**key, &mut self.key);
+        let values = [&mut self.prior, &mut self.new].into_iter().flatten();
+        values.for_each(|kept| held::detach(&**value, kept));
+    }
+
     pub(super) fn write(
         &self,
         time: Timestamp,

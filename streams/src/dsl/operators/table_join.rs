@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::table_writer::TableWriter;
+use super::entry_writer::EntryWriter;
 use crate::dsl::change::Change;
 use crate::dsl::row::{batch_of, rows_of};
 use crate::dsl::table_lookup::{TableLookup, TableReader};
@@ -57,7 +57,11 @@ where
     }
 
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
-        let rows = rows_of::<K, Change<V>>(batch, context)?;
+        let mut rows = rows_of::<K, Change<V>>(batch, context)?;
+        // What held in the past of a versioned table joins nothing now.
+        let all = rows.len();
+        rows.retain(|row| row.value.is_latest);
+        context.skipped((all - rows.len()) as u64);
         let keys: Vec<K> = rows.iter().map(|row| row.key.clone()).collect();
         let Some(other) = self.other.as_mut() else {
             return Ok(());
@@ -73,12 +77,12 @@ where
                 None => (None, row.timestamp),
             };
             let timestamp = row.timestamp.max(other_time);
-            let mut joined = row.with_value(|change| Change {
-                new: (self.join)(change.new.as_ref(), other),
-                old: match self.old_values {
+            let mut joined = row.with_value(|change| {
+                let old = match self.old_values {
                     true => (self.join)(change.old.as_ref(), other),
                     false => None,
-                },
+                };
+                Change::latest((self.join)(change.new.as_ref(), other), old)
             });
             joined.timestamp = timestamp;
             out.push(joined);
@@ -90,7 +94,7 @@ where
 
 /// Changes of both sides in, the new halves written to a store.
 pub(in crate::dsl) struct StoreJoined<K, R> {
-    pub(in crate::dsl) writer: TableWriter<K, R>,
+    pub(in crate::dsl) writer: EntryWriter<K, R>,
 }
 
 impl<K: Data, R: Data> Processor for StoreJoined<K, R> {

@@ -5,7 +5,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::table_writer::TableWriter;
+use super::entry_writer::EntryWriter;
 use crate::dsl::change::Change;
 use crate::dsl::row::{Row, batch_of, rows_of};
 use crate::processor::{Batch, InitContext, ProcessContext, ProcessError, Processor};
@@ -53,12 +53,12 @@ where
 /// Changes in, the new halves written to a store, from which the changes below come.
 pub(in crate::dsl) struct MapTableToStore<K, V, V2, F> {
     map: Arc<F>,
-    writer: TableWriter<K, V2>,
+    writer: EntryWriter<K, V2>,
     types: PhantomData<fn(V)>,
 }
 
 impl<K, V, V2, F> MapTableToStore<K, V, V2, F> {
-    pub(in crate::dsl) fn new(map: Arc<F>, writer: TableWriter<K, V2>) -> Self {
+    pub(in crate::dsl) fn new(map: Arc<F>, writer: EntryWriter<K, V2>) -> Self {
         MapTableToStore {
             map,
             writer,

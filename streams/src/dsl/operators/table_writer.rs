@@ -1,4 +1,5 @@
-//! Writes the store of a table and forwards what changed: every update at once, or one per key when the task commits.
+//! Writes the store of a table and forwards what changed: every update at once, or one per key when the task commits (at the end of each batch where another
+//! table is joined with this one).
 //!
 //! Always true: the store is up to date at the end of each batch, so other operators may read it; only what was not forwarded yet waits in memory, with
 //! the value the receivers know as its old one, and `abort` forgets it. Nothing is read from the store unless somebody needs the value before, or a
@@ -8,14 +9,17 @@
 use std::sync::Arc;
 
 use super::pane_cache::{NO_SLOT, PaneCache, ProbeKeys};
-use crate::dsl::KTable;
-use crate::dsl::Materialized;
+use super::versioned_table::history::history_spec;
+use super::versioned_table::stored_versions::history_store;
 use crate::dsl::builder::{GraphRef, supplier};
 use crate::dsl::change::Change;
 use crate::dsl::row::{NO_OFFSET, Row, batch_of};
 use crate::dsl::table_lookup::read_entry;
-use crate::dsl::table_origin::{StoredTable, TableWishes};
+use crate::dsl::table_origin::{StoredTable, TableOrigin, TableWishes};
+use crate::dsl::versioned_table::VersionedOrigin;
+use crate::dsl::{KTable, KeyValueStore, Materialized, ReadOnly};
 use crate::processor::{BoxError, Headers, InitContext, ProcessContext, ProcessError, Processor};
+use crate::serde::held::{self, HeldBytes};
 use crate::serde::{Data, SerdeRef};
 use crate::state::{KeyBatch, StoreIndex, Update, ValueEnvelope};
 use crate::topology::{NodeId, StoreSpec};
@@ -29,8 +33,11 @@ pub(in crate::dsl) struct TableStore<K, V> {
     pub(in crate::dsl) wishes: TableWishes,
     /// Deletions of what is not there are neither written nor forwarded, also when every update is forwarded.
     pub(in crate::dsl) drops_nothing: bool,
-    /// See [`TableOrigin::grace_ms`](crate::dsl::table_origin::TableOrigin::grace_ms).
+    /// See `TableOrigin::grace_ms`.
     pub(in crate::dsl) grace_ms: Option<i64>,
+    /// For how long versions are kept, in ms of stream time; none = only the latest is.
+    pub(in crate::dsl) history_ms: Option<i64>,
+    pub(in crate::dsl) logged: bool,
 }
 
 impl<K: Data, V: Data> TableStore<K, V> {
@@ -48,7 +55,40 @@ impl<K: Data, V: Data> TableStore<K, V> {
             wishes,
             drops_nothing: false,
             grace_ms: None,
+            history_ms: materialized.history_ms(),
+            logged: materialized.logged,
         }
+    }
+
+    /// Where versions are kept, if they are.
+    pub(in crate::dsl) fn history_store(&self) -> String {
+        history_store(&self.store)
+    }
+
+    /// What its writer needs: one store, or two where versions are kept.
+    pub(in crate::dsl) fn specs(&self) -> Vec<StoreSpec> {
+        let mut specs = vec![StoreSpec::key_value(&self.store)];
+        if let Some(retention_ms) = self.history_ms {
+            specs.push(history_spec(&self.history_store(), retention_ms));
+        }
+        for spec in &mut specs {
+            spec.logged = self.logged;
+        }
+        specs
+    }
+
+    /// How others read it.
+    pub(in crate::dsl) fn origin(self: &Arc<Self>) -> Arc<dyn TableOrigin<K, V>> {
+        if self.history_ms.is_some() {
+            return Arc::new(VersionedOrigin {
+                settings: self.clone(),
+            });
+        }
+        let (key, value) = (self.key.clone(), self.value.clone());
+        Arc::new(StoredTable {
+            grace_ms: self.grace_ms,
+            ..StoredTable::plain(&self.store, key, value, self.wishes.clone())
+        })
     }
 
     /// Adds the store and the node that writes it, both of the store's name; `make` makes its processor.
@@ -56,26 +96,28 @@ impl<K: Data, V: Data> TableStore<K, V> {
         self,
         graph: &GraphRef,
         parents: &[NodeId],
-        materialized: &Materialized<V>,
         make: impl Fn(Arc<TableStore<K, V>>) -> P + Send + Sync + 'static,
     ) -> KTable<K, V> {
         let settings = Arc::new(self);
-        let mut spec = StoreSpec::key_value(&settings.store);
-        spec.logged = materialized.logged;
         let for_tasks = settings.clone();
         let make = supplier(move || make(for_tasks.clone()));
+        let specs = settings.specs();
+        let names: Vec<String> = specs.iter().map(|spec| spec.name.clone()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut builder = graph.lock();
-        materialized.refuse_history(&settings.store, &mut builder.topology);
-        builder.topology.add_store(spec);
-        let name = settings.store.as_str();
-        let node = builder.topology.add_processor(name, make, parents, &[name]);
+        specs
+            .into_iter()
+            .for_each(|spec| builder.topology.add_store(spec));
+        let node = builder
+            .topology
+            .add_processor(&settings.store, make, parents, &names);
+        builder.offer_table(&settings.store, {
+            let (key, value) = (settings.key.clone(), settings.value.clone());
+            let store = KeyValueStore::new(&settings.store, key, value);
+            ReadOnly::new(store, settings.wishes.write_through.clone())
+        });
         drop(builder);
-        let (key, value) = (settings.key.clone(), settings.value.clone());
-        let origin = StoredTable {
-            grace_ms: settings.grace_ms,
-            ..StoredTable::plain(name, key.clone(), value, settings.wishes.clone())
-        };
-        KTable::new(graph.clone(), node, key, origin)
+        KTable::with_origin(graph.clone(), node, settings.key.clone(), settings.origin())
     }
 }
 
@@ -85,6 +127,8 @@ pub(in crate::dsl) struct TableWriter<K, V> {
     store: StoreIndex,
     emit_every_update: bool,
     old_values: bool,
+    /// Another table is joined with this one: nothing waits longer than its batch.
+    each_batch: bool,
     cache_max_bytes: usize,
     /// What was not forwarded yet, in the order the keys changed first.
     pending: PaneCache<Pending<K, V>>,
@@ -101,6 +145,8 @@ struct Pending<K, V> {
     /// There was a value when the receivers last heard of the key.
     existed: bool,
     headers: Headers,
+    /// What the value before holds on the heap.
+    old_bytes: usize,
 }
 
 /// An update on its way through one batch.
@@ -108,6 +154,9 @@ struct Work<K, V> {
     row: Row<K, Option<V>>,
     /// End of its bytes in `values`; a deletion has none.
     value_end: usize,
+    /// What key and new value hold on the heap, if they are to wait, and what the value before does.
+    heap_bytes: usize,
+    old_bytes: usize,
     slot: u32,
     /// First update of the key since the receivers last heard of it.
     is_first: bool,
@@ -122,6 +171,7 @@ impl<K: Data, V: Data> TableWriter<K, V> {
             store: StoreIndex::new(0),
             emit_every_update: false,
             old_values: false,
+            each_batch: false,
             cache_max_bytes: 0,
             pending: PaneCache::new(),
             probes: ProbeKeys::default(),
@@ -138,6 +188,7 @@ impl<K: Data, V: Data> TableWriter<K, V> {
             .emit_every_update
             .unwrap_or(context.config().emit_every_update);
         self.old_values = settings.wishes.old_values.is_made();
+        self.each_batch = settings.wishes.each_batch.is_made();
         self.cache_max_bytes = context.config().cache_max_bytes;
         Ok(())
     }
@@ -160,13 +211,13 @@ impl<K: Data, V: Data> TableWriter<K, V> {
         }
         if waits {
             self.keep(work);
-            if self.pending.bytes() > self.cache_max_bytes {
+            if self.each_batch || self.pending.bytes() > self.cache_max_bytes {
                 self.commit(context)?;
             }
         } else if context.has_children() {
             let changes = work
                 .into_iter()
-                .map(|Work { row, old, .. }| row.with_value(|new| Change { new, old }));
+                .map(|Work { row, old, .. }| row.with_value(|new| Change::latest(new, old)));
             context.forward(batch_of(changes.collect()));
         }
         Ok(())
@@ -237,17 +288,24 @@ impl<K: Data, V: Data> TableWriter<K, V> {
                 // Without headers, as in Kafka Streams: they belong to the record, not to the entry.
                 ValueEnvelope::append_plain(row.timestamp, &encoded, &mut self.values);
             }
-            let (mut slot, mut is_first) = (NO_SLOT, true);
+            let (mut slot, mut is_first, mut heap_bytes) = (NO_SLOT, true, 0);
             if waits {
                 let probe = self.probes.push(&self.key_bytes);
                 let hash = self.probes.hash(probe);
                 let pane = self.pending.pane(0);
                 let pane = &mut self.pending.panes[pane];
+                let value = row.value.as_ref();
+                heap_bytes = held::heap_bytes(&*settings.key, &row.key, self.key_bytes.len())
+                    + value.map_or(0, |value| {
+                        held::heap_bytes(&*settings.value, value, encoded.len())
+                    });
                 (slot, is_first) = pane.slot(pane.candidate(hash), hash, self.probes.key(probe));
             }
             work.push(Work {
                 row,
                 value_end: self.values.len(),
+                heap_bytes,
+                old_bytes: 0,
                 slot,
                 is_first,
                 existed: false,
@@ -278,7 +336,10 @@ impl<K: Data, V: Data> TableWriter<K, V> {
                     && work.is_first
                 {
                     match read_entry(value, stored) {
-                        Ok((old, _)) => work.old = Some(old),
+                        Ok((old, _)) => {
+                            work.old_bytes = held::heap_bytes(&**value, &old, stored.len());
+                            work.old = Some(old);
+                        }
                         Err(cause) => damaged = Some(cause),
                     }
                 }
@@ -310,29 +371,40 @@ impl<K: Data, V: Data> TableWriter<K, V> {
     /// Keeps the changes until the commit, one per key.
     fn keep(&mut self, work: Vec<Work<K, V>>) {
         let pane = self.pending.pane(0);
-        let slots = &mut self.pending.panes[pane].slots;
+        let pane = &mut self.pending.panes[pane];
+        let settings = &*self.settings;
         for work in work {
             let Row {
-                key,
-                value: new,
+                mut key,
+                value: mut new,
                 timestamp,
                 headers,
                 ..
             } = work.row;
-            let slot = &mut slots[work.slot as usize];
+            held::detach(&*settings.key, &mut key);
+            if let Some(new) = &mut new {
+                held::detach(&*settings.value, new);
+            }
+            let slot = &mut pane.slots[work.slot as usize];
             slot.timestamp = timestamp;
-            match &mut slot.value {
-                Some(pending) => (pending.change.new, pending.headers) = (new, headers),
+            let old_bytes = match &mut slot.value {
+                Some(pending) => {
+                    (pending.change.new, pending.headers) = (new, headers);
+                    pending.old_bytes
+                }
                 none => {
                     let old = work.old;
                     *none = Some(Pending {
                         key,
-                        change: Change { new, old },
+                        change: Change::latest(new, old),
                         existed: work.existed,
                         headers,
+                        old_bytes: work.old_bytes,
                     });
+                    work.old_bytes
                 }
-            }
+            };
+            pane.set_held(work.slot, HeldBytes::of(work.heap_bytes + old_bytes));
         }
     }
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use millpond_log::types::{Offset, Timestamp};
 
 use super::traits::Punctuator;
+use super::value_transformer::find_store;
 use super::{Cancellable, PunctuationType, Record, RecordMetadata, RecordProcessor, Schedules, TimerKind};
 use crate::dsl::row::{NO_OFFSET, Row};
-use crate::dsl::stores::access::sealed;
+use crate::dsl::stores::access::{bound, sealed};
 use crate::dsl::stores::timers::TimerQueue;
 use crate::dsl::stores::{StateContext, StateStore, StoreDefinition};
 use crate::processor::{BoxError, ProcessContext, ProcessError};
@@ -122,6 +123,12 @@ impl<P: RecordProcessor> ProcessorContext<'_, P> {
                 rows: vec![row],
             }),
         }
+    }
+
+    /// Asks for a commit as soon as possible, instead of when the commit interval is over (`ProcessorContext.commit()`). It commits all that this worker has done by then, what
+    /// other tasks did and what was processed after this record included; while an earlier commit is under way it follows that one.
+    pub fn commit(&mut self) {
+        self.inner.request_commit();
     }
 
     /// Stream time in ms, the record that is being worked on counted; [`NO_TIME`](crate::processor::NO_TIME) before it is known (`currentStreamTimeMs`).
@@ -254,8 +261,9 @@ impl<P: RecordProcessor> ProcessorContext<'_, P> {
 impl<P: RecordProcessor> sealed::Sealed for ProcessorContext<'_, P> {}
 
 impl<P: RecordProcessor> StateContext for ProcessorContext<'_, P> {
-    fn store_ref(&mut self, store: StoreIndex) -> StoreRef<'_> {
-        self.inner.store(store)
+    fn store_ref(&mut self, store: StoreIndex) -> Result<StoreRef<'_>, ProcessError> {
+        bound(store, self.inner.node())?;
+        Ok(self.inner.store(store))
     }
 
     fn node_name(&self) -> &str {
@@ -281,13 +289,6 @@ pub struct ProcessorInit<'a, P: RecordProcessor> {
     pub(in crate::dsl) schedules: &'a mut Schedules<Punctuator<P>>,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("store {name:?} is no {wanted}")]
-struct WrongStore {
-    name: String,
-    wanted: &'static str,
-}
-
 impl<P: RecordProcessor> ProcessorInit<'_, P> {
     /// The same for a shorter time.
     pub(super) fn reborrow(&mut self) -> ProcessorInit<'_, P> {
@@ -305,19 +306,7 @@ impl<P: RecordProcessor> ProcessorInit<'_, P> {
     /// # Errors
     /// When it is not connected, or of another kind or type.
     pub fn store<S: StateStore>(&self, name: &str) -> Result<S, ProcessError> {
-        let found = self.stores.iter().find(|(store, _)| store == name);
-        let Some((_, store)) = found else {
-            return Err(ProcessError::Unknown {
-                node: self.node.to_owned(),
-                kind: "store",
-                name: name.to_owned(),
-            });
-        };
-        let Some(store) = store.as_any().downcast_ref::<S>() else {
-            let (name, wanted) = (name.to_owned(), type_name::<S>());
-            return Err(ProcessError::node(self.node, WrongStore { name, wanted }));
-        };
-        store.bind(self.index_of)
+        find_store::<S>(self.node, self.stores, name)?.bind(self.index_of)
     }
 
     /// Calls `punctuate` every `interval` (at least 1 ms) of stream or wall-clock time, until it is cancelled. It gets the processor, the time and the context.

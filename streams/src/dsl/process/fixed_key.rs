@@ -69,6 +69,11 @@ impl<P: FixedKeyProcessor> FixedKeyContext<'_, P> {
         self.0.forward_to(child, record.0)
     }
 
+    /// See [`ProcessorContext::commit`].
+    pub fn commit(&mut self) {
+        self.0.commit();
+    }
+
     /// See [`ProcessorContext::stream_time`].
     pub fn stream_time(&self) -> Timestamp {
         self.0.stream_time()
@@ -169,7 +174,7 @@ fn general<P: FixedKeyProcessor>(
 impl<P: FixedKeyProcessor> sealed::Sealed for FixedKeyContext<'_, P> {}
 
 impl<P: FixedKeyProcessor> StateContext for FixedKeyContext<'_, P> {
-    fn store_ref(&mut self, store: StoreIndex) -> StoreRef<'_> {
+    fn store_ref(&mut self, store: StoreIndex) -> Result<StoreRef<'_>, ProcessError> {
         self.0.store_ref(store)
     }
 

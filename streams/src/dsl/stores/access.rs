@@ -8,9 +8,9 @@ use crate::state::{KeyRange, StoreIndex, StoreRef, ValueEnvelope};
 
 /// What a store handle needs of the context it is called with: every context of a processor is one.
 pub trait StateContext: sealed::Sealed {
-    /// The bytes of a store.
+    /// The bytes of a store. Errs for a handle that was not looked up.
     #[doc(hidden)]
-    fn store_ref(&mut self, store: StoreIndex) -> StoreRef<'_>;
+    fn store_ref(&mut self, store: StoreIndex) -> Result<StoreRef<'_>, ProcessError>;
 
     /// Name of the running node.
     #[doc(hidden)]
@@ -27,11 +27,28 @@ pub(in crate::dsl) mod sealed {
     pub trait Sealed {}
 }
 
+/// Place of the stores of a handle that was not looked up: none.
+pub(super) const UNBOUND: StoreIndex = StoreIndex::new(u32::MAX);
+
+/// A handle was used as it was declared.
+#[derive(Debug, thiserror::Error)]
+#[error("a store was used that was not looked up: assign `context.store(name)?` to it in `init`")]
+struct NotLookedUp;
+
+/// Errs for a handle that was not looked up.
+pub(in crate::dsl) fn bound(store: StoreIndex, node: &str) -> Result<(), ProcessError> {
+    match store {
+        UNBOUND => Err(ProcessError::node(node, NotLookedUp)),
+        _ => Ok(()),
+    }
+}
+
 impl sealed::Sealed for ProcessContext<'_> {}
 
 impl StateContext for ProcessContext<'_> {
-    fn store_ref(&mut self, store: StoreIndex) -> StoreRef<'_> {
-        self.store(store)
+    fn store_ref(&mut self, store: StoreIndex) -> Result<StoreRef<'_>, ProcessError> {
+        bound(store, self.node())?;
+        Ok(self.store(store))
     }
 
     fn node_name(&self) -> &str {
@@ -106,7 +123,7 @@ pub(super) fn collect_range<T>(
     mut take: impl FnMut(&[u8], &[u8]) -> Option<T>,
 ) -> Result<Vec<T>, ProcessError> {
     let mut taken = Vec::new();
-    let mut store = context.store_ref(store);
+    let mut store = context.store_ref(store)?;
     let mut scan = store.scan(range)?;
     while let Some((key, value)) = scan.next_entry()? {
         taken.extend(take(key, value));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{KeyValueStore, ListStore, SessionStore, Timers, WindowStore};
 use crate::processor::{ProcessContext, ProcessError};
-use crate::serde::{Data, DefaultSerde, SerdeRef};
+use crate::serde::{Data, DefaultSerde, Serde, SerdeError, SerdeRef};
 use crate::state::{StoreIndex, StoreSpec, span_list};
 
 /// Kinds of stores (Kafka Streams' `Stores`). Each returns a builder, to be given to
@@ -28,7 +28,10 @@ impl Stores {
         key: SerdeRef<K>,
         value: SerdeRef<V>,
     ) -> StoreBuilder<KeyValueStore<K, V>> {
-        StoreBuilder::new(StoreSpec::key_value(name), KeyValueStore::new(name, key, value))
+        StoreBuilder::new(
+            StoreSpec::key_value(name),
+            KeyValueStore::new(name, key, kept(value)),
+        )
     }
 
     /// One value per key and window start (`timestampedWindowStoreBuilder`). Windows are kept until stream time is `retention` after their start, which is at
@@ -50,7 +53,7 @@ impl Stores {
         value: SerdeRef<V>,
     ) -> StoreBuilder<WindowStore<K, V>> {
         let (size_ms, retention_ms) = (millis(size), millis(retention));
-        let store = WindowStore::new(name, size_ms, retention_ms, key, value);
+        let store = WindowStore::new(name, size_ms, retention_ms, key, kept(value));
         let mut builder = StoreBuilder::new(StoreSpec::window(name, size_ms, retention_ms), store);
         if size_ms < 1 {
             builder.mistake = Some("windows must be at least 1 ms long".to_owned());
@@ -80,7 +83,7 @@ impl Stores {
     ) -> StoreBuilder<SessionStore<K, V>> {
         let retention_ms = millis(retention);
         let pane_ms = span_list::pane_width(retention_ms / 8);
-        let store = SessionStore::new(name, pane_ms, retention_ms, key, value);
+        let store = SessionStore::new(name, pane_ms, retention_ms, key, kept(value));
         let mut builder = StoreBuilder::new(StoreSpec::spans(name, pane_ms, retention_ms), store);
         if retention_ms < 1 {
             builder.mistake = Some("sessions must be kept for at least 1 ms".to_owned());
@@ -99,7 +102,7 @@ impl Stores {
         key: SerdeRef<K>,
         value: SerdeRef<V>,
     ) -> StoreBuilder<ListStore<K, V>> {
-        StoreBuilder::new(StoreSpec::key_value(name), ListStore::new(name, key, value))
+        StoreBuilder::new(StoreSpec::key_value(name), ListStore::new(name, key, kept(value)))
     }
 
     /// The timers of one processor with keys `K` (see [`ProcessorContext::timer`](crate::dsl::ProcessorContext::timer)).
@@ -110,6 +113,27 @@ impl Stores {
     /// As [`timers`](Self::timers), with a serde as told.
     pub fn timers_with<K: Data>(name: &str, key: SerdeRef<K>) -> StoreBuilder<Timers<K>> {
         StoreBuilder::new(StoreSpec::key_value(name), Timers::new(key))
+    }
+}
+
+/// How values are kept: as their serde says, but for `()`. In a topic that is null, as a value of a store it says that the key is there.
+fn kept<V: 'static>(mut serde: SerdeRef<V>) -> SerdeRef<V> {
+    if let Some(unit) = (&mut serde as &mut dyn Any).downcast_mut::<SerdeRef<()>>() {
+        *unit = Arc::new(Present);
+    }
+    serde
+}
+
+/// `()` as no bytes, which is not null.
+struct Present;
+
+impl Serde<()> for Present {
+    fn serialize(&self, _value: &(), _out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        Ok(())
+    }
+
+    fn deserialize(&self, _bytes: &[u8]) -> Result<(), SerdeError> {
+        Ok(())
     }
 }
 
@@ -189,6 +213,9 @@ pub trait StoreDefinition: Any + Send + Sync {
     fn companions(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// A processor was connected to it.
+    fn connected(&self) {}
 
     /// Whether these are timers, which belong to one processor only.
     fn is_timers(&self) -> bool {

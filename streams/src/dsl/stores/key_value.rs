@@ -10,11 +10,11 @@ use std::time::Duration;
 use millpond_log::types::Timestamp;
 
 use super::access::{
-    StateContext, append_key, closed_range, collect_range, envelope_of, failed, open_envelope,
+    StateContext, UNBOUND, append_key, closed_range, collect_range, envelope_of, failed, open_envelope,
 };
 use super::builder::{Expiry, StateStore, StoreBuilder, StoreDefinition};
 use crate::processor::{BoxError, NO_TIME, ProcessContext, ProcessError};
-use crate::serde::{Data, SerdeRef};
+use crate::serde::{Data, DefaultSerde, SerdeRef};
 use crate::state::{KeyRange, StoreIndex, Update, ValueEnvelope, window_key};
 
 /// A value and the time it was written with (Kafka Streams' `ValueAndTimestamp`).
@@ -61,15 +61,22 @@ impl<K: Data, V: Data> StoreBuilder<KeyValueStore<K, V>> {
     }
 }
 
+/// A handle to be assigned in `init`; used before, its calls err.
+impl<K: Data + DefaultSerde, V: Data + DefaultSerde> Default for KeyValueStore<K, V> {
+    fn default() -> Self {
+        KeyValueStore::new("", K::default_serde(), V::default_serde())
+    }
+}
+
 impl<K: Data, V: Data> KeyValueStore<K, V> {
-    pub(super) fn new(name: &str, key: SerdeRef<K>, value: SerdeRef<V>) -> Self {
+    pub(in crate::dsl) fn new(name: &str, key: SerdeRef<K>, value: SerdeRef<V>) -> Self {
         KeyValueStore {
             name: name.to_owned(),
             key,
             value,
             ttl_ms: None,
-            store: StoreIndex::new(0),
-            expiry: StoreIndex::new(0),
+            store: UNBOUND,
+            expiry: UNBOUND,
         }
     }
 
@@ -85,7 +92,7 @@ impl<K: Data, V: Data> KeyValueStore<K, V> {
         key: &K,
     ) -> Result<Option<ValueAndTimestamp<V>>, ProcessError> {
         let key = self.key_bytes(key, context)?;
-        let stored = context.store_ref(self.store).get(&key)?;
+        let stored = context.store_ref(self.store)?.get(&key)?;
         let Some(stored) = stored else { return Ok(None) };
         let (value, timestamp) = open_envelope(&stored, &self.value, context)?;
         let found = ValueAndTimestamp { value, timestamp };
@@ -110,7 +117,7 @@ impl<K: Data, V: Data> KeyValueStore<K, V> {
         match envelope_of(value, timestamp, &self.value, context)? {
             Some(value) => self.put_bytes(context, &key, &value, timestamp),
             None => {
-                context.store_ref(self.store).delete(&key);
+                context.store_ref(self.store)?.delete(&key);
                 Ok(())
             }
         }
@@ -145,7 +152,7 @@ impl<K: Data, V: Data> KeyValueStore<K, V> {
     pub fn delete(&self, context: &mut impl StateContext, key: &K) -> Result<Option<V>, ProcessError> {
         let before = self.get(context, key)?;
         let key = self.key_bytes(key, context)?;
-        context.store_ref(self.store).delete(&key);
+        context.store_ref(self.store)?.delete(&key);
         Ok(before)
     }
 
@@ -194,7 +201,7 @@ impl<K: Data, V: Data> KeyValueStore<K, V> {
 
     /// Roughly how many entries there are; expired ones that were not removed yet count.
     pub fn approximate_num_entries(&self, context: &mut impl StateContext) -> Result<u64, ProcessError> {
-        Ok(context.store_ref(self.store).approximate_entries()?)
+        Ok(context.store_ref(self.store)?.approximate_entries()?)
     }
 
     fn entries(
@@ -239,12 +246,12 @@ impl<K: Data, V: Data> KeyValueStore<K, V> {
         timestamp: Timestamp,
     ) -> Result<(), ProcessError> {
         let Some(ttl_ms) = self.ttl_ms else {
-            context.store_ref(self.store).put(key, value);
+            context.store_ref(self.store)?.put(key, value);
             return Ok(());
         };
         let expires = timestamp.saturating_add(ttl_ms);
         let mut indexed_from = None;
-        context.store_ref(self.store).update(key, |before, out| {
+        context.store_ref(self.store)?.update(key, |before, out| {
             indexed_from = before
                 .and_then(|before| ValueEnvelope::parse(before).ok())
                 .map(|before| before.timestamp.saturating_add(ttl_ms));
@@ -254,7 +261,7 @@ impl<K: Data, V: Data> KeyValueStore<K, V> {
         // An entry that expires earlier than the one before needs an earlier index entry.
         if indexed_from.is_none_or(|before| expires < before) {
             let entry = window_key::encode(expires, key);
-            context.store_ref(self.expiry).put(&entry, INDEXED);
+            context.store_ref(self.expiry)?.put(&entry, INDEXED);
         }
         Ok(())
     }

@@ -8,10 +8,10 @@
 
 use std::any::Any;
 
-use super::access::{StateContext, append_key, collect_range, envelope_of, failed};
+use super::access::{StateContext, UNBOUND, append_key, collect_range, envelope_of, failed};
 use super::builder::{StateStore, StoreDefinition};
 use crate::processor::ProcessError;
-use crate::serde::{Data, SerdeRef};
+use crate::serde::{Data, DefaultSerde, SerdeRef};
 use crate::state::{KeyRange, StoreIndex, ValueEnvelope};
 
 /// Any number of values per key, in the order they were added. Got in `init` from [`ProcessorInit::store`](crate::dsl::ProcessorInit::store).
@@ -44,13 +44,20 @@ struct Span {
 #[error("{0}")]
 struct Damaged(&'static str);
 
+/// A handle to be assigned in `init`; used before, its calls err.
+impl<K: Data + DefaultSerde, V: Data + DefaultSerde> Default for ListStore<K, V> {
+    fn default() -> Self {
+        ListStore::new("", K::default_serde(), V::default_serde())
+    }
+}
+
 impl<K: Data, V: Data> ListStore<K, V> {
     pub(super) fn new(name: &str, key: SerdeRef<K>, value: SerdeRef<V>) -> Self {
         ListStore {
             name: name.to_owned(),
             key,
             value,
-            store: StoreIndex::new(0),
+            store: UNBOUND,
         }
     }
 
@@ -64,11 +71,10 @@ impl<K: Data, V: Data> ListStore<K, V> {
         };
         let span = self.span(&list, context)?.unwrap_or(Span { first: 0, end: 0 });
         context
-            .store_ref(self.store)
+            .store_ref(self.store)?
             .put(&element_key(&list, span.end), value);
         let end = span.end + 1;
-        self.set_span(&list, Span { end, ..span }, context);
-        Ok(())
+        self.set_span(&list, Span { end, ..span }, context)
     }
 
     /// The values of a key, oldest first; empty when there is none.
@@ -101,13 +107,13 @@ impl<K: Data, V: Data> ListStore<K, V> {
             return Ok(None);
         };
         let element = element_key(&list, span.first);
-        let Some(stored) = context.store_ref(self.store).get(&element)? else {
+        let Some(stored) = context.store_ref(self.store)?.get(&element)? else {
             return Err(failed(context, Damaged("an element of a list is missing")));
         };
         let value = self.read(&stored)?;
-        context.store_ref(self.store).delete(&element);
+        context.store_ref(self.store)?.delete(&element);
         let first = span.first + 1;
-        self.set_span(&list, Span { first, ..span }, context);
+        self.set_span(&list, Span { first, ..span }, context)?;
         Ok(Some(value))
     }
 
@@ -116,7 +122,7 @@ impl<K: Data, V: Data> ListStore<K, V> {
         let values = self.get(context, key)?;
         let list = self.list_key(key, context)?;
         if let Some(span) = self.span(&list, context)? {
-            let mut store = context.store_ref(self.store);
+            let mut store = context.store_ref(self.store)?;
             for number in span.first..span.end {
                 store.delete(&element_key(&list, number));
             }
@@ -174,7 +180,7 @@ impl<K: Data, V: Data> ListStore<K, V> {
     }
 
     fn span(&self, list: &[u8], context: &mut impl StateContext) -> Result<Option<Span>, ProcessError> {
-        let found = context.store_ref(self.store).get(list)?;
+        let found = context.store_ref(self.store)?.get(list)?;
         let Some(found) = found else { return Ok(None) };
         let read = || {
             let numbers: &[u8; 16] = ValueEnvelope::parse(&found).ok()?.value.try_into().ok()?;
@@ -193,17 +199,18 @@ impl<K: Data, V: Data> ListStore<K, V> {
         }
     }
 
-    fn set_span(&self, list: &[u8], span: Span, context: &mut impl StateContext) {
+    fn set_span(&self, list: &[u8], span: Span, context: &mut impl StateContext) -> Result<(), ProcessError> {
         let timestamp = context.timestamp();
-        let mut store = context.store_ref(self.store);
+        let mut store = context.store_ref(self.store)?;
         if span.first == span.end {
             store.delete(list);
-            return;
+            return Ok(());
         }
         let mut numbers = [0; 16];
         numbers[..8].copy_from_slice(&span.first.to_be_bytes());
         numbers[8..].copy_from_slice(&span.end.to_be_bytes());
         store.put(list, ValueEnvelope::plain(timestamp, &numbers));
+        Ok(())
     }
 }
 

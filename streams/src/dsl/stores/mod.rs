@@ -7,7 +7,7 @@
 //! let builder = StreamsBuilder::new();
 //! // Per key one value, on disk and in a changelog: the default.
 //! builder.add_state_store(Stores::key_value::<String, u64>("totals"));
-//! // Forgotten an hour of stream time after it was written; kept in memory, restored from its changelog.
+//! // A set, whose keys are forgotten an hour of stream time after they were written; kept in memory, restored from its changelog.
 //! builder.add_state_store(Stores::key_value::<String, ()>("seen").with_ttl(Duration::from_secs(3600)).in_memory());
 //! // Windows of a minute, kept for an hour.
 //! builder.add_state_store(Stores::window::<String, u64>("per-minute", Duration::from_secs(60), Duration::from_secs(3600)));
@@ -17,12 +17,15 @@
 //!
 //! Always true: keys and values go through their serdes, entries carry a timestamp (`state/value_envelope.rs`), order is the order of key bytes. Everything a
 //! handle does is part of the open transaction. What is expired is never seen, whether or not it was removed already.
-//! Next: `builder.rs` (declaring), `key_value.rs`, `window.rs`, `session.rs`, `list.rs` (the handles), `access.rs` (how they reach the task's state).
+//! Next: `builder.rs` (declaring), `key_value.rs`, `window.rs`, `session.rs`, `list.rs` (the handles), `read_only.rs` (the stores of tables), `access.rs` (how they reach the task's state).
 
 pub(super) mod access;
 mod builder;
+#[cfg(test)]
+mod handles_test;
 mod key_value;
 mod list;
+mod read_only;
 mod session;
 #[cfg(test)]
 mod stores_test;
@@ -34,6 +37,7 @@ pub(super) use builder::{Expiry, StoreDefinition};
 pub use builder::{StateStore, StoreBuilder, Stores};
 pub use key_value::{KeyValueStore, ValueAndTimestamp};
 pub use list::ListStore;
+pub use read_only::{ReadOnly, ReadOnlyKeyValueStore, ReadOnlySessionStore, ReadOnlyWindowStore};
 pub use session::SessionStore;
 pub use timers::Timers;
 pub use window::WindowStore;

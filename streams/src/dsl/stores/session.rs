@@ -7,12 +7,12 @@ use std::any::Any;
 
 use millpond_log::types::Timestamp;
 
-use super::access::{StateContext, append_key, collect_range, envelope_of, failed};
+use super::access::{StateContext, UNBOUND, append_key, collect_range, envelope_of, failed};
 use super::builder::{Expiry, StateStore, StoreDefinition};
 use super::window::{WindowExpiry, first_kept};
 use crate::dsl::{Window, Windowed};
 use crate::processor::{BoxError, ProcessError};
-use crate::serde::{Data, SerdeRef};
+use crate::serde::{Data, DefaultSerde, SerdeRef};
 use crate::state::{KeyRange, StoreIndex, Update, ValueEnvelope, span_list, window_key};
 
 /// Panes looked at one by one for a key; when there are more, they are walked.
@@ -50,8 +50,15 @@ struct Backwards {
     end_ms: Timestamp,
 }
 
+/// A handle to be assigned in `init`; used before, its calls err.
+impl<K: Data + DefaultSerde, V: Data + DefaultSerde> Default for SessionStore<K, V> {
+    fn default() -> Self {
+        SessionStore::new("", 1, Timestamp::MAX, K::default_serde(), V::default_serde())
+    }
+}
+
 impl<K: Data, V: Data> SessionStore<K, V> {
-    pub(super) fn new(
+    pub(in crate::dsl) fn new(
         name: &str,
         pane_ms: i64,
         retention_ms: i64,
@@ -64,7 +71,7 @@ impl<K: Data, V: Data> SessionStore<K, V> {
             retention_ms,
             key,
             value,
-            store: StoreIndex::new(0),
+            store: UNBOUND,
         }
     }
 
@@ -106,7 +113,7 @@ impl<K: Data, V: Data> SessionStore<K, V> {
             return Ok(None);
         }
         let list_key = self.list_key(end, key, context)?;
-        let list = context.store_ref(self.store).get(&list_key)?;
+        let list = context.store_ref(self.store)?.get(&list_key)?;
         let mut found = None;
         for span in span_list::iter(list.as_deref().unwrap_or_default()) {
             let span = span.map_err(|cause| failed(context, cause))?;
@@ -207,7 +214,7 @@ impl<K: Data, V: Data> SessionStore<K, V> {
         earliest_end: Timestamp,
     ) -> Result<Vec<Vec<u8>>, ProcessError> {
         let from = self.pane_of(earliest_end);
-        let mut store = context.store_ref(self.store);
+        let mut store = context.store_ref(self.store)?;
         let Some(last) = store.last_pane().filter(|last| *last >= from) else {
             return Ok(Vec::new());
         };
@@ -245,7 +252,7 @@ impl<K: Data, V: Data> SessionStore<K, V> {
         let Window { start_ms, end_ms } = session.window;
         let list_key = self.list_key(end_ms, &session.key, context)?;
         let mut damaged: Option<BoxError> = None;
-        context.store_ref(self.store).update(&list_key, |list, out| {
+        context.store_ref(self.store)?.update(&list_key, |list, out| {
             match changed(
                 list.unwrap_or_default(),
                 (start_ms, end_ms),

@@ -93,7 +93,7 @@ impl<K: Data> TimerQueue<K> {
     ) -> Result<(), ProcessError> {
         let entry = self.entry(kind, time, key, context)?;
         let value = ValueEnvelope::plain(context.timestamp(), &[]);
-        context.store_ref(self.store).put(&entry, value);
+        context.store_ref(self.store)?.put(&entry, value);
         let head = &mut self.heads[kind as usize];
         if entry < head.floor {
             head.floor.clone_from(&entry);
@@ -117,7 +117,7 @@ impl<K: Data> TimerQueue<K> {
         context: &mut impl StateContext,
     ) -> Result<(), ProcessError> {
         let entry = self.entry(kind, time, key, context)?;
-        context.store_ref(self.store).delete(&entry);
+        context.store_ref(self.store)?.delete(&entry);
         let head = &mut self.heads[kind as usize];
         if let Ok(place) = head.entries.binary_search(&entry) {
             head.entries.remove(place);
@@ -163,7 +163,7 @@ impl<K: Data> TimerQueue<K> {
         let Some(entry) = head.entries.pop_front() else {
             return Ok(None);
         };
-        context.store_ref(self.store).delete(&entry);
+        context.store_ref(self.store)?.delete(&entry);
         let found = entry.get(1..).and_then(window_key::decode);
         let Some((time, key)) = found else { return Ok(None) };
         let key = self
@@ -182,7 +182,7 @@ impl<K: Data> TimerQueue<K> {
     fn load(&mut self, kind: TimerKind, context: &mut impl StateContext) -> Result<(), ProcessError> {
         let head = &mut self.heads[kind as usize];
         let from = head.floor.clone().max(vec![kind as u8]);
-        let mut store = context.store_ref(self.store);
+        let mut store = context.store_ref(self.store)?;
         let mut scan = store.scan(&KeyRange::between(from, [kind as u8 + 1]))?;
         head.complete = true;
         while let Some((entry, _)) = scan.next_entry()? {

@@ -8,12 +8,12 @@ use std::any::Any;
 
 use millpond_log::types::Timestamp;
 
-use super::access::{StateContext, append_key, collect_range, envelope_of, open_envelope};
+use super::access::{StateContext, UNBOUND, append_key, collect_range, envelope_of, open_envelope};
 use super::builder::{Expiry, StateStore, StoreDefinition};
 use super::key_value::ValueAndTimestamp;
 use crate::dsl::{Window, Windowed};
 use crate::processor::{NO_TIME, ProcessContext, ProcessError};
-use crate::serde::{Data, SerdeRef};
+use crate::serde::{Data, DefaultSerde, SerdeRef};
 use crate::state::{KeyRange, StoreIndex, ValueEnvelope, window_key};
 
 /// One value per key and window start (Kafka Streams' `TimestampedWindowStore`). Got in `init` from
@@ -43,8 +43,15 @@ impl<K, V> Clone for WindowStore<K, V> {
     }
 }
 
+/// A handle to be assigned in `init`; used before, its calls err.
+impl<K: Data + DefaultSerde, V: Data + DefaultSerde> Default for WindowStore<K, V> {
+    fn default() -> Self {
+        WindowStore::new("", 1, Timestamp::MAX, K::default_serde(), V::default_serde())
+    }
+}
+
 impl<K: Data, V: Data> WindowStore<K, V> {
-    pub(super) fn new(
+    pub(in crate::dsl) fn new(
         name: &str,
         size_ms: i64,
         retention_ms: i64,
@@ -57,7 +64,7 @@ impl<K: Data, V: Data> WindowStore<K, V> {
             retention_ms,
             key,
             value,
-            store: StoreIndex::new(0),
+            store: UNBOUND,
         }
     }
 
@@ -75,8 +82,8 @@ impl<K: Data, V: Data> WindowStore<K, V> {
         }
         let key = self.entry_key(window_start, key, context)?;
         match envelope_of(value, context.timestamp(), &self.value, context)? {
-            Some(value) => context.store_ref(self.store).put(&key, value),
-            None => context.store_ref(self.store).delete(&key),
+            Some(value) => context.store_ref(self.store)?.put(&key, value),
+            None => context.store_ref(self.store)?.delete(&key),
         }
         Ok(true)
     }
@@ -104,7 +111,7 @@ impl<K: Data, V: Data> WindowStore<K, V> {
             return Ok(None);
         }
         let key = self.entry_key(time, key, context)?;
-        let stored = context.store_ref(self.store).get(&key)?;
+        let stored = context.store_ref(self.store)?.get(&key)?;
         let Some(stored) = stored else { return Ok(None) };
         let (value, timestamp) = open_envelope(&stored, &self.value, context)?;
         Ok(Some(ValueAndTimestamp { value, timestamp }))

@@ -16,6 +16,7 @@ use super::cluster::Cluster;
 use super::options::RemoteOptions;
 use super::pool::Pool;
 use super::producers::Producers;
+use crate::processor::TopicRules;
 use crate::runtime::error::RuntimeError;
 use crate::runtime::log_client::{LogClient, LogError};
 use crate::runtime::thread::IoThread;
@@ -147,6 +148,11 @@ impl LogClient for RemoteLog {
             return Ok(Vec::new());
         }
         self.patiently("describing topics", || self.describe(&names))
+            .await
+    }
+
+    async fn topic_rules(&self, names: Vec<TopicName>) -> Result<BTreeMap<TopicName, TopicRules>, LogError> {
+        self.patiently("reading the settings of topics", || self.rules(&names))
             .await
     }
 

@@ -20,12 +20,27 @@ use super::RemoteLog;
 use super::cluster::{ANY_VERSION, text, wire_topic};
 use super::code;
 use super::grouping::by_topic;
+use crate::processor::TopicRules;
 use crate::runtime::log_client::LogError;
 
 /// From version 4 on the broker's default number of replicas can be asked for.
 const CREATE_VERSIONS: (i16, i16) = (4, i16::MAX);
 /// Kafka's number of a topic among the resources that have settings.
 const TOPIC: i8 = 2;
+/// What a topic refuses is told by these settings of it.
+const RULES: [&str; 6] = [
+    "max.message.bytes",
+    "cleanup.policy",
+    "message.timestamp.type",
+    TIME_RULES[0],
+    TIME_RULES[1],
+    OLD_TIME_RULE,
+];
+const TIME_RULES: [&str; 2] = [
+    "message.timestamp.before.max.ms",
+    "message.timestamp.after.max.ms",
+];
+const OLD_TIME_RULE: &str = "message.timestamp.difference.max.ms";
 /// Where a setting comes from: it was given to this topic.
 const OF_THE_TOPIC: i8 = 1;
 
@@ -45,40 +60,80 @@ impl RemoteLog {
     }
 
     async fn add_settings(&self, topics: &mut [TopicDescription]) -> Result<(), LogError> {
-        if topics.is_empty() {
-            return Ok(());
+        let names: Vec<TopicName> = topics.iter().map(|topic| topic.name.clone()).collect();
+        let mut settings = self
+            .settings(&names, None, |source| source == OF_THE_TOPIC)
+            .await?;
+        for topic in topics {
+            // Deleted between the two questions: the caller is told as if it had been gone before.
+            let gone = || LogError::UnknownTopic(format!("topic {} was deleted", topic.name));
+            topic.configs = settings.remove(topic.name.as_str()).ok_or_else(gone)?;
         }
+        Ok(())
+    }
+
+    /// What those of the topics that exist refuse; what is not set for a topic is the broker's default, and as much a rule.
+    pub(super) async fn rules(
+        &self,
+        names: &[TopicName],
+    ) -> Result<BTreeMap<TopicName, TopicRules>, LogError> {
+        let mut settings = self.settings(names, Some(&RULES), |_| true).await?;
+        let mut rules = BTreeMap::new();
+        for name in names {
+            let Some(mut configs) = settings.remove(name.as_str()) else {
+                continue;
+            };
+            // Brokers before 3.6 have one setting for both.
+            if let Some(both) = configs.get(OLD_TIME_RULE).cloned() {
+                for rule in TIME_RULES {
+                    configs.entry(rule.to_owned()).or_insert_with(|| both.clone());
+                }
+            }
+            rules.insert(name.clone(), TopicRules::from_configs(&configs));
+        }
+        Ok(rules)
+    }
+
+    /// Settings of those of the topics that exist, those of `sources` only; all of them, or those of `keys`.
+    async fn settings(
+        &self,
+        topics: &[TopicName],
+        keys: Option<&[&str]>,
+        sources: impl Fn(i8) -> bool,
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, LogError> {
+        let mut settings = BTreeMap::new();
+        if topics.is_empty() {
+            return Ok(settings);
+        }
+        let keys = keys.map(|keys| keys.iter().map(|key| text(key)).collect());
         let resources: Vec<_> = topics
             .iter()
             .map(|topic| {
                 DescribeConfigsResource::default()
                     .with_resource_type(TOPIC)
-                    .with_resource_name(text(topic.name.as_str()))
-                    .with_configuration_keys(None)
+                    .with_resource_name(text(topic.as_str()))
+                    .with_configuration_keys(Clone::clone(&keys))
             })
             .collect();
         let request = |_| DescribeConfigsRequest::default().with_resources(resources.clone());
         let answer = self.cluster.ask_any(ANY_VERSION, request).await?;
-        let mut settings = BTreeMap::new();
         for result in answer.results {
             let name = result.resource_name.to_string();
             let said = result.error_message.as_ref().map(|said| said.as_str());
             let what = format!("reading the settings of topic {name}");
-            // Deleted between the two questions: the caller is told as if it had been gone before.
-            code::check(result.error_code, &what, said)?;
-            let given = result
+            match code::check(result.error_code, &what, said) {
+                Err(LogError::UnknownTopic(_)) => continue,
+                checked => checked?,
+            }
+            let wanted = result
                 .configs
                 .into_iter()
-                .filter(|config| config.config_source == OF_THE_TOPIC);
-            let given: BTreeMap<String, String> = given
-                .filter_map(|config| Some((config.name.to_string(), config.value?.to_string())))
-                .collect();
-            settings.insert(name, given);
+                .filter(|config| sources(config.config_source));
+            let wanted =
+                wanted.filter_map(|config| Some((config.name.to_string(), config.value?.to_string())));
+            settings.insert(name, wanted.collect());
         }
-        for topic in topics {
-            topic.configs = settings.remove(topic.name.as_str()).unwrap_or_default();
-        }
-        Ok(())
+        Ok(settings)
     }
 
     pub(super) async fn create(&self, topics: &[NewTopic]) -> Result<(), LogError> {

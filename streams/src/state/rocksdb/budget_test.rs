@@ -106,3 +106,87 @@ fn index_and_filter_blocks_are_counted() {
         "{added} bytes of blocks after one read, {before} of everything before"
     );
 }
+
+#[test]
+fn one_number_is_enough_and_a_smaller_one_holds_at_once() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let budget = RocksBudget::limited(CACHE_BYTES);
+    assert_eq!(budget.limit_bytes(), CACHE_BYTES);
+    let hosts = RocksHosts::new(budget.clone());
+    let open: Vec<Arc<dyn StoreHost>> = (0..4)
+        .map(|partition| {
+            let task = TaskId::new(0, PartitionId::new(partition));
+            let stores = [StoreSpec::key_value("rows")];
+            hosts.open(dir.path(), task, &stores).expect("it opens")
+        })
+        .collect();
+    for host in &open {
+        write(host.as_ref(), 0, 2_500_000);
+    }
+    let before = budget.used_bytes();
+    assert!(before > 8 << 20, "{before} bytes are used");
+    let smaller = 4 << 20;
+    budget.clone().set_limit_bytes(smaller);
+    assert_eq!(budget.limit_bytes(), smaller);
+    let after = budget.used_bytes();
+    // Databases that are empty take something, too.
+    let allowed = smaller + open.len() * STEP_BYTES;
+    assert!(
+        after <= allowed,
+        "{after} bytes of {before} are left, the limit is {smaller}"
+    );
+}
+
+#[test]
+fn write_buffers_make_blocks_go_wherever_they_are_charged() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let cache_bytes = 8 << 20;
+    // Nearly all of it may be buffers, so the smallest part of the cache that had to take one too many would show.
+    let budget = RocksBudget::new(cache_bytes, 7 << 20);
+    let hosts = RocksHosts::new(budget.clone());
+    let task = TaskId::new(0, PartitionId::new(0));
+    let stores = [StoreSpec::key_value("rows")];
+    let host = hosts.open(dir.path(), task, &stores).expect("it opens");
+    for round in 0..8 {
+        write(host.as_ref(), round, 2_000_000);
+    }
+    host.flush().expect("flushed");
+    let mut scan = host.scan(STORE, &KeyRange::all()).expect("a scan");
+    while scan.entry().is_some() {
+        scan.advance().expect("readable");
+    }
+    drop(scan);
+    let blocks = budget.used_bytes();
+    assert!(blocks > cache_bytes / 2, "{blocks} bytes of blocks fill nothing");
+    let (mut most, mut most_buffers) = (0, 0);
+    for round in 8..20 {
+        write(host.as_ref(), round, 500_000);
+        most = most.max(budget.used_bytes());
+        most_buffers = most_buffers.max(budget.write_buffer_bytes());
+    }
+    assert!(most_buffers > 6 << 20, "only {most_buffers} bytes of buffers");
+    assert!(
+        most <= cache_bytes,
+        "{most} bytes, the limit is {cache_bytes}; {most_buffers} of them buffers"
+    );
+}
+
+#[test]
+fn two_batches_do_not_get_the_same_room() {
+    let budget = RocksBudget::limited(CACHE_BYTES);
+    let first = budget.make_room(CACHE_BYTES / 3);
+    assert!(
+        budget.take_room(CACHE_BYTES / 3).is_none(),
+        "a half of the limit is for write buffers, and two thirds of it are not there"
+    );
+    let small = budget.take_room(CACHE_BYTES / 8);
+    assert!(small.is_some(), "there is room for a small one beside the first");
+    drop((first, small));
+    assert!(budget.take_room(CACHE_BYTES / 3).is_some());
+    let alone = budget.make_room(CACHE_BYTES);
+    assert!(
+        budget.take_room(1).is_none(),
+        "nothing is written beside one that is too large"
+    );
+    drop(alone);
+}

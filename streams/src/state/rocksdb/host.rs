@@ -25,13 +25,16 @@ use super::{RocksBudget, options};
 use crate::state::host::{
     DirectoryLock, HostBatch, HostScan, HostSnapshot, StoreHost, StoreHostFactory, StoredTask,
 };
-use crate::state::{KeyRange, StateError, StoreIndex, StoreSpec, TaskId};
+use crate::state::{KeyRange, StateError, StoreIndex, StoreSize, StoreSpec, TaskId};
 
 const META: &str = "default";
 const POSITION_KEY: &[u8] = b"position";
 const SHAPE_KEY_PREFIX: &str = "shape/";
 const ESTIMATED_KEYS: &str = "rocksdb.estimate-num-keys";
 const BUFFER_BYTES: &str = "rocksdb.size-all-mem-tables";
+const FILE_BYTES: &str = "rocksdb.total-sst-files-size";
+/// As many keys as RocksDB looks up together in any case. The block of each stays in memory, whatever the limit, until its value was taken: of more keys that would be more blocks.
+const KEYS_AT_ONCE: usize = 32;
 
 /// Opens tasks' databases under one memory budget.
 #[derive(Clone, Debug)]
@@ -232,10 +235,12 @@ impl StoreHost for RocksHost {
         found: &mut dyn FnMut(usize, Option<&[u8]>),
     ) -> Result<(), StateError> {
         let family = self.family(store);
-        let values = self.db.batched_multi_get_cf(&family, keys.iter().copied(), true);
-        for (place, value) in values.into_iter().enumerate() {
-            let value = value.map_err(self.failed("reading keys"))?;
-            found(place, value.as_deref());
+        for (number, some) in keys.chunks(KEYS_AT_ONCE).enumerate() {
+            let values = self.db.batched_multi_get_cf(&family, some.iter().copied(), true);
+            for (place, value) in values.into_iter().enumerate() {
+                let value = value.map_err(self.failed("reading keys"))?;
+                found(number * KEYS_AT_ONCE + place, value.as_deref());
+            }
         }
         Ok(())
     }
@@ -261,6 +266,19 @@ impl StoreHost for RocksHost {
         Ok(estimate.map_err(self.failed("estimating entries"))?.unwrap_or(0))
     }
 
+    fn size(&self, store: StoreIndex) -> Result<StoreSize, StateError> {
+        let family = self.family(store);
+        let property = |name| {
+            let value = self.db.property_int_value_cf(&family, name);
+            value.map_err(self.failed("asking for the size of a store"))
+        };
+        Ok(StoreSize {
+            entries: property(ESTIMATED_KEYS)?.unwrap_or(0),
+            disk_bytes: property(FILE_BYTES)?,
+            buffer_bytes: property(BUFFER_BYTES)?,
+        })
+    }
+
     fn write(&self, fill: &mut dyn FnMut(&mut dyn HostBatch), position: &[u8]) -> Result<usize, StateError> {
         let families = self.stores.iter().map(|name| self.family_of(name)).collect();
         let mut batch = RocksBatch {
@@ -271,7 +289,7 @@ impl StoreHost for RocksHost {
         let RocksBatch { mut batch, .. } = batch;
         batch.put(POSITION_KEY, position);
         let size_bytes = batch.size_in_bytes();
-        self.budget.make_room(size_bytes);
+        let _room = self.budget.make_room(size_bytes);
         self.db
             .write_opt(batch, &options::write())
             .map_err(self.failed("writing a batch"))?;
@@ -297,12 +315,16 @@ impl StoreHost for RocksHost {
 }
 
 impl HoldsBuffers for RocksHost {
-    fn buffer_bytes(&self) -> usize {
+    fn unflushed_bytes(&self) -> usize {
         let names = std::iter::once(META).chain(self.stores.iter().map(String::as_str));
         let sizes = names.map(|name| self.db.property_int_value_cf(&self.family_of(name), BUFFER_BYTES));
         // What cannot be asked is not counted: it is flushed by its own task.
-        let held: usize = sizes.filter_map(|size| usize::try_from(size.ok()??).ok()).sum();
-        held.saturating_sub(self.empty_bytes.load(Ordering::Relaxed))
+        sizes.filter_map(|size| usize::try_from(size.ok()??).ok()).sum()
+    }
+
+    fn buffer_bytes(&self) -> usize {
+        let empty_bytes = self.empty_bytes.load(Ordering::Relaxed);
+        self.unflushed_bytes().saturating_sub(empty_bytes)
     }
 
     fn release(&self) -> Result<(), StateError> {

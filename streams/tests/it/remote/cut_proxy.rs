@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
@@ -35,7 +36,9 @@ struct Inner {
     /// One request in so many is cut; 0 cuts none, not even the first.
     one_in: u64,
     /// Answers are held up for less than this many milliseconds.
-    slow_ms: u64,
+    slow_ms: AtomicU64,
+    /// Counts how often all connections were ended.
+    generation: tokio::sync::watch::Sender<u64>,
     rng: SeededRng,
     seen: Mutex<BTreeMap<i16, u64>>,
     cuts: Mutex<BTreeMap<(i16, Cut), u64>>,
@@ -50,7 +53,8 @@ impl CutProxy {
         let inner = Arc::new(Inner {
             target: Mutex::new(None),
             one_in,
-            slow_ms,
+            slow_ms: AtomicU64::new(slow_ms),
+            generation: tokio::sync::watch::Sender::new(0),
             rng: SeededRng::new(seed),
             seen: Mutex::default(),
             cuts: Mutex::default(),
@@ -60,8 +64,12 @@ impl CutProxy {
             while let Ok((client, _)) = listener.accept().await {
                 let inner = shared.clone();
                 tokio::spawn(async move {
-                    // Every end of a connection is one; there is nothing to tell.
-                    inner.carry(client).await.ok();
+                    let mut generation = inner.generation.subscribe();
+                    tokio::select! {
+                        // Every end of a connection is one; there is nothing to tell.
+                        _ = inner.carry(client) => {}
+                        _ = generation.changed() => {}
+                    }
                 });
             }
         });
@@ -75,6 +83,21 @@ impl CutProxy {
     /// Leads to this broker from now on; to none: connections are taken and closed.
     pub(crate) fn lead_to(&self, target: Option<SocketAddr>) {
         *self.inner.target.lock() = target;
+    }
+
+    /// Where it leads.
+    pub(crate) fn leads_to(&self) -> Option<SocketAddr> {
+        *self.inner.target.lock()
+    }
+
+    /// Holds up every answer for less than this from now on.
+    pub(crate) fn slow_down(&self, slow_ms: u64) {
+        self.inner.slow_ms.store(slow_ms, Ordering::Relaxed);
+    }
+
+    /// Ends every connection there is.
+    pub(crate) fn cut_all(&self) {
+        self.inner.generation.send_modify(|number| *number += 1);
     }
 
     /// The kinds of requests that were cut, each way.
@@ -113,8 +136,9 @@ impl Inner {
             if cut == Some(Cut::After) {
                 return Ok(());
             }
-            if self.slow_ms > 0 {
-                let wait = Duration::from_millis(self.rng.below(self.slow_ms));
+            let slow_ms = self.slow_ms.load(Ordering::Relaxed);
+            if slow_ms > 0 {
+                let wait = Duration::from_millis(self.rng.below(slow_ms));
                 SystemClock::new().sleep(wait).await;
             }
             client.write_all(&answer).await?;

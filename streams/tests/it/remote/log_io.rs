@@ -187,10 +187,21 @@ pub(crate) async fn read_committed(log: &dyn LogClient, name: &TopicName) -> Vec
 
 pub(crate) async fn read_partition(log: &dyn LogClient, partition: &TopicPartition) -> Vec<Read> {
     let end = offset_of(log, partition, OffsetSpec::LastStable).await;
-    let mut next = offset_of(log, partition, OffsetSpec::Earliest).await;
+    let start = offset_of(log, partition, OffsetSpec::Earliest).await;
+    read_on(log, partition, start, end).await.0
+}
+
+/// Committed records from `next` on until `end` is reached, and the offset after them.
+pub(crate) async fn read_on(
+    log: &dyn LogClient,
+    partition: &TopicPartition,
+    mut next: Offset,
+    end: Offset,
+) -> (Vec<Read>, Offset) {
     let mut records = Vec::new();
     while next < end {
-        let data = repeated(|| fetch(log, partition, next, Isolation::ReadCommitted))
+        let from = next;
+        let data = repeated(|| fetch(log, partition, from, Isolation::ReadCommitted))
             .await
             .expect("the partition is readable");
         let mut aborted = data.aborted.iter().peekable();
@@ -216,7 +227,7 @@ pub(crate) async fn read_partition(log: &dyn LogClient, partition: &TopicPartiti
             next = next.max(batch.next_offset());
         }
     }
-    records
+    (records, next)
 }
 
 fn read(partition: PartitionId, record: &millpond_log::record::RecordRef<'_>) -> Read {

@@ -6,12 +6,14 @@
 mod brokers_by_script;
 mod claims;
 mod contract;
+#[allow(dead_code, reason = "shared with the crash tests; not all of it is used here")]
 mod cut_proxy;
 mod cuts;
 mod log_io;
 mod lost_commits;
 mod places;
 mod restarts;
+mod rules;
 mod same_job;
 mod scripted;
 mod unreachable;

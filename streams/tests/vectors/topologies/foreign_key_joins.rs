@@ -8,12 +8,12 @@ use super::values::{Text, group, number, pair};
 use crate::checks::Cached;
 
 replays! {
-    foreign_key_inner: inner, Cached::LastValue;
-    foreign_key_left: left, Cached::LastValue;
-    foreign_key_inner_stored: inner_to_store, Cached::LastValue;
-    foreign_key_left_stored: left_to_store, Cached::LastValue;
-    foreign_key_of_views: of_views, Cached::LastValue;
-    foreign_key_with_key: with_key, Cached::LastValue;
+    foreign_key_inner: inner, Cached::Last;
+    foreign_key_left: left, Cached::Last;
+    foreign_key_inner_stored: inner_to_store, Cached::Last;
+    foreign_key_left_stored: left_to_store, Cached::Last;
+    foreign_key_of_views: of_views, Cached::Last;
+    foreign_key_with_key: with_key, Cached::Last;
 }
 
 /// Values such as `x7` point at `x`; `-7` at nothing. The keys of tables are nullable here, so a foreign key that is there is `Some(Some(_))`.

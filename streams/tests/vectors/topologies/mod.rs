@@ -8,11 +8,13 @@
 use std::collections::BTreeSet;
 
 use crate::checks::Replayed;
-use crate::recording::folder;
+use crate::recording::names;
 
 mod aggregates;
 mod cogrouped;
 mod foreign_key_joins;
+mod operator_times;
+mod planned;
 mod processors;
 mod session_windowed;
 mod sliding_windowed;
@@ -33,25 +35,28 @@ mod with_headers;
 macro_rules! replays {
     ($($name:ident: $build:expr, $cached:expr;)*) => {
         pub(super) fn all() -> Vec<crate::checks::Replayed> {
-            vec![$(crate::checks::Replayed { name: stringify!($name).replace('_', "-"), build: $build, cached: $cached }),*]
+            vec![$(crate::checks::Replayed { name: stringify!($name).replace('_', "-"), build: crate::checks::Build::Here($build), cached: $cached }),*]
         }
 
         $(
             #[test]
             fn $name() {
                 let name = stringify!($name).replace('_', "-");
-                crate::checks::replay(&crate::checks::Replayed { name, build: $build, cached: $cached });
+                crate::checks::replay(&crate::checks::Replayed { name, build: crate::checks::Build::Here($build), cached: $cached });
             }
         )*
     };
 }
 use replays;
 
-fn all() -> Vec<Replayed> {
+/// All of them, in the order of files.
+pub(crate) fn all() -> Vec<Replayed> {
     [
         aggregates::all(),
         cogrouped::all(),
         foreign_key_joins::all(),
+        operator_times::all(),
+        planned::all(),
         processors::all(),
         session_windowed::all(),
         sliding_windowed::all(),
@@ -74,15 +79,6 @@ fn all() -> Vec<Replayed> {
 
 #[test]
 fn every_recording_is_replayed() {
-    let files = std::fs::read_dir(folder()).expect("the recordings");
-    let recorded: BTreeSet<String> = files
-        .map(|file| {
-            file.expect("a file")
-                .file_name()
-                .to_string_lossy()
-                .replace(".jsonl", "")
-        })
-        .collect();
     let replayed: BTreeSet<String> = all().into_iter().map(|replayed| replayed.name).collect();
-    assert_eq!(replayed, recorded);
+    assert_eq!(replayed, names());
 }

@@ -14,9 +14,9 @@ replays! {
     table_join_inner_stored: inner_to_store, Cached::Last;
     table_join_outer_stored: outer_to_store, Cached::Last;
     table_join_of_views: of_views, Cached::Last;
-    table_join_chain: chain, Cached::LastValue;
-    table_join_grouped: join_grouped, Cached::Differs;
-    table_join_self: with_itself, Cached::Differs;
+    table_join_chain: chain, Cached::Last;
+    table_join_grouped: join_grouped, Cached::Last;
+    table_join_self: with_itself, Cached::Last;
     table_join_counts: of_counts, Cached::Last;
 }
 

@@ -1,6 +1,9 @@
 //! Tables of topics and streams, filtered and mapped.
 
-use millpond_streams::dsl::{KStream, KTable, Materialized, StreamsBuilder};
+use millpond_streams::dsl::{
+    KStream, KTable, Materialized, StreamsBuilder, ValueTransformerContext, ValueTransformerWithKey,
+};
+use millpond_streams::processor::BoxError;
 use millpond_streams::serde::DefaultSerde;
 
 use super::replays;
@@ -15,6 +18,7 @@ replays! {
     table_map_values: mapped, Cached::Last;
     table_map_values_stored: mapped_to_store, Cached::Last;
     table_map_to_null: mapped_to_null, Cached::Last;
+    table_transform_values: transformed, Cached::Last;
     to_table: of_stream, Cached::Last;
     to_table_rekeyed: of_rekeyed_stream, Cached::Last;
 }
@@ -75,6 +79,36 @@ fn mapped_to_null(builder: &StreamsBuilder) {
         .map_values_with_key(odd)
         .to_stream()
         .to("out");
+}
+
+/// `key/value`, tombstones included.
+struct Transformed;
+
+impl ValueTransformerWithKey for Transformed {
+    type Key = Text;
+    type ValueIn = String;
+    type ValueOut = String;
+
+    fn transform(
+        &mut self,
+        key: &Text,
+        value: Option<String>,
+        _context: &mut ValueTransformerContext<'_>,
+    ) -> Result<Option<String>, BoxError> {
+        Ok(value.map(|value| pair(key.as_deref(), Some(&value))))
+    }
+}
+
+fn transformed(builder: &StreamsBuilder) {
+    let table = table_of(builder, "in");
+    table
+        .transform_values(|| Transformed, &[])
+        .to_stream()
+        .to("plain");
+    table
+        .transform_values_with("transformed", || Transformed, &[], stored())
+        .to_stream()
+        .to("stored");
 }
 
 fn of_stream(builder: &StreamsBuilder) {

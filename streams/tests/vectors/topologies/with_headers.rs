@@ -11,14 +11,14 @@ use super::values::{Text, add, add_or_delete, even, group, ms, pair};
 use crate::checks::Cached;
 
 replays! {
-    headers_aggregates: aggregates, Cached::Differs;
-    headers_tables: tables, Cached::Differs;
-    headers_windows: windows, Cached::Differs;
-    headers_sessions: sessions, Cached::Differs;
+    headers_aggregates: aggregates, Cached::Last;
+    headers_tables: tables, Cached::Last;
+    headers_windows: windows, Cached::Last;
+    headers_sessions: sessions, Cached::LastValue;
     headers_stream_join_inner: stream_join_inner, Cached::Same;
     headers_stream_join_outer: stream_join_outer, Cached::Same;
     headers_stream_table: stream_table, Cached::Same;
-    headers_table_joins: table_joins, Cached::Differs;
+    headers_table_joins: table_joins, Cached::LastValue;
 }
 
 fn aggregates(builder: &StreamsBuilder) {

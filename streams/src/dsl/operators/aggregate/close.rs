@@ -1,7 +1,9 @@
 //! Results when a window closes, once and for good: window by window, in each by key bytes, as Kafka Streams' final results (KIP-825).
 //!
 //! Emission happens at commits, for what closed since the last one; the order does not depend on how the input was cut. Nothing about it is stored: what
-//! closed before is told by the stream time the open transaction began with, which a restart restores.
+//! closed before is told by the operator's time the open transaction began with, which a restart restores.
+
+use millpond_log::types::Timestamp;
 
 use super::{AggregateSettings, Paning};
 use crate::dsl::change::Change;
@@ -13,14 +15,14 @@ use crate::state::{KeyRange, StoreIndex, ValueEnvelope, window_key};
 /// Results forwarded in one go. Large, because every walk begins with the places of all keys it may meet.
 const EMIT_CHUNK: usize = 65_536;
 
-/// Forwards the results of all panes that closed in this transaction. All changes must be in the store.
+/// Forwards the results of all panes that closed between two times of the operator: that at the last commit, and now. All changes must be in the store.
 pub(super) fn emit_closed<K: Data, V: Data, A: Data, P: Paning<K>>(
     panes: P,
     settings: &AggregateSettings<K, V, A>,
     store: StoreIndex,
+    (before, now): (Timestamp, Timestamp),
     context: &mut ProcessContext<'_>,
 ) -> Result<(), ProcessError> {
-    let (before, now) = (context.committed_time(), context.stream_time());
     if now == NO_TIME || now == before {
         return Ok(());
     }
@@ -77,13 +79,10 @@ fn read<K: Data, V, A: Data, P: Paning<K>>(
     let envelope = ValueEnvelope::parse(value)?;
     Ok(Row {
         key: panes.out_key(settings.key.deserialize(key)?, start_ms),
-        value: Change {
-            new: Some(settings.aggregate.deserialize(envelope.value)?),
-            old: None,
-        },
+        value: Change::latest(Some(settings.aggregate.deserialize(envelope.value)?), None),
         timestamp: envelope.timestamp,
         headers: Headers::NONE,
-        // The stream time at which it closed, however much further that of the commit is.
+        // The time at which it closed, however much further that of the commit is.
         stream_time: panes.closes_at(start_ms),
         offset: NO_OFFSET,
     })

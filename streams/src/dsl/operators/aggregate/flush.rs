@@ -5,6 +5,7 @@ use super::AggregateSettings;
 use super::paning::Paning;
 use crate::processor::{BoxError, ProcessContext, ProcessError};
 use crate::serde::Data;
+use crate::serde::held::{HeldBytes, is_flat};
 use crate::state::{KeyBatch, StoreIndex, ValueEnvelope};
 
 #[derive(Default)]
@@ -33,14 +34,14 @@ impl FlushBuffers {
 pub(super) struct Fill<'a, K, V, A, P> {
     pub(super) settings: &'a AggregateSettings<K, V, A>,
     pub(super) panes: P,
-    pub(super) pane: &'a Pane<A>,
+    pub(super) pane: &'a mut Pane<A>,
     /// The store may hold what it did not hold at the last commit.
     pub(super) deletes_all: bool,
 }
 
 impl<K: Data, V: Data, A: Data, P: Paning<K>> Fill<'_, K, V, A, P> {
     pub(super) fn write(
-        &self,
+        &mut self,
         chunk: &[u32],
         buffers: &mut FlushBuffers,
         store: StoreIndex,
@@ -56,7 +57,7 @@ impl<K: Data, V: Data, A: Data, P: Paning<K>> Fill<'_, K, V, A, P> {
     }
 
     /// Encodes the slots of a chunk: each key and value once; the same bytes go to the changelog later.
-    fn fill(&self, chunk: &[u32], buffers: &mut FlushBuffers) -> Result<(), BoxError> {
+    fn fill(&mut self, chunk: &[u32], buffers: &mut FlushBuffers) -> Result<(), BoxError> {
         for index in chunk {
             let slot = &self.pane.slots[*index as usize];
             let write_key = |out: &mut Vec<u8>| {
@@ -69,6 +70,10 @@ impl<K: Data, V: Data, A: Data, P: Paning<K>> Fill<'_, K, V, A, P> {
                     self.settings.aggregate.serialize(value, &mut buffers.encoded)?;
                     ValueEnvelope::append_plain(slot.timestamp, &buffers.encoded, &mut buffers.values);
                     buffers.value_ends.push(buffers.values.len());
+                    if !is_flat::<A>() {
+                        let held = HeldBytes::seen(&*self.settings.aggregate, value, buffers.encoded.len());
+                        self.pane.set_held(*index, held);
+                    }
                 }
                 None if slot.was_there || self.deletes_all => buffers.delete_keys.push_with(write_key),
                 None => {}

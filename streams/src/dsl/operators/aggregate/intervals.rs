@@ -23,16 +23,22 @@ where
         mut rows: &[Row<K, V>],
         context: &mut ProcessContext<'_>,
     ) -> Result<(), ProcessError> {
-        while let (Some(early), Some(first)) = (&self.early, rows.first()) {
-            let (now, later) = rows.split_at(early.rows_of_interval(rows));
-            self.tell_early(first.stream_time, context)?;
+        let settings = self.settings.clone();
+        let counts = |row: &Row<K, V>| {
+            let null_value = settings.skips_null_values && settings.value.is_null(&row.value);
+            !null_value && !settings.key.is_null(&row.key)
+        };
+        while let (Some(early), Some(time)) = (&self.early, self.time.of_batch(rows, context)) {
+            let (count, first) = early.rows_of_interval(rows, time.ahead(), counts);
+            let (now, later) = rows.split_at(count);
+            self.tell_early(first, context)?;
             self.fold(now, context)?;
             rows = later;
         }
         Ok(())
     }
 
-    /// Tells what changed in the interval that ends by `stream_time`, if one does.
+    /// Tells what changed in the interval that ends by `stream_time`, the operator's, if one does.
     pub(super) fn tell_early(
         &mut self,
         stream_time: Timestamp,
@@ -42,7 +48,7 @@ where
             return Ok(());
         };
         early.load(context)?;
-        let Some(told_at) = early.advance(stream_time, context.committed_time()) else {
+        let Some(told_at) = early.advance(stream_time, self.time.committed(context)) else {
             return Ok(());
         };
         self.flush(context)?;

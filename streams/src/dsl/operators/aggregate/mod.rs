@@ -4,7 +4,7 @@
 //! forgets the whole cache, for it may hold what was never committed. A window that is closed takes nothing, so its pane can be dropped after a flush.
 //! A batch goes through in passes over short loops, so that cache misses overlap: encode and hash keys; probe the tables; compare keys and make new slots; read
 //! missing aggregates in one call (none in a pane that is new to the store); apply the closure.
-//! Lateness is judged by the stream time each row carries, never by the batch it came in.
+//! Lateness is judged by the operator's own time at each row (`../own_time.rs`), never by the batch it came in.
 //! Next: `paning.rs` for which windows a record is in, `flush.rs` for writing, `close.rs` for results when a window closes, `intervals.rs` for early
 //! ones, `../pane_cache.rs` for the
 //! cache; `../spans/` aggregates into sessions and sliding windows.
@@ -24,14 +24,14 @@ use self::flush::{Fill, FlushBuffers};
 pub(in crate::dsl) use self::paning::{EndlessPane, Panes, Paning, Unwindowed};
 use super::early::EarlyResults;
 use super::late::{LateOutput, LateRows};
+use super::own_time::{Inputs, OwnTime};
 use super::pane_cache::{Beyond, NO_SLOT, PaneCache, ProbeKeys};
 use crate::dsl::EmitStrategy;
 use crate::dsl::change::Change;
 use crate::dsl::row::{NO_OFFSET, Row, rows_of};
 use crate::dsl::table_origin::TableWishes;
-use crate::processor::{
-    Batch, BoxError, Headers, InitContext, NO_TIME, ProcessContext, ProcessError, Processor,
-};
+use crate::processor::{Batch, BoxError, InitContext, NO_TIME, ProcessContext, ProcessError, Processor};
+use crate::serde::held::{HeldBytes, is_flat};
 use crate::serde::{Data, SerdeRef};
 use crate::state::{KeyBatch, KeyRange, StoreIndex, ValueEnvelope, window_key};
 
@@ -49,6 +49,7 @@ pub(in crate::dsl) struct AggregateSettings<K, V, A> {
     pub(in crate::dsl) wishes: TableWishes,
     pub(in crate::dsl) emit: EmitStrategy,
     pub(in crate::dsl) late: LateOutput<K, V>,
+    pub(in crate::dsl) inputs: Inputs<V>,
 }
 
 /// See the module's text. `F` folds a record into an aggregate in place.
@@ -58,6 +59,7 @@ pub(in crate::dsl) struct Aggregate<K, V, A, P, F> {
     panes: P,
     cache: PaneCache<A>,
     store: StoreIndex,
+    time: OwnTime<V>,
     emit_every_update: bool,
     /// Results are forwarded when their window closes.
     on_close: bool,
@@ -67,6 +69,8 @@ pub(in crate::dsl) struct Aggregate<K, V, A, P, F> {
     old_values: bool,
     /// Somebody else reads the store, so it is written after each batch.
     write_through: bool,
+    /// Another table is joined with this one: what changed goes on at the end of each batch.
+    each_batch: bool,
     cache_max_bytes: usize,
     expired_before: Timestamp,
     /// Panes starting up to here may be in the store although the cache does not know them.
@@ -76,6 +80,7 @@ pub(in crate::dsl) struct Aggregate<K, V, A, P, F> {
     work: Vec<Work>,
     missing: Vec<(Timestamp, u32)>,
     missing_keys: KeyBatch,
+    encoded: Vec<u8>,
     types: PhantomData<fn(K, V)>,
 }
 
@@ -90,6 +95,8 @@ struct Work {
 impl<K, V, A: Data, P, F> Aggregate<K, V, A, P, F> {
     pub(in crate::dsl) fn new(settings: Arc<AggregateSettings<K, V, A>>, panes: P, update: Arc<F>) -> Self {
         let early = settings.emit.interval_ms();
+        let shares_one = settings.emit.is_on_close() || early.is_some();
+        let time = OwnTime::new(settings.inputs, shares_one);
         Aggregate {
             early: early.map(|interval_ms| EarlyResults::new(interval_ms, settings.aggregate.clone())),
             settings,
@@ -97,10 +104,12 @@ impl<K, V, A: Data, P, F> Aggregate<K, V, A, P, F> {
             panes,
             cache: PaneCache::new(),
             store: StoreIndex::new(0),
+            time,
             emit_every_update: false,
             on_close: false,
             old_values: false,
             write_through: false,
+            each_batch: false,
             cache_max_bytes: 0,
             expired_before: NO_TIME,
             stored_until: None,
@@ -109,6 +118,7 @@ impl<K, V, A: Data, P, F> Aggregate<K, V, A, P, F> {
             work: Vec::new(),
             missing: Vec::new(),
             missing_keys: KeyBatch::new(),
+            encoded: Vec::new(),
             types: PhantomData,
         }
     }
@@ -131,8 +141,12 @@ where
         if let Some(early) = &mut self.early {
             early.init(&self.settings.store, context)?;
         }
+        if self.early.is_some() || self.panes.grace_ms().is_some() {
+            self.time.init(&self.settings.store, context);
+        }
         self.old_values = self.settings.wishes.old_values.is_made();
-        self.write_through = self.settings.wishes.write_through.is_made();
+        self.each_batch = !waits && self.settings.wishes.each_batch.is_made();
+        self.write_through = !self.each_batch && self.settings.wishes.write_through.is_made();
         self.cache_max_bytes = context.config().cache_max_bytes;
         Ok(())
     }
@@ -144,6 +158,9 @@ where
         } else {
             self.fold_by_intervals(&rows, context)?;
         }
+        if self.each_batch {
+            self.flush(context)?;
+        }
         if self.cache.bytes() > self.cache_max_bytes {
             self.flush(context)?;
             self.forget();
@@ -152,19 +169,20 @@ where
     }
 
     fn on_time(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
-        self.tell_early(context.stream_time(), context)
+        self.tell_early(self.time.now(context), context)
     }
 
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
-        self.tell_early(context.stream_time(), context)?;
+        self.tell_early(self.time.now(context), context)?;
         self.flush(context)?;
         if let Some(early) = &mut self.early {
             early.write(context)?;
         }
+        let stream_time = self.time.now(context);
         if self.on_close {
-            emit_closed(self.panes, &self.settings, self.store, context)?;
+            let times = (self.time.committed(context), stream_time);
+            emit_closed(self.panes, &self.settings, self.store, times, context)?;
         }
-        let stream_time = context.stream_time();
         let panes = self.panes;
         self.cache
             .panes
@@ -203,6 +221,7 @@ where
         self.find_slots();
         self.load_missing(context)?;
         self.apply(rows, context)?;
+        self.settle();
         if self.write_through {
             self.write_touched(context)?;
         }
@@ -219,6 +238,7 @@ where
         let settings = &*self.settings;
         let mut skipped = 0;
         let mut late = LateRows::new(&settings.late);
+        let mut time = self.time.of_batch(rows, context);
         self.work.clear();
         self.keys.clear();
         for (index, row) in rows.iter().enumerate() {
@@ -227,6 +247,18 @@ where
                 skipped += 1;
                 continue;
             }
+            let (now, gone_before) = match &mut time {
+                None => (row.stream_time, NO_TIME),
+                Some(time) => {
+                    let now = time.observe(row);
+                    let horizon = if time.is_shared() {
+                        self.panes.horizon(time.of_store(now))
+                    } else {
+                        None
+                    };
+                    (now, horizon.unwrap_or(NO_TIME))
+                }
+            };
             self.key_bytes.clear();
             if let Err(cause) = settings.key.serialize(&row.key, &mut self.key_bytes) {
                 context.refuse(None, row.offset, row.timestamp, cause.into())?;
@@ -234,8 +266,8 @@ where
             }
             let key = self.keys.push(&self.key_bytes);
             self.panes.windows(row.timestamp, |window| {
-                if self.panes.is_closed(window, row.stream_time) {
-                    late.add(row, window, context);
+                if self.panes.is_closed(window, now) || window.start_ms < gone_before {
+                    late.add(row, window, now, context);
                 } else {
                     self.work.push(Work {
                         row: index as u32,
@@ -245,6 +277,9 @@ where
                     });
                 }
             });
+        }
+        if let Some(time) = time {
+            time.keep(context);
         }
         context.skipped(skipped);
         late.forward(context);
@@ -326,17 +361,17 @@ where
             .store(self.store)
             .multi_get_with(&self.missing_keys, |number, stored| {
                 let Some(stored) = stored else { return };
-                let read = || -> Result<(A, Timestamp), BoxError> {
+                let read = || -> Result<(A, HeldBytes, Timestamp), BoxError> {
                     let envelope = ValueEnvelope::parse(stored)?;
-                    Ok((
-                        settings.aggregate.deserialize(envelope.value)?,
-                        envelope.timestamp,
-                    ))
+                    let value = settings.aggregate.deserialize(envelope.value)?;
+                    let held = HeldBytes::seen(&*settings.aggregate, &value, envelope.value.len());
+                    Ok((value, held, envelope.timestamp))
                 };
                 match read() {
-                    Ok((value, timestamp)) => {
+                    Ok((value, held, timestamp)) => {
                         let (start_ms, slot) = missing[number];
                         let pane = cache.pane(start_ms);
+                        cache.panes[pane].set_held(slot, held);
                         let slot = &mut cache.panes[pane].slots[slot as usize];
                         (slot.value, slot.timestamp, slot.was_there) = (Some(value), timestamp, true);
                     }
@@ -373,25 +408,38 @@ where
             if self.emit_every_update {
                 updates.push(Row {
                     key: self.panes.out_key(row.key.clone(), work.start_ms),
-                    value: Change {
-                        new: slot.value.clone(),
-                        old: old.take(),
-                    },
+                    value: Change::latest(slot.value.clone(), old.take()),
                     timestamp: slot.timestamp,
                     headers: row.headers.clone(),
                     stream_time: row.stream_time,
                     offset: row.offset,
                 });
+            } else {
+                slot.headers.become_those_of(&row.headers);
             }
             let pane = &mut self.cache.panes[pane];
             if pane.touch(work.slot) && wants_old && !self.emit_every_update {
-                pane.forwarded.push(old);
+                pane.keep_old(work.slot, old);
             }
         }
         if !updates.is_empty() {
             self.settings.late.forward_results(updates, context);
         }
         Ok(())
+    }
+
+    /// The rows go; what the cache took from them stays, on its own.
+    fn settle(&mut self) {
+        if is_flat::<A>() {
+            return;
+        }
+        let (mut pane, mut pane_start) = (0, None);
+        for work in &self.work {
+            if pane_start != Some(work.start_ms) {
+                (pane, pane_start) = (self.cache.pane(work.start_ms), Some(work.start_ms));
+            }
+            self.cache.panes[pane].settle(work.slot, &self.settings.aggregate, &mut self.encoded);
+        }
     }
 
     /// Writes the aggregates of this batch to the store.
@@ -402,10 +450,10 @@ where
         let mut slots = Vec::new();
         for work in self.work.chunk_by(|a, b| a.start_ms == b.start_ms) {
             let pane = self.cache.pane(work[0].start_ms);
-            let fill = Fill {
+            let mut fill = Fill {
                 settings: &self.settings,
                 panes: self.panes,
-                pane: &self.cache.panes[pane],
+                pane: &mut self.cache.panes[pane],
                 deletes_all: true,
             };
             slots.clear();
@@ -422,14 +470,15 @@ where
         let waits = self.on_close || self.early.is_some();
         let forwards = !self.emit_every_update && !waits && context.has_children();
         for pane in &mut self.cache.panes {
-            let mut forwarded = std::mem::take(&mut pane.forwarded).into_iter();
-            for chunk in pane.dirty.chunks(FLUSH_CHUNK) {
+            let mut forwarded = pane.take_forwarded().into_iter();
+            let dirty = std::mem::take(&mut pane.dirty);
+            for chunk in dirty.chunks(FLUSH_CHUNK) {
                 let mut rows = Vec::with_capacity(if forwards { chunk.len() } else { 0 });
                 if !self.write_through {
-                    let fill = Fill {
+                    let mut fill = Fill {
                         settings: &self.settings,
                         panes: self.panes,
-                        pane,
+                        pane: &mut *pane,
                         deletes_all: false,
                     };
                     fill.write(chunk, &mut buffers, self.store, context)?;
@@ -454,12 +503,9 @@ where
                         let key = key.map_err(|cause| ProcessError::node(context.node(), cause))?;
                         rows.push(Row {
                             key: self.panes.out_key(key, pane.start_ms),
-                            value: Change {
-                                new: slot.value.clone(),
-                                old,
-                            },
+                            value: Change::latest(slot.value.clone(), old),
                             timestamp: slot.timestamp,
-                            headers: Headers::NONE,
+                            headers: slot.headers.clone(),
                             stream_time,
                             offset: NO_OFFSET,
                         });
@@ -467,6 +513,7 @@ where
                     self.settings.late.forward_results(rows, context);
                 }
             }
+            pane.dirty = dirty;
             pane.mark_clean();
         }
         Ok(())

@@ -100,6 +100,14 @@ impl<K: 'static> Serde<Subscription<K>> for SubscriptionSerde<K> {
             key: self.0.deserialize(key)?,
         })
     }
+
+    fn detach(&self, subscription: &mut Subscription<K>) {
+        self.0.detach(&mut subscription.key);
+    }
+
+    fn heap_bytes(&self, subscription: &Subscription<K>) -> Option<usize> {
+        self.0.heap_bytes(&subscription.key)
+    }
 }
 
 /// See the module's text.
@@ -136,6 +144,19 @@ impl<V: 'static> Serde<Response<V>> for ResponseSerde<V> {
             hash,
             value,
         })
+    }
+
+    fn detach(&self, response: &mut Response<V>) {
+        if let Some(value) = &mut response.value {
+            self.0.detach(value);
+        }
+    }
+
+    fn heap_bytes(&self, response: &Response<V>) -> Option<usize> {
+        response
+            .value
+            .as_ref()
+            .map_or(Some(0), |value| self.0.heap_bytes(value))
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::hash::{ValueHash, hash128};
 use super::messages::{Instruction, Response, Subscription};
 use crate::dsl::change::Change;
-use crate::dsl::operators::table_writer::TableWriter;
+use crate::dsl::operators::entry_writer::EntryWriter;
 use crate::dsl::row::{Row, batch_of, rows_of};
 use crate::dsl::table_lookup::{TableLookup, TableReader};
 use crate::dsl::table_origin::Wish;
@@ -142,7 +142,7 @@ where
 pub(in crate::dsl) struct ForeignResult<K, R> {
     pub(in crate::dsl) has_store: Wish,
     pub(in crate::dsl) stored: bool,
-    pub(in crate::dsl) writer: TableWriter<K, R>,
+    pub(in crate::dsl) writer: EntryWriter<K, R>,
 }
 
 impl<K: Data, R: Data> Processor for ForeignResult<K, R> {
@@ -161,7 +161,7 @@ impl<K: Data, R: Data> Processor for ForeignResult<K, R> {
         }
         let changes = rows
             .into_iter()
-            .map(|row| row.with_value(|new| Change { new, old: None }));
+            .map(|row| row.with_value(|new| Change::latest(new, None)));
         context.forward(batch_of(changes.collect()));
         Ok(())
     }

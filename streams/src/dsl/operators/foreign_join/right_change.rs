@@ -36,7 +36,11 @@ impl<K: Data, KO: Data, VO: Data> Processor for AnswerSubscribers<K, KO, VO> {
     }
 
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
-        let rows = rows_of::<KO, Change<VO>>(batch, context)?;
+        let mut rows = rows_of::<KO, Change<VO>>(batch, context)?;
+        // What held in the past of a versioned table joins nothing now.
+        let all = rows.len();
+        rows.retain(|row| row.value.is_latest);
+        context.skipped((all - rows.len()) as u64);
         let node = context.node().to_owned();
         let failed = |cause: BoxError| ProcessError::node(&node, cause);
         let mut out = Vec::new();

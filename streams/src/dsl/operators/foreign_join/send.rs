@@ -117,6 +117,10 @@ where
         let partition = context.task_id().partition.get();
         let mut out = Vec::with_capacity(rows.len());
         for row in rows {
+            if !row.value.is_latest {
+                context.skipped(1);
+                continue;
+            }
             let (offset, timestamp) = (row.offset, row.timestamp);
             match self.send(row, partition, &mut out) {
                 Ok(skipped) => context.skipped(u64::from(skipped)),

@@ -11,6 +11,9 @@ use super::journal::{Journal, NO_ENTRY};
 use crate::dsl::Window;
 use crate::dsl::change::Change;
 use crate::dsl::operators::pane_cache::{ProbeKey, SlotKey, spread};
+use crate::processor::Headers;
+use crate::serde::SerdeRef;
+use crate::serde::held::HeldBytes;
 use crate::state::window_key;
 
 /// The bound of a span that says which pane it lies in.
@@ -35,6 +38,8 @@ pub(in crate::dsl) struct Span<A> {
     pub(in crate::dsl) window: Window,
     pub(in crate::dsl) value: A,
     pub(in crate::dsl) timestamp: Timestamp,
+    /// What the value holds on the heap.
+    pub(super) held: HeldBytes,
 }
 
 /// The spans of one key in one pane.
@@ -66,7 +71,9 @@ pub(super) struct SpanCache<A> {
     pub(super) dirty: Vec<u32>,
     pub(super) journal: Journal<A>,
     spans: usize,
+    /// Of keys and values.
     heap_bytes: usize,
+    encoded: Vec<u8>,
 }
 
 impl<A> SpanCache<A> {
@@ -80,6 +87,7 @@ impl<A> SpanCache<A> {
             journal: Journal::new(),
             spans: 0,
             heap_bytes: 0,
+            encoded: Vec::new(),
         }
     }
 
@@ -112,6 +120,7 @@ impl<A> SpanCache<A> {
     /// Adds what the store has of a slot in a pane.
     pub(super) fn load(&mut self, slot: u32, pane_ms: Timestamp, spans: Vec<Span<A>>) {
         self.spans += spans.len();
+        self.heap_bytes += held_bytes(&spans);
         let panes = &mut self.slots[slot as usize].panes;
         let place = panes.partition_point(|pane| pane.start_ms < pane_ms);
         debug_assert!(
@@ -128,7 +137,12 @@ impl<A> SpanCache<A> {
     }
 
     /// The spans of a slot, to be read and changed.
-    pub(super) fn of_slot<'a>(&'a mut self, slot: u32, emit: SpanEmit<'a, A>) -> KeySpans<'a, A> {
+    pub(super) fn of_slot<'a>(
+        &'a mut self,
+        slot: u32,
+        serde: &'a SerdeRef<A>,
+        emit: SpanEmit<'a, A>,
+    ) -> KeySpans<'a, A> {
         KeySpans {
             anchor: self.anchor,
             width_ms: self.width_ms,
@@ -137,6 +151,10 @@ impl<A> SpanCache<A> {
             dirty: &mut self.dirty,
             journal: &mut self.journal,
             spans: &mut self.spans,
+            heap_bytes: &mut self.heap_bytes,
+            serde,
+            encoded: &mut self.encoded,
+            taken: HeldBytes::default(),
             emit,
         }
     }
@@ -147,6 +165,11 @@ impl<A> SpanCache<A> {
         let panes = &self.slots[slot as usize].panes;
         let pane = panes.iter().rfind(|pane| pane.start_ms == pane_ms)?;
         pane.spans.iter().rfind(|span| span.window == window)
+    }
+
+    /// What a span holds was seen when it was written: `before` does not count any more.
+    pub(super) fn recount(&mut self, before: usize, after: usize) {
+        self.heap_bytes = self.heap_bytes + after - before;
     }
 
     /// All slots equal the store again.
@@ -178,6 +201,11 @@ impl<A> SpanCache<A> {
             }
             kept.spans += slot.panes.iter().map(|pane| pane.spans.len()).sum::<usize>();
             kept.heap_bytes += slot.key.as_bytes().len();
+            kept.heap_bytes += slot
+                .panes
+                .iter()
+                .map(|pane| held_bytes(&pane.spans))
+                .sum::<usize>();
             let index = kept.slots.len() as u32;
             kept.slots.push(slot);
             kept.table
@@ -199,6 +227,11 @@ impl<A> SpanCache<A> {
     }
 }
 
+/// What the values of these spans hold.
+fn held_bytes<A>(spans: &[Span<A>]) -> usize {
+    spans.iter().map(|span| span.held.bytes()).sum()
+}
+
 /// A change of a span on its way to the receivers.
 pub(in crate::dsl) struct SpanUpdate<A> {
     pub(super) window: Window,
@@ -214,6 +247,8 @@ pub(in crate::dsl) struct SpanEmit<'a, A> {
     pub(super) journals: bool,
     /// Changes carry the value before.
     pub(super) old_values: bool,
+    /// Those of the record.
+    pub(super) headers: &'a Headers,
 }
 
 /// The spans of one key while one record is worked on. All that the record may touch is loaded.
@@ -225,10 +260,15 @@ pub(in crate::dsl) struct KeySpans<'a, A> {
     dirty: &'a mut Vec<u32>,
     journal: &'a mut Journal<A>,
     spans: &'a mut usize,
+    heap_bytes: &'a mut usize,
+    serde: &'a SerdeRef<A>,
+    encoded: &'a mut Vec<u8>,
+    /// What this record took out holds; it goes into what it puts.
+    taken: HeldBytes,
     emit: SpanEmit<'a, A>,
 }
 
-impl<A: Clone> KeySpans<'_, A> {
+impl<A: Clone + 'static> KeySpans<'_, A> {
     /// Spans whose anchor is at or after `anchor`, ascending.
     pub(super) fn from(&self, anchor: Timestamp) -> impl DoubleEndedIterator<Item = &Span<A>> {
         let pane_ms = window_key::pane_of(anchor, self.width_ms);
@@ -252,27 +292,39 @@ impl<A: Clone> KeySpans<'_, A> {
     /// Takes a span out. Its receivers are told with `timestamp`.
     pub(super) fn remove(&mut self, window: Window, timestamp: Timestamp) -> Option<A> {
         let (pane, span) = self.find(window).ok()?;
-        let value = self.slot.panes[pane].spans.remove(span).value;
+        let Span { value, held, .. } = self.slot.panes[pane].spans.remove(span);
         *self.spans -= 1;
+        *self.heap_bytes -= held.bytes();
+        self.taken = self.taken.and(held);
         self.touch(pane);
-        self.tell(window, Some(&value), None, timestamp);
+        self.tell(window, Some((&value, held)), None, timestamp);
         Some(value)
     }
 
     /// Sets a span; without a value it is removed. Its receivers are told.
     pub(super) fn put(&mut self, window: Window, value: Option<A>, timestamp: Timestamp) {
-        let Some(value) = value else {
+        let Some(mut value) = value else {
             if self.remove(window, timestamp).is_none() {
                 self.tell(window, None, None, timestamp);
             }
             return;
         };
-        let told = self.emit.updates.is_some().then(|| value.clone());
         let found = self.find(window);
+        let before = match found {
+            Ok((pane, span)) => {
+                let held = self.slot.panes[pane].spans[span].held;
+                *self.heap_bytes -= held.bytes();
+                held
+            }
+            Err(_) => std::mem::take(&mut self.taken),
+        };
+        let held = before.settle(&**self.serde, &mut value, self.encoded);
+        *self.heap_bytes += held.bytes();
+        let told = self.emit.updates.is_some().then(|| value.clone());
         let (pane, old) = match found {
             Ok((pane, span)) => {
                 let span = &mut self.slot.panes[pane].spans[span];
-                (span.window, span.timestamp) = (window, timestamp);
+                (span.window, span.timestamp, span.held) = (window, timestamp, held);
                 (pane, Some(std::mem::replace(&mut span.value, value)))
             }
             Err((pane, place)) => {
@@ -280,6 +332,7 @@ impl<A: Clone> KeySpans<'_, A> {
                     window,
                     value,
                     timestamp,
+                    held,
                 };
                 let pane = self.pane_at(pane, window);
                 self.slot.panes[pane].spans.insert(place, span);
@@ -288,14 +341,20 @@ impl<A: Clone> KeySpans<'_, A> {
             }
         };
         self.touch(pane);
-        self.tell_put(window, old, told, timestamp);
+        self.tell_put(window, old.map(|old| (old, before)), told, timestamp);
     }
 
-    fn tell_put(&mut self, window: Window, old: Option<A>, told: Option<A>, timestamp: Timestamp) {
+    fn tell_put(
+        &mut self,
+        window: Window,
+        old: Option<(A, HeldBytes)>,
+        told: Option<A>,
+        timestamp: Timestamp,
+    ) {
         match &mut self.emit.updates {
             Some(updates) => {
-                let old = if self.emit.old_values { old } else { None };
-                let change = Change { new: told, old };
+                let old = old.filter(|_| self.emit.old_values);
+                let change = Change::latest(told, old.map(|(old, _)| old));
                 updates.push(SpanUpdate {
                     window,
                     change,
@@ -307,23 +366,22 @@ impl<A: Clone> KeySpans<'_, A> {
                 let existed = old.is_some();
                 let change = (existed, true);
                 let head = &mut self.slot.journal;
-                let entry = self.journal.note(head, self.number, window, change, timestamp);
-                if let Some(entry) = entry {
-                    entry.old = old.filter(|_| old_values);
+                let at = (timestamp, self.emit.headers);
+                let entry = self.journal.note(head, self.number, window, change, at);
+                if let (Some(entry), Some((old, held)), true) = (entry, old, old_values) {
+                    entry.old = Some(old);
+                    self.journal.old_bytes += held.bytes();
                 }
             }
             None => {}
         }
     }
 
-    fn tell(&mut self, window: Window, old: Option<&A>, new: Option<A>, timestamp: Timestamp) {
-        let old_wanted = |old_values: bool| old.filter(|_| old_values).cloned();
+    fn tell(&mut self, window: Window, old: Option<(&A, HeldBytes)>, new: Option<A>, timestamp: Timestamp) {
         match &mut self.emit.updates {
             Some(updates) => {
-                let change = Change {
-                    new,
-                    old: old_wanted(self.emit.old_values),
-                };
+                let old = old.filter(|_| self.emit.old_values);
+                let change = Change::latest(new, old.map(|(old, _)| old.clone()));
                 updates.push(SpanUpdate {
                     window,
                     change,
@@ -335,9 +393,11 @@ impl<A: Clone> KeySpans<'_, A> {
                 let existed = old.is_some();
                 let change = (existed, false);
                 let head = &mut self.slot.journal;
-                let entry = self.journal.note(head, self.number, window, change, timestamp);
-                if let Some(entry) = entry {
-                    entry.old = old_wanted(old_values);
+                let at = (timestamp, self.emit.headers);
+                let entry = self.journal.note(head, self.number, window, change, at);
+                if let (Some(entry), Some((old, held)), true) = (entry, old, old_values) {
+                    entry.old = Some(old.clone());
+                    self.journal.old_bytes += held.bytes();
                 }
             }
             None => {}

@@ -1,7 +1,7 @@
 //! Results when a window closes, once and for good: by end, then start, then key bytes, as Kafka Streams emits final results of sessions and sliding windows.
 //!
 //! Emission happens at commits, for what closed since the last one: that is when results can be seen at all, and the order does not depend on how the input
-//! was cut. Nothing about it is stored: what closed before is told by the stream time the open transaction began with, which a restart restores.
+//! was cut. Nothing about it is stored: what closed before is told by the operator's time the open transaction began with, which a restart restores.
 //! Always true: `index` holds every span that is in a pane before `until` and not emitted yet, and maybe some that are gone; those are dropped when
 //! they are looked up. So a pane is walked once, when closing reaches it.
 
@@ -40,12 +40,13 @@ impl Closing {
         }
     }
 
-    /// Forwards the results of all spans that closed in this transaction. All changes must be in the store.
+    /// Forwards the results of all spans that closed between two times of the operator: that at the last commit, and now. All changes must be in the store.
     pub(super) fn emit<K, V, A, R>(
         &mut self,
         rule: &R,
         settings: &SpanSettings<K, V, A>,
         store: &mut SpanStore,
+        (before, now): (Timestamp, Timestamp),
         context: &mut ProcessContext<'_>,
     ) -> Result<(), ProcessError>
     where
@@ -54,13 +55,10 @@ impl Closing {
         A: Data,
         R: SpanRule<K, V, A>,
     {
-        if context.stream_time() == NO_TIME {
+        if now == NO_TIME {
             return Ok(());
         }
-        let (from, to) = (
-            closed_before(rule, context.committed_time()),
-            closed_before(rule, context.stream_time()),
-        );
+        let (from, to) = (closed_before(rule, before), closed_before(rule, now));
         if from >= to {
             return Ok(());
         }
@@ -185,10 +183,7 @@ where
             Ok(None) => {}
             Ok(Some((key, (value, timestamp)))) => rows.push(Row {
                 key,
-                value: Change {
-                    new: Some(value),
-                    old: None,
-                },
+                value: Change::latest(Some(value), None),
                 timestamp,
                 headers: Headers::NONE,
                 // The first stream time at which it is closed, however much further the time of the commit is.

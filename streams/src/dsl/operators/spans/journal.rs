@@ -6,6 +6,7 @@
 use millpond_log::types::Timestamp;
 
 use crate::dsl::Window;
+use crate::processor::Headers;
 
 /// End of a chain.
 pub(super) const NO_ENTRY: u32 = u32::MAX;
@@ -18,6 +19,8 @@ pub(super) struct Untold<A> {
     pub(super) old: Option<A>,
     /// Of the change, should it prove a removal.
     pub(super) timestamp: Timestamp,
+    /// Of the record that made the change.
+    pub(super) headers: Headers,
     /// Receivers know a value.
     pub(super) was_told: bool,
     order: u64,
@@ -28,6 +31,8 @@ pub(super) struct Journal<A> {
     entries: Vec<Option<Untold<A>>>,
     vacant: Vec<u32>,
     order: u64,
+    /// What the values in `old` hold on the heap.
+    pub(super) old_bytes: usize,
 }
 
 impl<A> Journal<A> {
@@ -36,6 +41,7 @@ impl<A> Journal<A> {
             entries: Vec::new(),
             vacant: Vec::new(),
             order: 0,
+            old_bytes: 0,
         }
     }
 
@@ -50,7 +56,7 @@ impl<A> Journal<A> {
         slot: u32,
         window: Window,
         (was_there, is_there): (bool, bool),
-        timestamp: Timestamp,
+        (timestamp, headers): (Timestamp, &Headers),
     ) -> Option<&mut Untold<A>> {
         self.order += 1;
         let mut before = NO_ENTRY;
@@ -58,6 +64,7 @@ impl<A> Journal<A> {
         while let Some(entry) = self.entries.get_mut(at as usize).and_then(Option::as_mut) {
             if entry.window == window {
                 (entry.order, entry.timestamp) = (self.order, timestamp);
+                entry.headers.become_those_of(headers);
                 if !is_there && !entry.was_told {
                     let next = entry.next;
                     self.unlink(head, before, at, next);
@@ -74,6 +81,7 @@ impl<A> Journal<A> {
             window,
             old: None,
             timestamp,
+            headers: headers.clone(),
             was_told: was_there,
             order: self.order,
             next: *head,
@@ -93,13 +101,14 @@ impl<A> Journal<A> {
     /// Takes all entries, in order. The chains' heads must be reset.
     pub(super) fn drain(&mut self) -> Vec<Untold<A>> {
         self.vacant.clear();
+        self.old_bytes = 0;
         let mut entries: Vec<_> = self.entries.drain(..).flatten().collect();
         entries.sort_unstable_by_key(|entry| entry.order);
         entries
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.entries.len() * size_of::<Option<Untold<A>>>()
+        self.entries.len() * size_of::<Option<Untold<A>>>() + self.old_bytes
     }
 
     fn unlink(&mut self, head: &mut u32, before: u32, at: u32, next: u32) {

@@ -30,6 +30,10 @@ impl<K: Data, A: Data> TableOrigin<Windowed<K>, A> for SpanTable<K, A> {
         Some(self.grace_ms)
     }
 
+    fn forward_each_batch(&self) {
+        self.wishes.each_batch.make();
+    }
+
     fn lookup(&self) -> TableLookup<Windowed<K>, A> {
         self.wishes.write_through.make();
         let (key, aggregate) = (self.key.clone(), self.aggregate.clone());

@@ -3,7 +3,8 @@
 //! One operator, [`SpanAggregate`], generic over the rule ([`SpanRule`]) that says which spans a record changes. A batch goes through in passes: encode
 //! and hash keys; find slots; read what is missing of all of them in one call; apply the rule row by row.
 //! Always true: between commits changes live in the cache only (unless somebody looks the table up); `on_commit` writes each changed list once, tells
-//! the receivers what changed, and deletes what is past its retention; `on_abort` forgets everything. Lateness is judged by the stream time each row carries.
+//! the receivers what changed, and deletes what is past its retention; `on_abort` forgets everything. Lateness is judged by the operator's own time at each row
+//! (`../own_time.rs`).
 //! Next: `session.rs` and `sliding.rs` for the rules, `cache.rs` and `journal.rs` for what is in memory, `store.rs` for reading and writing, `close.rs` for results
 //! at the close of a window, `state/span_list.rs` for the layout of the store.
 
@@ -25,6 +26,7 @@ use self::close::Closing;
 use self::store::SpanStore;
 use super::early::EarlyResults;
 use super::late::{LateOutput, LateRows};
+use super::own_time::{Inputs, OwnTime};
 use super::pane_cache::ProbeKeys;
 use crate::dsl::change::Change;
 use crate::dsl::row::{NO_OFFSET, Row, rows_of};
@@ -67,13 +69,31 @@ pub(in crate::dsl) trait SpanRule<K, V, A>: Send + Sync + 'static {
     /// Smallest anchor of spans that end at or after `end_ms`, were they as short as can be.
     fn lowest_anchor(&self, end_ms: Timestamp) -> Timestamp;
 
-    /// Applies a record. Windows it came too late for are added to `late`. An error leaves the spans as they were.
+    /// Applies a record, at this time of the operator and of its store. Windows it came too late for are added to `late`. An error leaves the spans as they were.
     fn apply(
         &self,
         row: &Row<K, V>,
+        now: Now,
         spans: &mut KeySpans<'_, A>,
         late: &mut Vec<Window>,
     ) -> Result<(), BoxError>;
+}
+
+/// What time it is for a row.
+#[derive(Clone, Copy)]
+pub(in crate::dsl) struct Now {
+    /// By the records of the row's input: tells what is closed.
+    pub(in crate::dsl) input: Timestamp,
+    /// By those of all inputs: tells what is past its retention.
+    pub(in crate::dsl) store: Timestamp,
+}
+
+/// A row to be applied.
+struct Work {
+    /// Its place in the batch.
+    row: u32,
+    slot: u32,
+    now: Now,
 }
 
 pub(in crate::dsl) struct SpanSettings<K, V, A> {
@@ -85,6 +105,15 @@ pub(in crate::dsl) struct SpanSettings<K, V, A> {
     pub(in crate::dsl) emit: EmitStrategy,
     pub(in crate::dsl) wishes: TableWishes,
     pub(in crate::dsl) late: LateOutput<K, V>,
+    pub(in crate::dsl) inputs: Inputs<V>,
+}
+
+impl<K: Data, V: Data, A> SpanSettings<K, V, A> {
+    /// Whether a row takes part, and moves the time on.
+    fn counts<R: SpanRule<K, V, A>>(&self, row: &Row<K, V>) -> bool {
+        let null_value = R::SKIPS_NULL_VALUES && self.value.is_null(&row.value);
+        !null_value && !self.key.is_null(&row.key)
+    }
 }
 
 /// See the module's text.
@@ -94,19 +123,21 @@ pub(in crate::dsl) struct SpanAggregate<K, V, A, R> {
     kept_ms: i64,
     cache: SpanCache<A>,
     store: SpanStore,
+    time: OwnTime<V>,
     closing: Option<Closing>,
     /// Results are forwarded when stream time passes a multiple of an interval.
     early: Option<EarlyResults<A>>,
     emits_each: bool,
     old_values: bool,
     write_through: bool,
+    /// Another table is joined with this one: what changed goes on at the end of each batch.
+    each_batch: bool,
     cache_max_bytes: usize,
     /// Panes that start before this were deleted.
     expired_before: Timestamp,
     key_bytes: Vec<u8>,
     keys: ProbeKeys,
-    /// Per row: its place in the batch and its slot.
-    work: Vec<(u32, u32)>,
+    work: Vec<Work>,
     updates: Vec<SpanUpdate<A>>,
     late_windows: Vec<Window>,
 }
@@ -115,7 +146,9 @@ impl<K, V, A: Data, R: SpanRule<K, V, A>> SpanAggregate<K, V, A, R> {
     /// `kept_ms`: how long spans stay in the store after their anchor, at least the rule's retention.
     pub(in crate::dsl) fn new(settings: Arc<SpanSettings<K, V, A>>, rule: Arc<R>, kept_ms: i64) -> Self {
         let early = settings.emit.interval_ms();
+        let shares_one = settings.emit.is_on_close() || early.is_some();
         SpanAggregate {
+            time: OwnTime::new(settings.inputs, shares_one),
             early: early.map(|interval_ms| EarlyResults::new(interval_ms, settings.aggregate.clone())),
             cache: SpanCache::new(R::ANCHOR, rule.pane_ms()),
             store: SpanStore::default(),
@@ -126,6 +159,7 @@ impl<K, V, A: Data, R: SpanRule<K, V, A>> SpanAggregate<K, V, A, R> {
             emits_each: false,
             old_values: false,
             write_through: false,
+            each_batch: false,
             cache_max_bytes: 0,
             expired_before: NO_TIME,
             key_bytes: Vec::new(),
@@ -153,8 +187,10 @@ where
         if let Some(early) = &mut self.early {
             early.init(&settings.store, context)?;
         }
+        self.time.init(&settings.store, context);
         self.old_values = settings.wishes.old_values.is_made();
-        self.write_through = settings.wishes.write_through.is_made();
+        self.each_batch = !waits && settings.wishes.each_batch.is_made();
+        self.write_through = !self.each_batch && settings.wishes.write_through.is_made();
         self.cache_max_bytes = context.config().cache_max_bytes;
         Ok(())
     }
@@ -162,13 +198,19 @@ where
     fn process(&mut self, batch: Batch, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let rows = rows_of::<K, V>(batch, context)?;
         let mut rest = &rows[..];
-        while let (Some(early), Some(first)) = (&self.early, rest.first()) {
-            let (now, later) = rest.split_at(early.rows_of_interval(rest));
-            self.tell_early(first.stream_time, context)?;
+        let settings = self.settings.clone();
+        let counts = |row: &Row<K, V>| settings.counts::<R>(row);
+        while let (Some(early), Some(time)) = (&self.early, self.time.of_batch(rest, context)) {
+            let (count, first) = early.rows_of_interval(rest, time.ahead(), counts);
+            let (now, later) = rest.split_at(count);
+            self.tell_early(first, context)?;
             self.fold(now, context)?;
             rest = later;
         }
         self.fold(rest, context)?;
+        if self.each_batch {
+            self.flush(context)?;
+        }
         if self.cache.bytes() > self.cache_max_bytes {
             self.flush(context)?;
             self.store.remember_written();
@@ -178,19 +220,21 @@ where
     }
 
     fn on_time(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
-        self.tell_early(context.stream_time(), context)
+        self.tell_early(self.time.now(context), context)
     }
 
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
-        self.tell_early(context.stream_time(), context)?;
+        let now = self.time.now(context);
+        self.tell_early(now, context)?;
         self.flush(context)?;
         if let Some(early) = &mut self.early {
             early.write(context)?;
         }
         if let Some(closing) = &mut self.closing {
-            closing.emit(&*self.rule, &self.settings, &mut self.store, context)?;
+            let times = (self.time.committed(context), now);
+            closing.emit(&*self.rule, &self.settings, &mut self.store, times, context)?;
         }
-        self.expire(context);
+        self.expire(now, context);
         Ok(())
     }
 
@@ -221,9 +265,9 @@ where
         }
         self.plan_work(rows, context)?;
         let (work, rule) = (&self.work, &*self.rule);
-        let needs = work.iter().map(|(row, slot)| {
-            let row = &rows[*row as usize];
-            (*slot, rule.reads_from(row.timestamp, row.stream_time))
+        let needs = work.iter().map(|work| {
+            let row = &rows[work.row as usize];
+            (work.slot, rule.reads_from(row.timestamp, work.now.store))
         });
         self.store
             .load(needs, &mut self.cache, &self.settings.aggregate, context)?;
@@ -234,7 +278,7 @@ where
         Ok(())
     }
 
-    /// Tells what changed in the interval that ends by `stream_time`, if one does.
+    /// Tells what changed in the interval that ends by `stream_time`, the operator's, if one does.
     fn tell_early(
         &mut self,
         stream_time: Timestamp,
@@ -244,7 +288,7 @@ where
             return Ok(());
         };
         early.load(context)?;
-        let Some(told_at) = early.advance(stream_time, context.committed_time()) else {
+        let Some(told_at) = early.advance(stream_time, self.time.committed(context)) else {
             return Ok(());
         };
         self.flush(context)?;
@@ -273,12 +317,28 @@ where
     ) -> Result<(), ProcessError> {
         let settings = &*self.settings;
         let mut skipped = 0;
+        let mut late = LateRows::new(&settings.late);
+        let Some(mut time) = self.time.of_batch(rows, context) else {
+            return Ok(());
+        };
         self.work.clear();
         self.keys.clear();
         for (index, row) in rows.iter().enumerate() {
-            let null_value = R::SKIPS_NULL_VALUES && settings.value.is_null(&row.value);
-            if null_value || settings.key.is_null(&row.key) {
+            if !settings.counts::<R>(row) {
                 skipped += 1;
+                continue;
+            }
+            let input = time.observe(row);
+            let now = Now {
+                input,
+                store: time.of_store(input),
+            };
+            if time.is_shared() && self.may_be_gone(row.timestamp, now.store) {
+                let window = Window {
+                    start_ms: row.timestamp,
+                    end_ms: row.timestamp,
+                };
+                late.add(row, window, input, context);
                 continue;
             }
             self.key_bytes.clear();
@@ -288,10 +348,20 @@ where
             }
             let key = self.keys.push(&self.key_bytes);
             let slot = self.cache.slot(self.keys.hash(key), self.keys.key(key));
-            self.work.push((index as u32, slot));
+            let row = index as u32;
+            self.work.push(Work { row, slot, now });
         }
+        time.keep(context);
         context.skipped(skipped);
+        late.forward(context);
         Ok(())
+    }
+
+    /// Another input took the store's time so far on that some of what a record at `timestamp` works on may be deleted, or not yet.
+    fn may_be_gone(&self, timestamp: Timestamp, store_time: Timestamp) -> bool {
+        let lowest = self.rule.reads_from(timestamp, store_time);
+        let horizon = store_time.saturating_sub(self.kept_ms).max(0);
+        self.cache.pane_of(lowest) < self.cache.pane_of(horizon)
     }
 
     /// Applies the rule to every row, in order.
@@ -299,19 +369,20 @@ where
         let mut forwarded = Vec::new();
         let mut late = LateRows::new(&self.settings.late);
         let journals = !self.emits_each && self.closing.is_none() && context.has_children();
-        for (row, slot) in self.work.drain(..) {
+        for Work { row, slot, now } in self.work.drain(..) {
             let row = &rows[row as usize];
             let emit = SpanEmit {
                 updates: self.emits_each.then_some(&mut self.updates),
                 journals,
                 old_values: self.old_values,
+                headers: &row.headers,
             };
-            let mut spans = self.cache.of_slot(slot, emit);
-            if let Err(cause) = self.rule.apply(row, &mut spans, &mut self.late_windows) {
+            let mut spans = self.cache.of_slot(slot, &self.settings.aggregate, emit);
+            if let Err(cause) = self.rule.apply(row, now, &mut spans, &mut self.late_windows) {
                 context.refuse(None, row.offset, row.timestamp, cause)?;
             }
             for window in self.late_windows.drain(..) {
-                late.add(row, window, context);
+                late.add(row, window, now.input, context);
             }
             forwarded.extend(self.updates.drain(..).map(|update| Row {
                 key: Windowed {
@@ -367,12 +438,9 @@ where
                         key,
                         window: entry.window,
                     },
-                    value: Change {
-                        new: span.map(|span| span.value.clone()),
-                        old: entry.old.clone(),
-                    },
+                    value: Change::latest(span.map(|span| span.value.clone()), entry.old.clone()),
                     timestamp: span.map_or(entry.timestamp, |span| span.timestamp),
-                    headers: Headers::NONE,
+                    headers: entry.headers.clone(),
                     stream_time,
                     offset: NO_OFFSET,
                 });
@@ -383,8 +451,7 @@ where
     }
 
     /// Deletes panes past their retention, each once.
-    fn expire(&mut self, context: &mut ProcessContext<'_>) {
-        let stream_time = context.stream_time();
+    fn expire(&mut self, stream_time: Timestamp, context: &mut ProcessContext<'_>) {
         if stream_time == NO_TIME {
             return;
         }

@@ -1,12 +1,12 @@
 //! Sessions: records of a key that are no further apart than the gap, merged as they meet.
 //!
 //! A record makes a session of its own and takes in every session within the gap of it. What it takes in is removed, and its removal told, before the merged
-//! session is set, as Kafka Streams does. A record whose merged session would end before stream time less gap and grace is late, and changes nothing.
+//! session is set, as Kafka Streams does. A record whose merged session would end before the operator's time less gap and grace is late, and changes nothing.
 //! Sessions past their retention are not seen any more, be they deleted yet or not.
 
 use millpond_log::types::Timestamp;
 
-use super::{Anchor, KeySpans, SpanRule};
+use super::{Anchor, KeySpans, Now, SpanRule};
 use crate::dsl::row::Row;
 use crate::dsl::{SessionWindows, Window};
 use crate::processor::BoxError;
@@ -71,10 +71,11 @@ where
     fn apply(
         &self,
         row: &Row<K, V>,
+        now: Now,
         spans: &mut KeySpans<'_, A>,
         late: &mut Vec<Window>,
     ) -> Result<(), BoxError> {
-        let earliest_end = self.reads_from(row.timestamp, row.stream_time);
+        let earliest_end = self.reads_from(row.timestamp, now.store);
         let latest_start = row.timestamp.saturating_add(self.windows.gap_ms());
         let alone = Window {
             start_ms: row.timestamp,
@@ -88,7 +89,7 @@ where
                 met += 1;
             }
         }
-        if merged.end_ms < self.windows.closed_before(row.stream_time) {
+        if merged.end_ms < self.windows.closed_before(now.input) {
             late.push(merged);
             return Ok(());
         }

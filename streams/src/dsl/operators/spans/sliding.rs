@@ -7,7 +7,7 @@
 use millpond_log::types::Timestamp;
 
 use super::cache::Span;
-use super::{Anchor, KeySpans, SpanRule};
+use super::{Anchor, KeySpans, Now, SpanRule};
 use crate::dsl::row::Row;
 use crate::dsl::{SlidingWindows, Window};
 use crate::processor::BoxError;
@@ -62,10 +62,11 @@ where
     fn apply(
         &self,
         row: &Row<K, V>,
+        now: Now,
         spans: &mut KeySpans<'_, A>,
         late: &mut Vec<Window>,
     ) -> Result<(), BoxError> {
-        let closed_before = self.windows.closed_before(row.stream_time);
+        let closed_before = self.windows.closed_before(now.input);
         let right = self.from(row.timestamp);
         if right.end_ms < closed_before {
             late.push(right);
@@ -117,7 +118,7 @@ type Held<A> = Option<(A, Timestamp)>;
 
 impl<K, V, A, F> Step<'_, '_, K, V, A, F>
 where
-    A: Clone,
+    A: Clone + 'static,
     F: Fn(&K, &V, &mut Option<A>) -> Result<(), BoxError>,
 {
     /// A record that has its left window to itself: from the latest window that may concern it backwards.

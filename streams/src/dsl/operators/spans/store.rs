@@ -12,6 +12,7 @@ use super::cache::{Anchor, Span, SpanCache};
 use super::close::Closing;
 use crate::dsl::Window;
 use crate::processor::{BoxError, ProcessContext, ProcessError};
+use crate::serde::held::{HeldBytes, is_flat};
 use crate::serde::{Data, SerdeRef};
 use crate::state::{
     KeyBatch, KeyRange, StateError, StoreIndex, StoreRef, ValueEnvelope, span_list, window_key,
@@ -102,15 +103,16 @@ impl SpanStore {
         mut closing: Option<&mut Closing>,
         context: &mut ProcessContext<'_>,
     ) -> Result<(), ProcessError> {
+        let (mut before, mut after) = (0, 0);
         for chunk in cache.dirty.chunks(super::CHUNK) {
             self.keys.clear();
             self.deleted.clear();
             self.values.clear();
             self.value_ends.clear();
             for number in chunk {
-                let slot = &cache.slots[*number as usize];
+                let slot = &mut cache.slots[*number as usize];
                 let key = slot.key.as_bytes();
-                for pane in slot.panes.iter().filter(|pane| pane.dirty) {
+                for pane in slot.panes.iter_mut().filter(|pane| pane.dirty) {
                     let write_key = |out: &mut Vec<u8>| window_key::append_to(pane.start_ms, key, out);
                     if pane.spans.is_empty() {
                         if pane.stored {
@@ -120,9 +122,15 @@ impl SpanStore {
                     }
                     self.keys.push_with(write_key);
                     self.written.insert(pane.start_ms);
-                    for span in &pane.spans {
+                    for span in &mut pane.spans {
                         append(span, serde, &mut self.encoded, &mut self.values)
                             .map_err(|cause| ProcessError::node(context.node(), cause))?;
+                        if !is_flat::<A>() {
+                            let held = HeldBytes::seen(&**serde, &span.value, self.encoded.len());
+                            before += span.held.bytes();
+                            after += held.bytes();
+                            span.held = held;
+                        }
                         if let Some(closing) = &mut closing {
                             closing.note(pane.start_ms, span.window, key);
                         }
@@ -139,6 +147,7 @@ impl SpanStore {
             store.put_many(&self.keys, value);
             self.deleted.iter().for_each(|key| store.delete(key));
         }
+        cache.recount(before, after);
         cache.mark_clean();
         Ok(())
     }
@@ -226,12 +235,14 @@ fn read_list<A: Data>(list: &[u8], serde: &SerdeRef<A>) -> Result<Vec<Span<A>>, 
         .map(|span| {
             let span = span?;
             let envelope = ValueEnvelope::parse(span.envelope)?;
+            let value = serde.deserialize(envelope.value)?;
             Ok(Span {
                 window: Window {
                     start_ms: span.start_ms,
                     end_ms: span.end_ms,
                 },
-                value: serde.deserialize(envelope.value)?,
+                held: HeldBytes::seen(&**serde, &value, envelope.value.len()),
+                value,
                 timestamp: envelope.timestamp,
             })
         })

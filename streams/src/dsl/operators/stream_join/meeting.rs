@@ -4,7 +4,7 @@ use millpond_log::types::{Offset, Timestamp};
 
 use super::side::{Element, JoinSide};
 use super::waiting::Waiting;
-use super::{Item, What};
+use super::{Item, What, limit};
 use crate::dsl::JoinWindows;
 use crate::dsl::row::Row;
 use crate::processor::{BoxError, ProcessContext, ProcessError};
@@ -75,7 +75,7 @@ impl<J> Meeting<'_, J> {
         }
         let retention_ms = self.windows.retention_ms();
         let visible_from = |observed: Timestamp| {
-            let time = if self.follows { stream_time } else { observed };
+            let time = observed.min(limit(stream_time, self.follows));
             time.saturating_sub(retention_ms).saturating_add(1)
         };
         let (from, to) = self.windows.partners(timestamp);

@@ -13,7 +13,7 @@
 //! other, record by record, so they are held back until the source batch is complete (`on_batch_end`).
 //!
 //! Time is the largest timestamp that came to the join, as in Kafka Streams, and is saved with every commit. In tasks that read a repartition topic it is
-//! what the upstream tasks tell (`Row::stream_time`), so that it does not matter which of them ran first.
+//! never ahead of what the upstream tasks tell (`Row::stream_time`), so that it does not matter which of them ran first.
 //!
 //! Next: `layout.rs` for the keys, `side.rs` for the window stores, `waiting.rs` for when unmatched records are given out.
 
@@ -34,7 +34,9 @@ use self::sided::{Sided, sided_of};
 use self::waiting::Waiting;
 use crate::dsl::JoinWindows;
 use crate::dsl::row::{NO_OFFSET, Row, batch_of};
-use crate::processor::{Batch, BoxError, Headers, InitContext, ProcessContext, ProcessError, Processor};
+use crate::processor::{
+    Batch, BoxError, Headers, InitContext, NO_TIME, ProcessContext, ProcessError, Processor,
+};
 use crate::serde::{Data, SerdeRef};
 
 /// What a join needs to know.
@@ -165,21 +167,17 @@ where
     fn on_time(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         self.join(context)?;
         // With records, it is they who move the join's time on, as in Kafka Streams.
-        if context.is_idle_advance() && !context.follows_upstreams() {
-            self.close_idle(context)?;
-        }
-        Ok(())
+        context
+            .idle_time()
+            .map_or(Ok(()), |time| self.close_idle(time, context))
     }
 
     fn on_commit(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         self.join(context)?;
         let retention_ms = self.settings.windows.retention_ms();
-        let follows = context.follows_upstreams();
-        let upstream_time = context.stream_time();
-        let horizon = |observed: Timestamp| {
-            let time = if follows { upstream_time } else { observed };
-            time.saturating_sub(retention_ms).saturating_add(1)
-        };
+        let limit = limit(context.stream_time(), context.follows_upstreams());
+        let horizon =
+            |observed: Timestamp| observed.min(limit).saturating_sub(retention_ms).saturating_add(1);
         let (left, right) = (horizon(self.left.observed()), horizon(self.right.observed()));
         self.left.on_commit(left, context);
         self.right.on_commit(right, context);
@@ -232,7 +230,8 @@ where
         self.right.load(context)?;
         let follows = context.follows_upstreams();
         if let Some(waiting) = &mut self.waiting {
-            waiting.begin(latest(&held, follows), context)?;
+            let (observed, limit) = latest(&held, follows);
+            waiting.begin(observed, limit, context)?;
         }
         let (mut left, mut right) = (held.left.into_iter(), held.right.into_iter());
         let mut results = Vec::new();
@@ -297,8 +296,9 @@ where
         let Some(waiting) = &mut self.waiting else {
             return Ok(());
         };
-        waiting.advance(time_of(row, follows));
-        if item.what != What::Join || !follows && row.timestamp != waiting.stream_time() {
+        waiting.advance(row.timestamp, limit(row.stream_time, follows));
+        // Out of order: as in Kafka Streams, it closes nothing.
+        if item.what != What::Join || row.timestamp < waiting.stream_time() {
             return Ok(());
         }
         let cause = Row {
@@ -314,14 +314,14 @@ where
     }
 
     /// Time went on without a record: gives out the waiting records whose window has closed thereby.
-    fn close_idle(&mut self, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
+    fn close_idle(&mut self, time: Timestamp, context: &mut ProcessContext<'_>) -> Result<(), ProcessError> {
         let Some(waiting) = &mut self.waiting else {
             return Ok(());
         };
-        let time = context.stream_time();
+        let limit = limit(context.stream_time(), context.follows_upstreams());
         waiting.open(context)?;
-        waiting.begin(time, context)?;
-        waiting.advance(time);
+        waiting.begin(time, limit, context)?;
+        waiting.advance(time, limit);
         let cause = Row {
             key: (),
             value: (),
@@ -458,7 +458,7 @@ where
     fn want(&mut self, item: &Item, timestamp: Timestamp, context: &ProcessContext<'_>) {
         let key = &self.keys.bytes[item.key.0..item.key.1];
         let retention_ms = self.settings.windows.retention_ms();
-        // Time only goes on, so what is invisible now stays so. Tasks behind a repartition topic have another clock; there only the window limits.
+        // Time only goes on, so what is invisible now stays so. Behind a repartition topic less may be: there only the window limits.
         let visible = |observed: Timestamp| {
             if context.follows_upstreams() {
                 0
@@ -485,13 +485,18 @@ where
     }
 }
 
-/// Largest time the join can have after these rows.
-fn latest<K, V1, V2>(held: &Held<K, V1, V2>, follows: bool) -> Timestamp {
-    let left = held.left.iter().map(|row| time_of(row, follows)).max();
-    let right = held.right.iter().map(|row| time_of(row, follows)).max();
-    left.max(right).unwrap_or(0)
+/// The largest timestamp of these rows, and the largest limit.
+fn latest<K, V1, V2>(held: &Held<K, V1, V2>, follows: bool) -> (Timestamp, Timestamp) {
+    fn of<K, V>(rows: &[Row<K, V>]) -> (Option<Timestamp>, Option<Timestamp>) {
+        let limits = rows.iter().map(|row| row.stream_time);
+        (rows.iter().map(|row| row.timestamp).max(), limits.max())
+    }
+    let (left, right) = (of(&held.left), of(&held.right));
+    let stream_time = left.1.max(right.1).unwrap_or(NO_TIME);
+    (left.0.max(right.0).unwrap_or(0), limit(stream_time, follows))
 }
 
-fn time_of<K, V>(row: &Row<K, V>, follows: bool) -> Timestamp {
-    if follows { row.stream_time } else { row.timestamp }
+/// What the join's time must not be ahead of, when the task's is `stream_time`.
+fn limit(stream_time: Timestamp, follows: bool) -> Timestamp {
+    if follows { stream_time } else { Timestamp::MAX }
 }

@@ -40,13 +40,13 @@ type Group = SmallVec<[u64; 2]>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Clock {
     /// Largest timestamp either side saw; -1 before the first record.
-    stream_time: Timestamp,
+    observed: Timestamp,
     min_time: Timestamp,
     next_sequence: u64,
 }
 
 const AT_START: Clock = Clock {
-    stream_time: -1,
+    observed: -1,
     min_time: NOBODY,
     next_sequence: 0,
 };
@@ -58,6 +58,8 @@ pub(super) struct Waiting {
     pub(super) store: StoreIndex,
     clock: Clock,
     saved: Clock,
+    /// The join's time is not ahead of this.
+    limit: Timestamp,
     is_open: bool,
     /// Right and left, by [`Side`].
     times: [BTreeMap<Timestamp, Group>; 2],
@@ -84,6 +86,7 @@ impl Waiting {
             store: StoreIndex::new(0),
             clock: AT_START,
             saved: AT_START,
+            limit: Timestamp::MAX,
             is_open: false,
             times: [BTreeMap::new(), BTreeMap::new()],
             closing: BTreeMap::new(),
@@ -96,11 +99,13 @@ impl Waiting {
 
     /// Stream time of the join.
     pub(super) fn stream_time(&self) -> Timestamp {
-        self.clock.stream_time
+        self.clock.observed.min(self.limit)
     }
 
-    pub(super) fn advance(&mut self, time: Timestamp) {
-        self.clock.stream_time = self.clock.stream_time.max(time);
+    /// A record came, or time went on without one; the join's time is not ahead of `limit`.
+    pub(super) fn advance(&mut self, time: Timestamp, limit: Timestamp) {
+        self.clock.observed = self.clock.observed.max(time);
+        self.limit = limit;
     }
 
     /// Reads what the last commit left, unless that is known.
@@ -140,15 +145,17 @@ impl Waiting {
         Ok(())
     }
 
-    /// A batch begins in which stream time comes to `until` at most: reads what may close until then.
+    /// A batch begins in which time comes to `until` at most, and is not ahead of `limit`: reads what may close until then.
     pub(super) fn begin(
         &mut self,
         until: Timestamp,
+        limit: Timestamp,
         context: &mut ProcessContext<'_>,
     ) -> Result<(), ProcessError> {
         let shortest = self.windows.before_ms().min(self.windows.after_ms());
         self.closing_before = until
-            .max(self.clock.stream_time)
+            .max(self.clock.observed)
+            .min(limit)
             .saturating_sub(shortest)
             .saturating_sub(self.windows.grace_ms());
         let first = self.first_time();
@@ -270,7 +277,7 @@ impl Waiting {
         timestamp
             .saturating_add(after_ms)
             .saturating_add(self.windows.grace_ms())
-            >= self.clock.stream_time
+            >= self.stream_time()
     }
 
     /// Where Kafka Streams' walk over the waiting records ends, which becomes its `minTime`: one behind the first record of either side whose
@@ -281,8 +288,7 @@ impl Waiting {
         let last = newest(right).max(newest(left)).unwrap_or(NOBODY);
         let first_open = |side: Side| {
             let closed = self
-                .clock
-                .stream_time
+                .stream_time()
                 .saturating_sub(self.after_ms(side))
                 .saturating_sub(self.windows.grace_ms());
             self.times[side as usize]
@@ -336,7 +342,7 @@ impl Waiting {
             store.put(&fixed_key(CLOCK), encode_clock(&self.clock));
             self.saved = self.clock;
         }
-        let oldest = self.first_time().unwrap_or(self.clock.stream_time);
+        let oldest = self.first_time().unwrap_or(self.stream_time());
         let oldest = oldest.min(std::mem::replace(&mut self.oldest_write, NOBODY));
         let horizon = self.layout.pane_of(oldest.max(0));
         if horizon > self.deleted_before {
@@ -356,18 +362,18 @@ impl Waiting {
 
 fn encode_clock(clock: &Clock) -> [u8; 24] {
     let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&clock.stream_time.to_be_bytes());
+    bytes[..8].copy_from_slice(&clock.observed.to_be_bytes());
     bytes[8..16].copy_from_slice(&clock.min_time.to_be_bytes());
     bytes[16..].copy_from_slice(&clock.next_sequence.to_be_bytes());
     bytes
 }
 
 fn decode_clock(bytes: &[u8]) -> Option<Clock> {
-    let (stream_time, rest) = bytes.split_first_chunk::<8>()?;
+    let (observed, rest) = bytes.split_first_chunk::<8>()?;
     let (min_time, rest) = rest.split_first_chunk::<8>()?;
     let next_sequence: [u8; 8] = rest.try_into().ok()?;
     Some(Clock {
-        stream_time: Timestamp::from_be_bytes(*stream_time),
+        observed: Timestamp::from_be_bytes(*observed),
         min_time: Timestamp::from_be_bytes(*min_time),
         next_sequence: u64::from_be_bytes(next_sequence),
     })

@@ -47,6 +47,8 @@ pub(super) struct TimeBuffer {
     pub(super) store: StoreIndex,
     clock: Clock,
     saved: Clock,
+    /// The queue's time is not ahead of this.
+    limit: Timestamp,
     is_open: bool,
     /// Nothing in the store is older; unknown after an abort.
     oldest: Option<Timestamp>,
@@ -85,6 +87,7 @@ impl TimeBuffer {
             store: StoreIndex::new(0),
             clock: AT_START,
             saved: AT_START,
+            limit: Timestamp::MAX,
             is_open: false,
             oldest: None,
             ready: BTreeMap::new(),
@@ -107,10 +110,16 @@ impl TimeBuffer {
         out
     }
 
-    /// A batch begins that brings the time to `latest` at most: reads what may be taken out.
+    /// The queue's time.
+    fn time(&self) -> Timestamp {
+        self.clock.observed.min(self.limit)
+    }
+
+    /// A batch begins that brings the time to `latest` at most, not ahead of `limit`: reads what may be taken out.
     pub(super) fn begin(
         &mut self,
         latest: Timestamp,
+        limit: Timestamp,
         context: &mut ProcessContext<'_>,
     ) -> Result<(), ProcessError> {
         if !self.is_open {
@@ -122,7 +131,8 @@ impl TimeBuffer {
             self.saved = self.clock;
             self.is_open = true;
         }
-        self.ready_until = self.clock.observed.max(latest).saturating_sub(self.grace_ms);
+        let latest = self.clock.observed.max(latest).min(limit);
+        self.ready_until = latest.saturating_sub(self.grace_ms);
         if self.oldest.is_some_and(|oldest| oldest > self.ready_until) {
             return Ok(());
         }
@@ -139,24 +149,20 @@ impl TimeBuffer {
         Ok(())
     }
 
-    /// Queues a record, unless it is older than the grace allows (false): then nobody is waited for. `time` is what the task says, where it follows others.
+    /// Queues a record, unless it is older than the grace allows (false): then nobody is waited for. From here on the time is not ahead of `limit`.
     pub(super) fn put(
         &mut self,
         timestamp: Timestamp,
-        time: Option<Timestamp>,
+        limit: Timestamp,
         key: &[u8],
         value: &[u8],
         headers: &Headers,
     ) -> bool {
-        if let Some(time) = time {
-            self.clock.observed = self.clock.observed.max(time);
-        }
-        if self.clock.observed.saturating_sub(self.grace_ms) > timestamp {
+        self.limit = limit;
+        if self.time().saturating_sub(self.grace_ms) > timestamp {
             return false;
         }
-        if time.is_none() {
-            self.clock.observed = self.clock.observed.max(timestamp);
-        }
+        self.clock.observed = self.clock.observed.max(timestamp);
         let key = self.key(timestamp, key, self.clock.next_sequence);
         self.clock.next_sequence += 1;
         let mut envelope = Vec::with_capacity(value.len() + 16);
@@ -176,13 +182,14 @@ impl TimeBuffer {
     }
 
     /// Time went on without a record.
-    pub(super) fn advance(&mut self, time: Timestamp) {
+    pub(super) fn advance(&mut self, time: Timestamp, limit: Timestamp) {
         self.clock.observed = self.clock.observed.max(time);
+        self.limit = limit;
     }
 
     /// Takes out everything whose grace is over, oldest first.
     pub(super) fn take(&mut self) -> Result<Vec<Queued>, BoxError> {
-        let until = self.clock.observed.saturating_sub(self.grace_ms);
+        let until = self.time().saturating_sub(self.grace_ms);
         let mut taken = Vec::new();
         while let Some((key, _)) = self.ready.first_key_value() {
             let (timestamp, record_key) = parse_key(key).ok_or(Damaged)?;

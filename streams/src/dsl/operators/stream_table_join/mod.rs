@@ -13,7 +13,7 @@ use millpond_log::types::{Offset, Timestamp};
 use self::buffer::{Queued, TimeBuffer};
 use crate::dsl::row::{NO_OFFSET, Row, batch_of, rows_of};
 use crate::dsl::table_lookup::{TableLookup, TableReader};
-use crate::processor::{Batch, BoxError, InitContext, ProcessContext, ProcessError, Processor};
+use crate::processor::{Batch, BoxError, InitContext, NO_TIME, ProcessContext, ProcessError, Processor};
 use crate::serde::{Data, SerdeRef};
 
 /// What a join needs to know beside its closures.
@@ -99,12 +99,12 @@ where
         let Some(buffer) = &mut self.buffer else {
             return Ok(());
         };
-        if !context.is_idle_advance() || context.follows_upstreams() {
+        let Some(time) = context.idle_time() else {
             return Ok(());
-        }
-        let time = context.stream_time();
-        buffer.begin(time, context)?;
-        buffer.advance(time);
+        };
+        let limit = limit(context.stream_time(), context.follows_upstreams());
+        buffer.begin(time, limit, context)?;
+        buffer.advance(time, limit);
         let node = |cause| ProcessError::node(context.node(), cause);
         let settings = &*self.settings;
         let mut due = Vec::new();
@@ -157,16 +157,17 @@ where
         context: &mut ProcessContext<'_>,
     ) -> Result<Vec<Row<K, V>>, ProcessError> {
         let follows = context.follows_upstreams();
-        let time = |row: &Row<K, V>| if follows { row.stream_time } else { row.timestamp };
         let rows: Vec<Row<K, V>> = rows
             .into_iter()
             .filter_map(|row| self.usable(row, context))
             .collect();
         let settings = self.settings.clone();
-        let (Some(buffer), Some(latest)) = (&mut self.buffer, rows.iter().map(time).max()) else {
+        let latest = rows.iter().map(|row| row.timestamp).max();
+        let (Some(buffer), Some(latest)) = (&mut self.buffer, latest) else {
             return Ok(rows);
         };
-        buffer.begin(latest, context)?;
+        let furthest = rows.iter().map(|row| row.stream_time).max();
+        buffer.begin(latest, limit(furthest.unwrap_or(NO_TIME), follows), context)?;
         let mut due = Vec::with_capacity(rows.len());
         for row in rows {
             if settings.key.is_null(&row.key) {
@@ -183,10 +184,9 @@ where
                 context.refuse(None, row.offset, row.timestamp, cause.into())?;
                 continue;
             }
-            let upstream = follows.then_some(row.stream_time);
             if !buffer.put(
                 row.timestamp,
-                upstream,
+                limit(row.stream_time, follows),
                 &self.key_bytes,
                 &self.value_bytes,
                 &row.headers,
@@ -243,6 +243,11 @@ where
         }
         Ok(())
     }
+}
+
+/// What the queue's time must not be ahead of, when the task's is `stream_time`.
+fn limit(stream_time: Timestamp, follows: bool) -> Timestamp {
+    if follows { stream_time } else { Timestamp::MAX }
 }
 
 /// A record as it was before it was queued.

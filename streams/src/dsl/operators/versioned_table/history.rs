@@ -13,26 +13,14 @@
 
 use millpond_log::types::Timestamp;
 
+use super::version::{COUNT_LEN, CutShort, OPEN, Version, split_head, time_key};
 use crate::processor::{BoxError, ProcessContext, ProcessError};
 use crate::state::{KeyBatch, StoreIndex, StoreRef, StoreSpec, Update, window_key};
 
 /// Panes the retention is cut into: what a look into the past may have to ask.
 const PANES: i64 = 4;
-const TIME: &str = "time";
 const HEAD: u8 = 0;
 const MORE: u8 = 1;
-/// End of a version that no other followed.
-const OPEN: Timestamp = Timestamp::MAX;
-const COUNT_LEN: usize = 4;
-
-/// What held for some time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Version {
-    pub(super) from: Timestamp,
-    pub(super) to: Timestamp,
-    /// `None` = nothing: the key was deleted at `from`.
-    pub(super) value: Option<Vec<u8>>,
-}
 
 /// Where a version is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +37,6 @@ pub(super) enum Put {
     /// It belongs between older versions.
     Past,
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("a stored version is cut short")]
-struct CutShort;
 
 /// Length of a pane for a retention, in ms.
 fn pane_ms(retention_ms: i64) -> i64 {
@@ -138,7 +122,8 @@ impl History {
                 self.append(&mut store, key, &version)?;
                 Ok(Put::Latest)
             }
-            Some((from, _)) if at == from => Ok(Put::Latest),
+            // A deletion at the very time of the value is not remembered, as in Kafka Streams: a record that is older still is latest then.
+            Some((from, _)) if at == from => return Ok(Put::Latest),
             _ => self.put_among_versions(&mut store, key, at, value, latest.map(|(from, _)| from), time),
         };
         let done = match done {
@@ -173,7 +158,8 @@ impl History {
     ) -> Result<Put, Failed> {
         let versions = self.read(store, key, at, time)?;
         let starts = || versions.iter().map(|(_, version)| version.from).chain(latest);
-        if latest.is_none() && starts().all(|from| from <= at) {
+        let is_over = |version: &Version| version.from <= at && (version.to == OPEN || version.to <= at);
+        if latest.is_none() && versions.iter().all(|(_, version)| is_over(version)) {
             // Deleted before, or never there.
             let deleted = versions
                 .iter()
@@ -245,7 +231,7 @@ impl History {
     }
 
     /// The panes of versions that end after `at`.
-    fn panes(&self, at: Timestamp, time: Timestamp) -> impl Iterator<Item = Timestamp> + use<> {
+    pub(super) fn panes(&self, at: Timestamp, time: Timestamp) -> impl Iterator<Item = Timestamp> + use<> {
         let (first, pane_ms) = (window_key::pane_of(at.max(0), self.pane_ms), self.pane_ms);
         (0..)
             .map(move |number| first + number * pane_ms)
@@ -388,14 +374,14 @@ impl History {
         })
     }
 
-    fn head_key(&self, pane: Timestamp, key: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn head_key(&self, pane: Timestamp, key: &[u8], out: &mut Vec<u8>) {
         out.clear();
         out.extend_from_slice(&window_key::pane_prefix(pane));
         out.push(HEAD);
         out.extend_from_slice(key);
     }
 
-    fn more_key(&self, pane: Timestamp, key: &[u8], number: u32, out: &mut Vec<u8>) {
+    pub(super) fn more_key(&self, pane: Timestamp, key: &[u8], number: u32, out: &mut Vec<u8>) {
         out.clear();
         out.extend_from_slice(&window_key::pane_prefix(pane));
         out.push(MORE);
@@ -426,36 +412,4 @@ impl From<crate::state::StateError> for Failed {
     fn from(cause: crate::state::StateError) -> Failed {
         Failed::state(cause)
     }
-}
-
-impl Version {
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(17 + self.value.as_ref().map_or(0, Vec::len));
-        bytes.extend_from_slice(&self.from.to_be_bytes());
-        bytes.extend_from_slice(&self.to.to_be_bytes());
-        bytes.push(u8::from(self.value.is_some()));
-        bytes.extend_from_slice(self.value.as_deref().unwrap_or_default());
-        bytes
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Version, BoxError> {
-        let (from, rest) = bytes.split_first_chunk::<8>().ok_or(CutShort)?;
-        let (to, rest) = rest.split_first_chunk::<8>().ok_or(CutShort)?;
-        let (has_value, value) = rest.split_first().ok_or(CutShort)?;
-        Ok(Version {
-            from: Timestamp::from_be_bytes(*from),
-            to: Timestamp::from_be_bytes(*to),
-            value: (*has_value != 0).then(|| value.to_vec()),
-        })
-    }
-}
-
-/// In front of all versions: timestamps are not negative.
-fn time_key() -> Vec<u8> {
-    window_key::encode(Timestamp::MIN, TIME.as_bytes())
-}
-
-fn split_head(stored: &[u8]) -> Result<(u32, &[u8]), BoxError> {
-    let (count, version) = stored.split_first_chunk::<COUNT_LEN>().ok_or(CutShort)?;
-    Ok((u32::from_be_bytes(*count), version))
 }

@@ -26,6 +26,9 @@ final class Catalogue {
         all.addAll(VersionedTables.all());
         all.addAll(Processors.all());
         all.addAll(WithHeaders.all());
+        all.addAll(OperatorTimes.all());
+        all.addAll(Written.all());
+        all.addAll(Drawn.all());
         return all;
     }
 }

@@ -9,7 +9,7 @@ import java.util.Random;
 /**
  * Draws the input of a case from its seed. The seed's remainder by four chooses how disorderly it is: 0 in order, 1 a little out of order, 2 late
  * records too, 3 close to time zero with jumps ahead. Null keys and values, repeated values and equal timestamps come in all of them; records with a null are
- * never the newest, for what they do to the time of the operators behind is told apart in {@code README.md}.
+ * the newest only where a scenario is about that ({@link Scenario#nullsMoveTime}).
  */
 final class Feed {
     private final Scenario scenario;
@@ -83,7 +83,7 @@ final class Feed {
         } else {
             time = newest + random.nextInt(120 * unit + 1);
         }
-        last = Math.max(0, hasNull ? Math.min(time, newest) : time);
+        last = Math.max(0, hasNull && !scenario.nullsMoveTime ? Math.min(time, newest) : time);
         newest = Math.max(newest, last);
         return last;
     }

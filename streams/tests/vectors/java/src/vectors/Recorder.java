@@ -31,7 +31,9 @@ public final class Recorder {
             }
             try {
                 List<String> lines = record(scenario);
-                Files.write(folder.resolve(scenario.name + ".jsonl"), lines);
+                Path file = folder.resolve(scenario.name + ".jsonl");
+                Files.createDirectories(file.getParent());
+                Files.write(file, lines);
                 System.out.println(scenario.name);
             } catch (RuntimeException error) {
                 failed++;
@@ -48,7 +50,7 @@ public final class Recorder {
         Path stateDir = Files.createTempDirectory("vectors");
         try {
             for (long seed = 0; seed < scenario.seeds; seed++) {
-                List<Step> steps = Feed.draw(scenario, seed);
+                List<Step> steps = scenario.given.isEmpty() ? Feed.draw(scenario, seed) : scenario.given.get((int) seed);
                 List<String> plain = Run.lines(scenario, steps, false, false, stateDir);
                 lines.add(Json.of(Map.of("seed", seed)));
                 lines.addAll(plain);
@@ -87,6 +89,9 @@ public final class Recorder {
         Map<String, String> outputs = new LinkedHashMap<>();
         scenario.outputs.forEach((topic, formats) -> outputs.put(topic, formats.label()));
         head.put("outputs", outputs);
+        if (scenario.plan != null) {
+            head.put("plan", scenario.plan);
+        }
         return Json.of(head);
     }
 

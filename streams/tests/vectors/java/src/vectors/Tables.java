@@ -6,6 +6,8 @@ import java.util.List;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Repartitioned;
+import org.apache.kafka.streams.kstream.ValueTransformerWithKey;
+import org.apache.kafka.streams.processor.ProcessorContext;
 
 /** Tables of topics and streams, filtered and mapped. */
 final class Tables {
@@ -40,6 +42,13 @@ final class Tables {
             Scenario.named("table-map-to-null", "a mapped table whose mapper may say null, not stored")
                 .input("in").output("out")
                 .build(builder -> textsTo(table(builder, "in").mapValues((key, value) -> even(value) ? null : pair(key, value)), "out")),
+            Scenario.named("table-transform-values", "transformValues, which is also asked about null, stored and not")
+                .input("in").output("plain").output("stored").store("transformed", Format.TEXT)
+                .build(builder -> {
+                    KTable<String, String> table = table(builder, "in");
+                    textsTo(table.transformValues(Transformed::new), "plain");
+                    textsTo(table.transformValues(Transformed::new, texts("transformed")), "stored");
+                }),
             Scenario.named("to-table", "a stream as a table")
                 .input("in").output("out").store("table", Format.TEXT)
                 .build(builder -> textsTo(builder.<String, String>stream("in").toTable(texts("table")), "out")),
@@ -48,5 +57,21 @@ final class Tables {
                 .build(builder -> textsTo(builder.<String, String>stream("in")
                     .selectKey((key, value) -> group(value)).repartition(Repartitioned.as("by-group")).toTable(texts("table")), "out"))
         );
+    }
+
+    /** {@code key/value}, tombstones included. */
+    private static final class Transformed implements ValueTransformerWithKey<String, String, String> {
+        @Override
+        public void init(ProcessorContext context) {
+        }
+
+        @Override
+        public String transform(String key, String value) {
+            return value == null ? null : pair(key, value);
+        }
+
+        @Override
+        public void close() {
+        }
     }
 }

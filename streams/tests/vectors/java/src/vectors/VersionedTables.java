@@ -9,6 +9,7 @@ import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.Joined;
 import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.kstream.TableJoined;
 import org.apache.kafka.streams.state.Stores;
 import vectors.Scenario.Input;
 
@@ -32,6 +33,10 @@ final class VersionedTables {
 
     static List<Scenario> all() {
         return List.of(
+            single("versioned-table", "a topic as a versioned table with 30 ms of history, its updates as a stream")
+                .build(builder -> textsTo(versioned(builder, "in", 30), "out")),
+            single("versioned-table-filter", "a versioned table filtered")
+                .build(builder -> textsTo(versioned(builder, "in", 30).filter((key, value) -> even(value)), "out")),
             single("versioned-table-aggregate", "a versioned table grouped: out-of-order updates count for nothing").store("steps", Format.TEXT)
                 .build(builder -> textsTo(versioned(builder, "in", 30)
                     .groupBy((key, value) -> KeyValue.pair(group(value), value), Grouped.with("grouped", TEXT, TEXT))
@@ -50,7 +55,12 @@ final class VersionedTables {
                 .build(builder -> builder.<String, String>stream("stream").leftJoin(versioned(builder, "table", 25), Dsl::pair,
                     Joined.with(TEXT, TEXT, TEXT, "j", ms(5))).to("out")),
             Scenario.named("versioned-table-join", "two versioned tables, outer").input("left").input("right").output("out").seeds(12, 32).withoutDropped()
-                .build(builder -> textsTo(versioned(builder, "left", 40).outerJoin(versioned(builder, "right", 40), Dsl::pair), "out"))
+                .build(builder -> textsTo(versioned(builder, "left", 40).outerJoin(versioned(builder, "right", 40), Dsl::pair), "out")),
+            Scenario.named("versioned-foreign-key", "two versioned tables, by a key in the left one's value, left")
+                .input(new Input("left").keys("a", "b", "c", "d").values((random, number) -> "xyz".charAt(random.nextInt(3)) + Integer.toString(number % 10)))
+                .input(new Input("right").keys("x", "y", "z").nulls(4, 20)).output("out").seeds(12, 32).withoutDropped()
+                .build(builder -> textsTo(versioned(builder, "left", 40).leftJoin(versioned(builder, "right", 40),
+                    value -> value.substring(0, 1), Dsl::pair, TableJoined.as("fk")), "out"))
         );
     }
 }

@@ -1,0 +1,30 @@
+//! The stores of a plan with their layouts, as the catalogue remembers them.
+//!
+//! Always true: in the order of the plan's nodes, the result's last; so two plans of one query have the same stores in the same order.
+
+use crate::catalog::StoreDefinition;
+use crate::error::Result;
+use crate::logical::{ResultPlan, StreamPlan};
+use crate::physical::{GroupLayout, RowLayout};
+
+use super::GROUPS_STORE;
+
+/// The stores of `plan`.
+pub(crate) fn of(plan: &StreamPlan) -> Result<Vec<StoreDefinition>> {
+    let mut stores = Vec::new();
+    let mut add = |name: &str, layout: String| {
+        stores.push(StoreDefinition {
+            name: name.to_owned(),
+            layout,
+        });
+    };
+    match &plan.result {
+        ResultPlan::Appends { .. } => {}
+        ResultPlan::Groups(groups) => add(
+            GROUPS_STORE,
+            GroupLayout::new(&groups.aggregate)?.state_layout()?.to_string(),
+        ),
+        ResultPlan::Rows(rows) => add(&rows.store, RowLayout::new(rows)?.words()?),
+    }
+    Ok(stores)
+}
