@@ -31,7 +31,10 @@ const CACHE_PART_BITS_MAX: u32 = 6;
 /// the same; a batch that is larger than the limit of the write buffers is written alone, and takes its room from the blocks. A batch has what a task has committed since the one before: up to
 /// [`StateLimits::apply_bytes`](crate::state::StateLimits) and one transaction
 /// ([`StreamsConfig::uncommitted_bytes_max`](crate::runtime::StreamsConfig::uncommitted_bytes_max)). The whole limit is passed only by a batch that does not fit into what
-/// empty databases leave of it, about 0.3 MB a task, and by blocks that reads have in their hands.
+/// empty databases leave of it, 0.17 MB a store, and by blocks that reads have in their hands.
+///
+/// What databases take while they are empty cannot be freed. Where it comes near the limit of the write buffers or is above it, batches still get a quarter of that limit on top: otherwise
+/// every batch would flush every database of the process, and free nothing.
 #[derive(Clone)]
 pub struct RocksBudget {
     pub(super) cache: Cache,
@@ -68,11 +71,26 @@ impl Drop for Room {
 struct Limits {
     cache_bytes: AtomicUsize,
     write_buffer_bytes: AtomicUsize,
+    /// What the open databases take at least.
+    empty_bytes: AtomicUsize,
+}
+
+/// The write buffers of an open database that has written nothing, which no flush frees, until it is dropped.
+#[derive(Debug)]
+pub(super) struct EmptyBuffers {
+    limits: Arc<Limits>,
+    bytes: usize,
+}
+
+impl Drop for EmptyBuffers {
+    fn drop(&mut self) {
+        self.limits.empty_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// A database of the budget.
 pub(super) trait HoldsBuffers: Debug + Send + Sync {
-    /// Bytes of its write buffers that are not flushed.
+    /// Bytes of its write buffers that are not flushed, as RocksDB tells: without the filters of the buffers, which stay.
     fn unflushed_bytes(&self) -> usize;
     /// Bytes a flush would free: the same, but for what it takes when they are empty.
     fn buffer_bytes(&self) -> usize;
@@ -106,6 +124,7 @@ impl RocksBudget {
             limits: Arc::new(Limits {
                 cache_bytes: AtomicUsize::new(cache_bytes),
                 write_buffer_bytes: AtomicUsize::new(write_buffer_bytes),
+                empty_bytes: AtomicUsize::new(0),
             }),
             members: Arc::default(),
             rooms: Arc::default(),
@@ -137,6 +156,20 @@ impl RocksBudget {
     /// Bytes of write buffers.
     pub fn write_buffer_bytes(&self) -> usize {
         self.write_buffers.get_usage()
+    }
+
+    /// What all open databases take while they are empty.
+    fn empty_bytes(&self) -> usize {
+        self.limits.empty_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts what a database takes while it is empty.
+    pub(super) fn add_empty(&self, bytes: usize) -> EmptyBuffers {
+        self.limits.empty_bytes.fetch_add(bytes, Ordering::Relaxed);
+        EmptyBuffers {
+            limits: Arc::clone(&self.limits),
+            bytes,
+        }
     }
 
     /// From now on `member` is flushed when others need its memory.
@@ -175,7 +208,8 @@ impl RocksBudget {
             let known = members.iter().filter_map(Weak::upgrade);
             let unflushed: usize = known.map(|member| member.unflushed_bytes()).sum();
             let mut taken = self.rooms.bytes.lock();
-            let leaving = self.write_buffers.get_usage().saturating_sub(unflushed);
+            let staying = unflushed.saturating_add(self.empty_bytes());
+            let leaving = self.write_buffers.get_usage().saturating_sub(staying);
             if self.fits(*taken, bytes) {
                 return self.room(&mut taken, bytes);
             }
@@ -199,6 +233,8 @@ impl RocksBudget {
 
     fn fits(&self, taken: usize, bytes: usize) -> bool {
         let limit = self.limits.write_buffer_bytes.load(Ordering::Relaxed);
+        let empty = self.empty_bytes();
+        let limit = limit.max(empty.saturating_add(limit / 4));
         let used = self.write_buffers.get_usage().saturating_add(taken);
         used.saturating_add(bytes) <= limit
     }

@@ -77,6 +77,35 @@ fn the_limit_holds_over_idle_and_busy_databases() {
 }
 
 #[test]
+fn empty_databases_above_the_limit_do_not_make_every_batch_flush() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let budget = RocksBudget::new(CACHE_BYTES, 2 << 20);
+    let hosts = RocksHosts::new(budget.clone());
+    let specs = [StoreSpec::key_value("rows"), StoreSpec::key_value("groups")];
+    let open: Vec<Arc<dyn StoreHost>> = (0..TASKS)
+        .map(|partition| {
+            let task = TaskId::new(0, PartitionId::new(partition));
+            hosts.open(dir.path(), task, &specs).expect("it opens")
+        })
+        .collect();
+    let empty = budget.write_buffer_bytes();
+    assert!(empty > 2 << 20, "only {empty} bytes, that proves nothing");
+    let known: usize = budget.empty_bytes();
+    assert!(
+        known.abs_diff(empty) < STEP_BYTES,
+        "{known} bytes are counted, and {empty} taken"
+    );
+    // As much each as would be worth a flush, together less than a quarter of the limit.
+    for host in &open[..4] {
+        write(host.as_ref(), 0, 100_000);
+    }
+    for host in &open {
+        let size = host.size(STORE).expect("a size");
+        assert_eq!(size.disk_bytes, Some(0), "it was flushed, and nothing was won");
+    }
+}
+
+#[test]
 fn index_and_filter_blocks_are_counted() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let budget = RocksBudget::new(64 << 20, 8 << 20);

@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ::rocksdb::{
@@ -19,7 +18,7 @@ use ::rocksdb::{
 };
 use bytes::Bytes;
 
-use super::budget::HoldsBuffers;
+use super::budget::{EmptyBuffers, HoldsBuffers};
 use super::directory::{self, TaskDirectory};
 use super::{RocksBudget, options};
 use crate::state::host::{
@@ -83,22 +82,23 @@ impl StoreHostFactory for RocksHosts {
                 names.push(name.to_owned());
             }
         }
+        let empty_bytes = names.len() * options::EMPTY_STORE_BYTES;
         let families = names.iter();
         let families = families.map(|name| ColumnFamilyDescriptor::new(name, options::store(&self.budget)));
         let db =
             DB::open_cf_descriptors(&options, &path, families).map_err(failed("opening the database"))?;
         let stores_by_index = stores.iter().map(|store| store.name.clone()).collect();
-        let host = RocksHost {
+        let mut host = RocksHost {
             task,
             stores: stores_by_index,
             budget: self.budget.clone(),
-            empty_bytes: AtomicUsize::new(0),
+            unflushed_when_empty: 0,
+            _empty: self.budget.add_empty(empty_bytes),
             db,
             _directory: directory,
         };
         host.check_shapes(stores)?;
-        let empty_bytes = host.buffer_bytes();
-        host.empty_bytes.store(empty_bytes, Ordering::Relaxed);
+        host.unflushed_when_empty = host.unflushed_bytes();
         let host = Arc::new(host);
         self.budget.join(&host);
         Ok(host)
@@ -148,8 +148,10 @@ struct RocksHost {
     /// Names of the stores by their index.
     stores: Vec<String>,
     budget: RocksBudget,
-    /// Bytes of its write buffers when it was opened and they were empty.
-    empty_bytes: AtomicUsize,
+    /// What it called unflushed when it was opened, and there was nothing to flush.
+    unflushed_when_empty: usize,
+    /// Counted while it is open.
+    _empty: EmptyBuffers,
     /// Before the directory: it is closed first, then the lock goes.
     db: DB,
     _directory: TaskDirectory,
@@ -323,8 +325,7 @@ impl HoldsBuffers for RocksHost {
     }
 
     fn buffer_bytes(&self) -> usize {
-        let empty_bytes = self.empty_bytes.load(Ordering::Relaxed);
-        self.unflushed_bytes().saturating_sub(empty_bytes)
+        self.unflushed_bytes().saturating_sub(self.unflushed_when_empty)
     }
 
     fn release(&self) -> Result<(), StateError> {

@@ -4,6 +4,13 @@ use ::rocksdb::{BlockBasedOptions, DBCompressionType, LogLevel, Options, WriteOp
 
 use super::RocksBudget;
 
+/// A store's write buffer is flushed when it is as large.
+const WRITE_BUFFER_BYTES: usize = 16 << 20;
+/// And its bloom filter has this part of it, from the beginning.
+const WRITE_BUFFER_PER_FILTER: usize = 100;
+/// What an empty write buffer takes: its filter, and the first block of its arena.
+pub(super) const EMPTY_STORE_BYTES: usize = WRITE_BUFFER_BYTES / WRITE_BUFFER_PER_FILTER + (2 << 10);
+
 /// Settings of the database itself.
 pub(super) fn database(budget: &RocksBudget) -> Options {
     let mut options = Options::default();
@@ -37,11 +44,11 @@ pub(super) fn store(budget: &RocksBudget) -> Options {
     blocks.set_optimize_filters_for_memory(true);
     blocks.set_block_size(16 << 10);
     options.set_block_based_table_factory(&blocks);
-    options.set_memtable_prefix_bloom_ratio(0.01);
+    options.set_memtable_prefix_bloom_ratio(1.0 / WRITE_BUFFER_PER_FILTER as f64);
     options.set_memtable_whole_key_filtering(true);
-    options.set_write_buffer_size(16 << 20);
-    // A node has a hundred stores that are nearly idle: what each takes at least counts.
-    options.set_arena_block_size(128 << 10);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    // A node has a hundred stores that are nearly idle: what each takes at least counts. The bloom filter takes most of it.
+    options.set_arena_block_size(32 << 10);
     options.set_max_write_buffer_number(3);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_compression_type(DBCompressionType::Lz4);
