@@ -4,7 +4,7 @@
 //! transaction, and `on_abort` drops it. The path of a row: `topic_source.rs` (decode, event time, `calc.rs` for filters and
 //! projections, `windows.rs`) → `local_aggregate.rs` → repartition topic (`exchange.rs`, `exchange_sink.rs`) →
 //! `final_aggregate.rs` (`state_rows.rs` in the store) → `group_results.rs` → `results.rs` writes the view's topic.
-//! Rows that change go through `shuffle.rs` to the operators that keep them (`join/`; `row_steps.rs` between them), and into the store of `result_rows.rs`.
+//! Rows that change go through `shuffle.rs` to the operators that keep them (`join/`, `over/`, `group_changes/`; `row_steps.rs` between them), and into the store of `result_rows.rs`.
 
 mod accumulators;
 mod calc;
@@ -17,6 +17,7 @@ mod group_results;
 mod group_table;
 mod join;
 mod local_aggregate;
+mod over;
 mod pre_aggregation;
 mod result_rows;
 mod results;
@@ -36,6 +37,7 @@ pub use group_changes::{GroupChanges, group_changes_layout, group_changes_stores
 pub use group_results::GroupResults;
 pub use join::{Join, join_layouts};
 pub use local_aggregate::LocalAggregate;
+pub use over::{Over, over_layout};
 pub use pre_aggregation::PreAggregation;
 pub use result_rows::ResultRows;
 pub use results::TopicSink;

@@ -4,8 +4,10 @@
 
 use crate::catalog::StoreDefinition;
 use crate::error::Result;
-use crate::logical::{ResultPlan, StreamPlan};
-use crate::physical::{GroupLayout, RowLayout};
+use crate::logical::{Operator, ResultPlan, StreamPlan};
+use crate::physical::{
+    GroupLayout, RowLayout, group_changes_layout, group_changes_stores, join_layouts, over_layout,
+};
 
 use super::GROUPS_STORE;
 
@@ -18,6 +20,23 @@ pub(crate) fn of(plan: &StreamPlan) -> Result<Vec<StoreDefinition>> {
             layout,
         });
     };
+    for node in &plan.nodes {
+        match &node.operator {
+            Operator::Join(join) => {
+                for (name, layout) in join.stores.iter().zip(join_layouts(join)?) {
+                    add(name, layout);
+                }
+            }
+            Operator::Over(over) => add(&over.store, over_layout(over)?),
+            Operator::Groups(groups) => {
+                let layout = group_changes_layout(groups)?;
+                for name in group_changes_stores(groups)? {
+                    add(name, layout.clone());
+                }
+            }
+            Operator::Source(_) | Operator::Steps(_) | Operator::Shuffle { .. } | Operator::Union => {}
+        }
+    }
     match &plan.result {
         ResultPlan::Appends { .. } => {}
         ResultPlan::Groups(groups) => add(

@@ -18,8 +18,9 @@ use crate::error::{Result, SqlError};
 use crate::format::RowDecoder;
 use crate::logical::{GroupsResult, Operator, PlanNode, ResultPlan, RowsResult, SourcePlan};
 use crate::physical::{
-    ExchangeSink, FinalAggregate, GroupLayout, GroupResults, LocalAggregate, PreAggregation, ResultRows,
-    RowLayout, RowSteps, ShuffleReader, ShuffleWriter, TopicSink, TopicSource,
+    ExchangeSink, FinalAggregate, GroupChanges, GroupLayout, GroupResults, Join, LocalAggregate, Over,
+    PreAggregation, ResultRows, RowLayout, RowSteps, ShuffleReader, ShuffleWriter, TopicSink, TopicSource,
+    group_changes_stores,
 };
 
 /// Name of the repartition in front of groups over a stream.
@@ -126,10 +127,34 @@ impl Graph<'_> {
                         .add_processor(&name("collect"), reader, &[source], &[]),
                 ]
             }
-            Operator::Join(_) | Operator::Over(_) | Operator::Groups(_) => {
-                return Err(SqlError::unsupported(
-                    "joins, OVER, and GROUP BY over rows that change are not supported in continuous queries yet",
-                ));
+            Operator::Join(join) => {
+                Join::new(join.clone())?;
+                let plan = join.clone();
+                let make = supplier(move || Join::new(plan.clone()));
+                let [left, right] = &join.stores;
+                vec![
+                    self.builder
+                        .add_processor(&name("join"), make, &inputs, &[left, right]),
+                ]
+            }
+            Operator::Over(over) => {
+                Over::new(over.clone())?;
+                let plan = over.clone();
+                let make = supplier(move || Over::new(plan.clone()));
+                vec![
+                    self.builder
+                        .add_processor(&name("over"), make, &inputs, &[&over.store]),
+                ]
+            }
+            Operator::Groups(groups) => {
+                GroupChanges::new(groups.clone())?;
+                let plan = groups.clone();
+                let make = supplier(move || GroupChanges::new(plan.clone()));
+                let stores = group_changes_stores(groups)?;
+                vec![
+                    self.builder
+                        .add_processor(&name("aggregate"), make, &inputs, &stores),
+                ]
             }
         })
     }

@@ -3,6 +3,7 @@
 //! Always true: the groups this plan reads and writes lie as the catalogue says they do. Another version may plan the same query otherwise;
 //! then the view is refused and nothing it has is touched.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::stores;
@@ -130,10 +131,10 @@ fn emit_mode(emit: Emit, plan: &StreamPlan) -> Result<EmitMode> {
 
 /// The plan with the names its stores and repartitions were given when the view was created. Errs when it would keep something else in them.
 fn with_names(definition: &MaterializedViewDefinition, plan: Arc<StreamPlan>) -> Result<Arc<StreamPlan>> {
-    let planned = ViewPlan::stores(&plan)?;
+    let stores = ViewPlan::stores(&plan)?;
     let layouts =
         |stores: &[StoreDefinition]| -> Vec<String> { stores.iter().map(|s| s.layout.clone()).collect() };
-    let (created, planned) = (layouts(&definition.stores), layouts(&planned));
+    let (created, planned) = (layouts(&definition.stores), layouts(&stores));
     if created != planned || plan.shuffles().count() != definition.shuffles.len() {
         let text =
             |layouts: &[String], shuffles: usize| format!("{}; {shuffles} repartitions", layouts.join("; "));
@@ -141,10 +142,15 @@ fn with_names(definition: &MaterializedViewDefinition, plan: Arc<StreamPlan>) ->
         let planned = text(&planned, plan.shuffles().count());
         return Err(layout_changed(definition, &created, &planned));
     }
+    let given: BTreeMap<&str, &str> = stores
+        .iter()
+        .zip(&definition.stores)
+        .map(|(planned, created)| (planned.name.as_str(), created.name.as_str()))
+        .collect();
     let mut plan = Arc::unwrap_or_clone(plan);
-    if !definition.stores.is_empty() {
-        for (name, store) in plan.store_names_mut().into_iter().zip(&definition.stores) {
-            name.clone_from(&store.name);
+    for name in plan.store_names_mut() {
+        if let Some(given) = given.get(name.as_str()) {
+            (*given).clone_into(name);
         }
     }
     for (name, given) in plan.shuffle_names_mut().into_iter().zip(&definition.shuffles) {
