@@ -119,6 +119,10 @@ impl BrokerConfig {
             "log.retention.check.interval.ms" => {
                 self.storage.retention_check_interval = milliseconds(key, value)?
             }
+            "log.retention.lease.ms" => {
+                let kept: i64 = number(key, value, -1..=i64::MAX)?;
+                self.storage.retention_lease_ms = (kept >= 0).then_some(kept);
+            }
             "log.cleaner.dedupe.buffer.size" => {
                 self.storage.cleaner_map_bytes = number(key, value, 1 << 16..=1 << 40)?
             }
@@ -173,6 +177,7 @@ impl BrokerConfig {
             "log.retention.check.interval.ms" => {
                 self.storage.retention_check_interval.as_millis().to_string()
             }
+            "log.retention.lease.ms" => self.storage.retention_lease_ms.unwrap_or(-1).to_string(),
             "log.cleaner.dedupe.buffer.size" => self.storage.cleaner_map_bytes.to_string(),
             "producer.id.expiration.ms" => self.storage.producer_id_expiration_ms.to_string(),
             "log.cleaner.backoff.ms" => self.storage.cleaner_interval.as_millis().to_string(),

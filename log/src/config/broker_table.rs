@@ -258,6 +258,11 @@ pub const BROKER_DEFINITIONS: &[BrokerDefinition] = &[
         "log.retention.ms in hours; whichever of the two is set last holds.",
     ),
     live(
+        "log.retention.lease.ms",
+        Long,
+        "A state store that was not heard of for so long keeps its changelog no more from retention and compaction; -1: keeps it for ever.",
+    ),
+    live(
         "log.retention.minutes",
         Int,
         "log.retention.ms in minutes; whichever of the two is set last holds.",

@@ -118,12 +118,12 @@ pub(super) fn epochs_text(epochs: &[EpochEntry]) -> String {
     )
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+pub(super) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse()
         .map_err(|_| format!("{text:?} is no number that fits"))
 }
 
-fn read_entries(
+pub(super) fn read_entries(
     disk: &dyn Disk,
     path: &Path,
     mut take: impl FnMut(&[&str]) -> Result<(), String>,
@@ -170,7 +170,7 @@ fn read_entries(
     Ok(())
 }
 
-fn write_entries(
+pub(super) fn write_entries(
     disk: &dyn Disk,
     path: &Path,
     lines: impl ExactSizeIterator<Item = String>,

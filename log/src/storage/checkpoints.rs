@@ -1,14 +1,17 @@
-//! The offset checkpoints of a log directory, under Kafka's names and one of ours.
+//! The offset checkpoints of a log directory, under Kafka's names and two of ours.
 //!
 //! `recovery-point-offset-checkpoint`: below it the segments are synced; a restart checks from there, and what it finds damaged below is reported,
 //! never cut. `log-start-offset-checkpoint`: first readable offset where that is not the first segment's base. `cleaner-offset-checkpoint`: first
 //! offset compaction has not looked at. `tombstone-horizon-checkpoint` (ours): highest offset below which tombstones were removed.
+//! `retention-lease-checkpoint` (ours): who needs the log from where on, see `leases.rs`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::checkpoint::{CheckpointError, read_offsets, write_offsets};
 use super::disk::{DiskError, DiskOp, DiskResult};
+use super::leases::{self, AllLeases};
 use super::log_dir::LogDir;
 use super::partition::Partition;
 use super::storage_error::StorageError;
@@ -18,24 +21,38 @@ pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
 pub(super) const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
 pub(super) const TOMBSTONE_HORIZONS: &str = "tombstone-horizon-checkpoint";
+pub(super) const RETENTION_LEASES: &str = "retention-lease-checkpoint";
 
 /// Offsets per partition.
 pub(super) type Offsets = BTreeMap<TopicPartition, Offset>;
 
 /// Reads one; none if the file does not exist.
 pub(super) fn read(dir: &LogDir, name: &str) -> Result<Offsets, StorageError> {
-    read_offsets(&*dir.disk, &dir.path.join(name)).map_err(|e| StorageError::Io {
-        reason: e.to_string(),
-    })
+    read_offsets(&*dir.disk, &dir.path.join(name)).map_err(unreadable)
+}
+
+/// Reads the retention leases; none if the file does not exist.
+pub(super) fn read_leases(dir: &LogDir) -> Result<AllLeases, StorageError> {
+    leases::read(&*dir.disk, &dir.path.join(RETENTION_LEASES)).map_err(unreadable)
+}
+
+fn unreadable(error: CheckpointError) -> StorageError {
+    StorageError::Io {
+        reason: error.to_string(),
+    }
 }
 
 /// Replaces one, durably.
 pub(super) fn write(dir: &LogDir, name: &str, offsets: &Offsets) -> DiskResult<()> {
     let path = dir.path.join(name);
-    write_offsets(&*dir.disk, &path, offsets).map_err(|e| match e {
+    write_offsets(&*dir.disk, &path, offsets).map_err(|e| unwritten(e, &path))
+}
+
+fn unwritten(error: CheckpointError, path: &Path) -> DiskError {
+    match error {
         CheckpointError::Disk(error) => error,
-        other => DiskError::new(DiskOp::Write, &path, std::io::Error::other(other.to_string())),
-    })
+        other => DiskError::new(DiskOp::Write, path, std::io::Error::other(other.to_string())),
+    }
 }
 
 /// Partitions and where each one's segments are synced up to.
@@ -99,6 +116,28 @@ pub(super) fn write_cleaner_offsets(dir: &LogDir) -> DiskResult<()> {
     write(dir, CLEANER_OFFSETS, &cleaned)
 }
 
+/// Stores the retention leases, now.
+pub(super) fn write_leases(dir: &LogDir) -> DiskResult<()> {
+    let _one_at_a_time = dir.checkpoint_lock.lock();
+    let all = dir
+        .registry
+        .read()
+        .values()
+        .map(|p| (p.id.clone(), p.leases()))
+        .filter(|(_, leases)| !leases.all().is_empty())
+        .collect();
+    let path = dir.path.join(RETENTION_LEASES);
+    leases::write(&*dir.disk, &path, &all).map_err(|e| unwritten(e, &path))
+}
+
+/// Stores the retention leases if the file does not say what it should.
+pub(super) fn write_changed_leases(dir: &LogDir, also_sometime: bool) -> DiskResult<()> {
+    if !dir.lease_changes.take(also_sometime) {
+        return Ok(());
+    }
+    write_leases(dir)
+}
+
 /// Rewrites all of them after a partition left the registry, so that a later one of its name starts afresh. The others keep the recovery points
 /// they have in the file: newer ones are the flusher's to store, after its chores.
 pub(super) fn forget_removed(dir: &LogDir) -> DiskResult<()> {
@@ -110,5 +149,6 @@ pub(super) fn forget_removed(dir: &LogDir) -> DiskResult<()> {
         .collect();
     write_recovery_points(dir, &stored)?;
     write_log_starts(dir)?;
-    write_cleaner_offsets(dir)
+    write_cleaner_offsets(dir)?;
+    write_changed_leases(dir, true)
 }

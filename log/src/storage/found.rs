@@ -8,6 +8,7 @@ use std::path::Path;
 use super::checkpoints::{self, CLEANER_OFFSETS, LOG_STARTS, Offsets, RECOVERY_POINTS, TOMBSTONE_HORIZONS};
 use super::disk::{Disk, DiskResult, parent_of};
 use super::journal;
+use super::leases::AllLeases;
 use super::loader::LoadRequest;
 use super::log_dir::LogDir;
 use super::partition_dirs::{CREATING, DELETING};
@@ -33,6 +34,7 @@ pub(super) struct Found {
     pub(super) requests: Vec<LoadRequest>,
     pub(super) cleaned: Offsets,
     pub(super) horizons: Offsets,
+    pub(super) leases: AllLeases,
 }
 
 pub(super) fn gather(dir: &LogDir) -> Result<Found, StorageError> {
@@ -85,5 +87,6 @@ pub(super) fn gather(dir: &LogDir) -> Result<Found, StorageError> {
         requests,
         cleaned: checkpoints::read(dir, CLEANER_OFFSETS)?,
         horizons: checkpoints::read(dir, TOMBSTONE_HORIZONS)?,
+        leases: checkpoints::read_leases(dir)?,
     })
 }

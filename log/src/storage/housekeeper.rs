@@ -1,4 +1,4 @@
-//! What nobody asks for but time: retention, compaction, removal of `.deleted` files, forgetting of idle producers.
+//! What nobody asks for but time: retention, compaction, expiry and storing of leases, removal of `.deleted` files, forgetting of idle producers.
 //!
 //! One task per log directory; it asks the owner loops and never writes to a partition itself. An error of one partition is logged and does not keep
 //! the others from their turn; the next round tries again, unless the directory failed.
@@ -10,7 +10,9 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoints;
 use super::cleaner::clean;
+use super::disk::DiskExt;
 use super::log_dir::LogDir;
 use super::owner::Command;
 use super::partition_handle::PartitionHandle;
@@ -62,13 +64,20 @@ impl Housekeeper {
 
     async fn round(&mut self) -> Result<(), StorageError> {
         let handles: Vec<PartitionHandle> = self.handles.read().values().cloned().collect();
+        let retains = self.dir.clock.monotonic() >= self.next_retention;
+        if retains {
+            for handle in &handles {
+                handle.shared().drop_expired_leases();
+            }
+        }
+        self.store_leases(retains).await?;
         for handle in &handles {
             let cleaned = clean(handle, false).await;
             if let Some(stats) = unless_stopped(handle, "compaction", cleaned)?.flatten() {
                 tracing::info!(partition = %handle.topic_partition(), ?stats, "compacted");
             }
         }
-        if self.dir.clock.monotonic() >= self.next_retention {
+        if retains {
             self.next_retention = self.dir.clock.monotonic() + self.dir.config.retention_check_interval;
             for handle in &handles {
                 let retained = handle
@@ -91,6 +100,19 @@ impl Housekeeper {
             done.await.map_err(|_| StorageError::ShuttingDown)?;
         }
         Ok(())
+    }
+
+    async fn store_leases(&self, also_sometime: bool) -> Result<(), StorageError> {
+        let dir = Arc::clone(&self.dir);
+        let stored = self
+            .dir
+            .disk
+            .blocking(move || checkpoints::write_changed_leases(&dir, also_sometime))
+            .await;
+        stored.map_err(|error| {
+            self.dir.fail(&error);
+            error.into()
+        })
     }
 }
 

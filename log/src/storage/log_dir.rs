@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use super::disk::{Disk, DiskError};
 use super::file_cache::FileCache;
 use super::headroom::{Headroom, Need};
+use super::leases::LeaseChanges;
 use super::partition::Partition;
 use super::settings::StorageConfig;
 use super::storage_error::StorageError;
@@ -42,6 +43,8 @@ pub(super) struct LogDir {
     numbers: AtomicU64,
     /// Held while a checkpoint is put together and written.
     pub(super) checkpoint_lock: Mutex<()>,
+    /// Leases the file does not know of yet.
+    pub(super) lease_changes: LeaseChanges,
     failure: Mutex<Option<String>>,
 }
 
@@ -67,6 +70,7 @@ impl LogDir {
             doomed: Mutex::default(),
             numbers: AtomicU64::new(0),
             checkpoint_lock: Mutex::new(()),
+            lease_changes: LeaseChanges::default(),
             failure: Mutex::new(None),
         }
     }

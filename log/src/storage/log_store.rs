@@ -22,6 +22,7 @@ use super::found::{create_durably, gather};
 use super::headroom::Need;
 use super::housekeeper::Housekeeper;
 use super::journal;
+use super::leases::Leases;
 use super::loader::{LoadRequest, Loaded, load};
 use super::log_dir::LogDir;
 use super::owner::{Command, Owner};
@@ -97,6 +98,13 @@ impl Drop for Tasks {
     }
 }
 
+/// What checkpoints say of a partition beside where it begins and is synced to.
+struct Kept {
+    cleaned_to: Option<Offset>,
+    tombstone_horizon: Option<Offset>,
+    leases: Leases,
+}
+
 impl LogStore {
     /// Locks the directory, replays the journal, recovers every partition found, starts owner loops, flusher and housekeeper.
     ///
@@ -156,7 +164,7 @@ impl LogStore {
 
     async fn recover(&self) -> Result<(), StorageError> {
         let dir = Arc::clone(&self.dir);
-        let found = self.dir.disk.blocking(move || gather(&dir)).await?;
+        let mut found = self.dir.disk.blocking(move || gather(&dir)).await?;
         let clean = found.requests.iter().all(|r| r.journal.is_empty());
         let mut requests = found.requests.into_iter().peekable();
         while requests.peek().is_some() {
@@ -168,8 +176,12 @@ impl LogStore {
                 })
             });
             for (request, loaded) in futures::future::join_all(loads).await {
-                let cleaned = (found.cleaned.get(&request.id), found.horizons.get(&request.id));
-                self.take_over(request, loaded?, cleaned).await?;
+                let kept = Kept {
+                    cleaned_to: found.cleaned.get(&request.id).copied(),
+                    tombstone_horizon: found.horizons.get(&request.id).copied(),
+                    leases: found.leases.remove(&request.id).unwrap_or_default(),
+                };
+                self.take_over(request, loaded?, kept).await?;
             }
         }
         // Every segment is synced, so the journal has done its work; a point stored before this may be behind, never ahead.
@@ -186,12 +198,7 @@ impl LogStore {
         Ok(self.dir.disk.blocking(finish).await?)
     }
 
-    async fn take_over(
-        &self,
-        request: LoadRequest,
-        loaded: Loaded,
-        cleaned: (Option<&Offset>, Option<&Offset>),
-    ) -> Result<(), StorageError> {
+    async fn take_over(&self, request: LoadRequest, loaded: Loaded, kept: Kept) -> Result<(), StorageError> {
         let damaged = loaded.damage.is_some();
         let config = TopicConfig::default();
         let parts = PartitionParts {
@@ -202,8 +209,9 @@ impl LogStore {
             watermarks: self.watermarks(&loaded, &config),
             config,
             segments: loaded.segments,
-            tombstone_horizon: cleaned.1.copied().unwrap_or(Offset::ZERO),
-            cleaned_to: cleaned.0.copied().unwrap_or(Offset::ZERO),
+            tombstone_horizon: kept.tombstone_horizon.unwrap_or(Offset::ZERO),
+            cleaned_to: kept.cleaned_to.unwrap_or(Offset::ZERO),
+            leases: kept.leases,
             configured: false,
             // Damage below the recovery point must be found again next time.
             synced_end: if damaged {
@@ -333,6 +341,7 @@ impl LogStore {
             segments: super::segment_set::SegmentSet::new(vec![Arc::new(made.segment)]),
             tombstone_horizon: Offset::ZERO,
             cleaned_to: Offset::ZERO,
+            leases: Leases::default(),
             configured: true,
             synced_end: Offset::ZERO,
             damage: None,
@@ -482,6 +491,13 @@ impl LogStore {
         let lost = || self.failure().unwrap_or(StorageError::ShuttingDown);
         self.stop_flusher.send(done).await.map_err(|_| lost())?;
         finished.await.map_err(|_| lost())?;
+        if self.failure().is_none() {
+            let dir = Arc::clone(&self.dir);
+            self.dir
+                .disk
+                .blocking(move || checkpoints::write_changed_leases(&dir, true))
+                .await?;
+        }
         // Everything is synced. Handles and partitions may be kept by callers; open files would keep the file system from being unmounted.
         self.dir.files.forget_dir(&self.dir.path);
         // The directory and its partitions hold each other; whoever still has a handle keeps only that.

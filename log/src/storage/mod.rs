@@ -45,6 +45,7 @@ mod housekeeper;
 mod index_rebuild;
 mod journal;
 pub mod journal_format;
+pub mod leases;
 mod leftovers;
 mod loader;
 mod loader_unclean;

@@ -4,13 +4,13 @@
 //! Always: readers take one snapshot of the ends and bound everything by it; the segment list is replaced as a whole, so a reader keeps
 //! a consistent one. Locks here are held for a few loads and stores, never across an await, and but for `names` never across I/O.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::leases::{Leases, Urgency};
 use super::log_dir::LogDir;
 use super::log_offsets::LogOffsets;
 use super::segment::Segment;
@@ -37,7 +37,7 @@ pub(super) struct Partition {
     /// Held shared while files are read, alone while a compacted segment takes the name of an old one: a name then means another file.
     pub(super) names: RwLock<()>,
     config: RwLock<Arc<TopicConfig>>,
-    leases: Mutex<BTreeMap<String, Offset>>,
+    leases: Mutex<Leases>,
     tombstone_horizon: AtomicI64,
     /// Below this the segments themselves are synced; the stored recovery point follows it.
     synced_end: AtomicI64,
@@ -68,6 +68,7 @@ pub(super) struct PartitionParts {
     pub(super) segments: SegmentSet,
     pub(super) tombstone_horizon: Offset,
     pub(super) cleaned_to: Offset,
+    pub(super) leases: Leases,
     pub(super) configured: bool,
     pub(super) synced_end: Offset,
     pub(super) damage: Option<StorageError>,
@@ -89,7 +90,7 @@ impl Partition {
             segments: RwLock::new(Arc::new(parts.segments)),
             names: RwLock::new(()),
             config: RwLock::new(Arc::new(parts.config)),
-            leases: Mutex::default(),
+            leases: Mutex::new(parts.leases),
             tombstone_horizon: AtomicI64::new(parts.tombstone_horizon.get()),
             synced_end: AtomicI64::new(parts.synced_end.get()),
             stored_recovery_point: AtomicI64::new(0),
@@ -174,17 +175,37 @@ impl Partition {
         self.configured.store(true, Ordering::Release);
     }
 
-    pub(super) fn set_lease(&self, name: &str, offset: Option<Offset>) {
-        let mut leases = self.leases.lock();
-        match offset {
-            Some(offset) => leases.insert(name.to_owned(), offset),
-            None => leases.remove(name),
-        };
+    pub(super) fn set_lease(&self, name: &str, offset: Offset) {
+        let urgency = self.leases.lock().set(name, offset, self.dir.clock.now_ms());
+        self.dir.lease_changes.note(urgency);
     }
 
-    /// The lowest lease.
+    pub(super) fn remove_lease(&self, name: &str) {
+        let removed = self.leases.lock().remove(name);
+        if let Some(urgency) = removed {
+            self.dir.lease_changes.note(urgency);
+        }
+    }
+
+    /// The lowest lease that has not expired.
     pub(super) fn lease(&self) -> Option<Offset> {
-        self.leases.lock().values().min().copied()
+        let kept_ms = self.dir.config.retention_lease_ms;
+        self.leases.lock().lowest(self.dir.clock.now_ms(), kept_ms)
+    }
+
+    /// Forgets those who were silent for too long.
+    pub(super) fn drop_expired_leases(&self) {
+        let kept_ms = self.dir.config.retention_lease_ms;
+        let expired = self.leases.lock().take_expired(self.dir.clock.now_ms(), kept_ms);
+        for (name, lease) in expired {
+            tracing::info!(partition = %self.id, lease = name, offset = %lease.offset, renewed_ms = lease.renewed_ms, "a retention lease expired: nobody renewed it");
+            self.dir.lease_changes.note(Urgency::Soon);
+        }
+    }
+
+    /// All leases.
+    pub(super) fn leases(&self) -> Leases {
+        self.leases.lock().clone()
     }
 
     pub(super) fn tombstone_horizon(&self) -> Offset {

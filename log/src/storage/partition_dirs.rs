@@ -11,6 +11,7 @@ use super::checkpoint;
 use super::checkpoints;
 use super::disk::{DiskExt, DiskResult, OpenMode};
 use super::epoch_log::{EPOCH_FILE, EpochLog};
+use super::leases::Urgency;
 use super::log_dir::LogDir;
 use super::partition::Partition;
 use super::partition_metadata::{self, PARTITION_METADATA_FILE};
@@ -112,6 +113,9 @@ pub(super) async fn remove(dir: &Arc<LogDir>, gone: Vec<Arc<Partition>>) -> Resu
             doomed.push(path);
         }
         unnamed.disk.sync_dir(&unnamed.path)?;
+        if gone.iter().any(|partition| !partition.leases().all().is_empty()) {
+            unnamed.lease_changes.note(Urgency::Soon);
+        }
         checkpoints::forget_removed(&unnamed)?;
         for partition in &gone {
             unnamed.files.forget_dir(&partition.path);

@@ -3,6 +3,7 @@
 //! Writes go to the owner loop and come back as acknowledgements; reads go round it. A handle stays valid after the partition was
 //! deleted: every call then answers `UnknownPartition`.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::append::{AppendAck, AppendRequest};
 use super::disk::DiskExt;
+use super::leases::RetentionLease;
 use super::log_offsets::{Isolation, LogOffsets, ReadResult};
 use super::owner::Command;
 use super::partition::Partition;
@@ -291,14 +293,23 @@ impl PartitionHandle {
     }
 
     /// Keeps everything at or above `offset` from retention and its tombstones from compaction; a later call with the same name moves it.
-    /// Leases live in memory: whoever holds one sets it again after a restart, before retention first runs.
+    /// A lease outlives restarts of the node (a crash within a quarter of a minute of its first setting apart), and counts until it was not set again for
+    /// `log.retention.lease.ms`.
+    ///
+    /// # Panics
+    /// If `name` is empty or has white space in it.
     pub fn set_retention_lease(&self, name: &str, offset: Offset) {
-        self.shared.set_lease(name, Some(offset));
+        self.shared.set_lease(name, offset);
     }
 
     /// Drops a lease; no-op if there is none of that name.
     pub fn remove_retention_lease(&self, name: &str) {
-        self.shared.set_lease(name, None);
+        self.shared.remove_lease(name);
+    }
+
+    /// Who needs this log from where on, by name; expired ones are there until retention's next round.
+    pub fn retention_leases(&self) -> BTreeMap<String, RetentionLease> {
+        self.shared.leases().all().clone()
     }
 
     /// Bytes of all segments.

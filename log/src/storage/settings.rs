@@ -120,6 +120,8 @@ pub struct StorageConfig {
     pub journal_bytes: u64,
     /// Time between two rounds of retention.
     pub retention_check_interval: Duration,
+    /// `log.retention.lease.ms`: a retention lease nobody renews counts for so long; `None`: for ever.
+    pub retention_lease_ms: Option<i64>,
     /// Time between two looks for logs that need compaction (`log.cleaner.backoff.ms`).
     pub cleaner_interval: Duration,
     /// Bytes of keys one compaction pass may remember (`log.cleaner.dedupe.buffer.size`).
@@ -139,6 +141,7 @@ impl Default for StorageConfig {
             checkpoint_interval: Duration::from_secs(1),
             journal_bytes: 64 << 20,
             retention_check_interval: Duration::from_secs(300),
+            retention_lease_ms: Some(7 * 24 * 3_600_000),
             cleaner_interval: Duration::from_secs(15),
             cleaner_map_bytes: 128 << 20,
             producer_id_expiration_ms: 24 * 3_600_000,

@@ -200,6 +200,11 @@ impl FakeLog {
             .insert(partition_of(topic, partition), Offset::new(offset));
     }
 
+    /// Compaction removes tombstones below this offset as soon as somebody reads that partition.
+    pub(crate) fn compact_at_next_fetch(&self, topic: &str, partition: i32, offset: i64) {
+        self.inner.lock().compacts_at_fetch = Some((partition_of(topic, partition), Offset::new(offset)));
+    }
+
     pub(crate) fn end_txns(&self) -> u64 {
         self.inner.lock().end_txns
     }
@@ -216,6 +221,7 @@ impl LogClient for FakeLog {
     }
 
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, LogError> {
+        self.inner.lock().compact_if_asked(&request);
         let silent = self.inner.lock().silent_topic.clone();
         let asks = |topic| {
             request

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use millpond_log::broker::{AbortedTxn, OffsetAndMetadata, ProducerIdentity, TxnResult};
+use millpond_log::broker::{AbortedTxn, FetchRequest, OffsetAndMetadata, ProducerIdentity, TxnResult};
 use millpond_log::record::patch::set_base_offset;
 use millpond_log::record::{ControlRecord, RecordBatch};
 use millpond_log::types::{
@@ -56,7 +56,20 @@ pub(super) struct Inner {
     pub(super) end_txns: u64,
     pub(super) leases: BTreeMap<TopicPartition, Offset>,
     pub(super) horizons: BTreeMap<TopicPartition, Offset>,
+    /// This horizon is reached when that partition is read next.
+    pub(super) compacts_at_fetch: Option<(TopicPartition, Offset)>,
     pub(super) appended: Arc<Notify>,
+}
+
+impl Inner {
+    pub(super) fn compact_if_asked(&mut self, request: &FetchRequest) {
+        let asked = |(partition, _): &mut (TopicPartition, Offset)| {
+            request.partitions.iter().any(|p| p.partition == *partition)
+        };
+        if let Some((partition, horizon)) = self.compacts_at_fetch.take_if(asked) {
+            self.horizons.insert(partition, horizon);
+        }
+    }
 }
 
 pub(crate) fn partition_of(topic: &str, partition: i32) -> TopicPartition {

@@ -39,37 +39,11 @@ pub(crate) async fn open_task(
     globals: Option<&PinnedState>,
     metrics: &WorkerMetrics,
 ) -> Result<(Task, TxnSeq), RuntimeError> {
-    let mut state = open_state(app, id).await?;
-    if let Some(why) = stale(app, id, &state) {
-        drop(state);
-        let aside = app.hosts.set_aside(&app.state_dir, app.layout.state_of(id));
-        let aside = aside.map_err(|error| state_error(id, &error))?;
-        tracing::warn!(task = %id, %why, aside = %aside.display(), "state is too old to go on and was set aside; it is built anew from the changelogs");
-        state = open_state(app, id).await?;
-    }
-    if let Some(globals) = globals {
-        state.set_globals(globals.clone());
-    }
-    let former = former_offsets(app, id, &state).await?;
-    let metadata = recorded(app, id, committed, &former)?;
-    let mut changelogs = Vec::new();
-    for (index, store) in app
-        .sub_topology(id)
-        .stores()
-        .iter()
-        .enumerate()
-        .filter(|(_, store)| store.logged)
-    {
-        let mut changelog = Changelog {
-            store: StoreIndex::new(index as u32),
-            name: store.name.clone(),
-            partition: changelog_partition(&app.id, &store.name, id.partition),
-            expires: store.kind.retention_ms().is_some(),
-            next: None,
-        };
-        restore_store(app, id, &mut state, &mut changelog, metadata.as_ref(), metrics).await?;
-        changelogs.push(changelog);
-    }
+    let Restored {
+        mut state,
+        changelogs,
+        metadata,
+    } = restored_state(app, id, globals, committed, metrics).await?;
     check_inputs(app, id, &state, committed)?;
     let (group, inputs) = open_inputs(app, id, committed).await?;
     let clock = metadata.as_ref().map_or_else(String::new, |metadata| {
@@ -114,6 +88,101 @@ pub(crate) async fn open_task(
     let idle_timeout = app.sub_topology(id).idle_advance().map(|idle| idle.timeout);
     let task = Task::new(id, state, graph, outputs, group, changelogs, point).with_idle_timeout(idle_timeout);
     Ok((task, last_txn))
+}
+
+/// State that reflects its changelogs as far as is committed.
+struct Restored {
+    state: TaskState,
+    changelogs: Vec<Changelog>,
+    metadata: Option<OffsetMetadata>,
+}
+
+/// Opens the state of a task and replays its changelogs, from nothing where it is too old for that (I9), or became so while it was at it.
+async fn restored_state(
+    app: &Application,
+    id: TaskId,
+    globals: Option<&PinnedState>,
+    committed: &Committed,
+    metrics: &WorkerMetrics,
+) -> Result<Restored, RuntimeError> {
+    loop {
+        let mut state = open_state(app, id).await?;
+        if let Some(why) = stale(app, id, &state) {
+            set_aside(app, id, state, &why)?;
+            state = open_state(app, id).await?;
+        }
+        if let Some(globals) = globals {
+            state.set_globals(globals.clone());
+        }
+        let former = former_offsets(app, id, &state).await?;
+        let metadata = recorded(app, id, committed, &former)?;
+        let mut changelogs = changelogs_of(app, id);
+        let known = known_tombstones(app, &state, &changelogs);
+        for changelog in &mut changelogs {
+            restore_store(app, id, &mut state, changelog, metadata.as_ref(), metrics).await?;
+        }
+        // A compaction that was under way when the lease was taken may have removed tombstones before they were read.
+        if let Some(why) = overtaken(app, &known, &changelogs) {
+            set_aside(app, id, state, &why)?;
+            continue;
+        }
+        return Ok(Restored {
+            state,
+            changelogs,
+            metadata,
+        });
+    }
+}
+
+/// The changelogs of a task's stores, not replayed yet.
+fn changelogs_of(app: &Application, id: TaskId) -> Vec<Changelog> {
+    let stores = app.sub_topology(id).stores().iter().enumerate();
+    stores
+        .filter(|(_, store)| store.logged)
+        .map(|(index, store)| Changelog {
+            store: StoreIndex::new(index as u32),
+            name: store.name.clone(),
+            partition: changelog_partition(&app.id, &store.name, id.partition),
+            expires: store.kind.retention_ms().is_some(),
+            next: None,
+        })
+        .collect()
+}
+
+/// Keeps state that cannot be brought up to date where somebody may look at it.
+fn set_aside(app: &Application, id: TaskId, state: TaskState, why: &str) -> Result<(), RuntimeError> {
+    drop(state);
+    let aside = app.hosts.set_aside(&app.state_dir, app.layout.state_of(id));
+    let aside = aside.map_err(|error| state_error(id, &error))?;
+    tracing::warn!(task = %id, %why, aside = %aside.display(), "state is too old to go on and was set aside; it is built anew from the changelogs");
+    Ok(())
+}
+
+/// Per changelog the offset below which no tombstone is missing: the store has seen all up to where it is; an empty one, all that are still there.
+fn known_tombstones(app: &Application, state: &TaskState, changelogs: &[Changelog]) -> Vec<Option<Offset>> {
+    let known = changelogs.iter().map(|changelog| {
+        let horizon = app.calls.log.tombstone_horizon(&changelog.partition)?;
+        Some(
+            state
+                .stored_position()
+                .changelog_offset(changelog.store)
+                .unwrap_or(horizon),
+        )
+    });
+    known.collect()
+}
+
+/// Why the replay may have missed tombstones.
+fn overtaken(app: &Application, known: &[Option<Offset>], changelogs: &[Changelog]) -> Option<String> {
+    known.iter().zip(changelogs).find_map(|(known, changelog)| {
+        let (known, horizon) = ((*known)?, app.calls.log.tombstone_horizon(&changelog.partition)?);
+        (horizon > known).then(|| {
+            format!(
+                "while store {} was restored, tombstones of {} went below {horizon}; it could be sure of those below {known}",
+                changelog.name, changelog.partition
+            )
+        })
+    })
 }
 
 /// I9: why the state is too old to be brought up to date. Compaction has removed tombstones that it never saw, so deleted keys would come back in silence.

@@ -128,11 +128,15 @@ impl Session<'_> {
         if !self.machine.may_process() {
             return Ok(());
         }
-        let mut any = false;
-        for (task, due) in self.tasks.iter_mut().zip(&self.repeat_commit_at) {
-            any |= now >= *due && task.repeat_commit();
+        let mut idle = Vec::new();
+        for (index, (task, due)) in self.tasks.iter_mut().zip(&self.repeat_commit_at).enumerate() {
+            if now >= *due && task.repeat_commit() {
+                idle.push(index);
+            }
         }
-        if any {
+        // What writes nothing flushes nothing, and its leases would expire.
+        idle.iter().for_each(|index| self.hold_lease(*index));
+        if !idle.is_empty() {
             self.worked()?;
             self.dispatch(Event::CommitNow)?;
         }

@@ -256,6 +256,28 @@ async fn state_older_than_the_tombstone_horizon_is_set_aside_and_built_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn state_that_compaction_overtook_while_it_was_restored_is_built_once_more() {
+    let world = World::new();
+    let running = world.start(1).await;
+    world.log.send("lines", 0, &[("", "a b c d e f g h", 1)]);
+    running.caught_up().await;
+    running.crash().await;
+    world.hosts.crash(Survivors::None);
+    world
+        .log
+        .set_tombstone_horizon("words-word-counts-changelog", 0, 0);
+    world
+        .log
+        .compact_at_next_fetch("words-word-counts-changelog", 0, 2);
+    let running = world.start(1).await;
+    world.log.send("lines", 0, &[("", "a", 2)]);
+    running.caught_up().await;
+    let restored = running.handle.metrics().restored_records;
+    assert!(restored > 8, "partition 0 was replayed twice: {restored}");
+    assert_eq!(world.counts()["a"], 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_listener_is_told_of_the_beginning_and_the_end_of_every_replay() {
     let world = World::new();
     let running = world.start(1).await;

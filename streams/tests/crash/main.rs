@@ -38,6 +38,11 @@ mod zombie;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
+/// As in the `millpond` binary: the soak measures memory.
+#[cfg(not(windows))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A test: its name and what it does.
 type Case = (&'static str, fn());
 
