@@ -20,7 +20,7 @@ pub use model::{Catalog, Entry};
 pub use sql_type::SqlType;
 pub use state_layout::{AggregateLayout, StateLayout, WindowLayout, layout_type};
 pub use topic::{CATALOG_TOPIC, CatalogTopic};
-pub use topic_table::TopicTable;
+pub use topic_table::{TopicTable, Upserts};
 
 #[cfg(test)]
 mod catalog_test;

@@ -22,6 +22,15 @@ pub struct TopicTable {
     pub watermark: Option<WatermarkDefinition>,
     /// Partitions of the topic.
     pub partitions: i32,
+    /// Present when a record replaces the one before it with the same key, and a null value removes it: then the table is the last rows of all keys.
+    pub upserts: Option<Upserts>,
+}
+
+/// What is known of the rows of a topic whose records replace each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upserts {
+    /// Positions of columns no two rows have alike, if there are such.
+    pub key: Option<Vec<usize>>,
 }
 
 impl StreamDefinition {
@@ -35,6 +44,7 @@ impl StreamDefinition {
             csv_delimiter: self.csv_delimiter.unwrap_or(','),
             watermark: self.watermark.clone(),
             partitions: self.partitions,
+            upserts: None,
         }
     }
 }

@@ -143,6 +143,17 @@ fn explain_node(out: &mut String, node: &PlanNode) {
             }
             steps(out, &source.steps);
         }
+        Operator::Upserts(upserts) => {
+            let columns: Vec<&str> = upserts.source.columns().collect();
+            let table = &upserts.source.table;
+            let _ = writeln!(
+                out,
+                "UpsertSource: topic {}, format {}, columns [{}], the last row of each key",
+                table.topic,
+                table.format,
+                columns.join(", ")
+            );
+        }
         Operator::Steps(list) => steps(out, list),
         Operator::Union => {
             let _ = writeln!(out, "Union");

@@ -9,7 +9,7 @@ use super::view::View;
 use crate::catalog::{Entry, TopicTable};
 use crate::error::SqlError;
 use crate::parser;
-use crate::planner::{CatalogTable, Planner, RowSource, TableOrigin, Tables};
+use crate::planner::{CatalogTable, Planner, RowSource, Tables};
 use crate::runtime::{Failure, ViewPlan};
 use crate::serving::{NoRows, TopicRows, ViewRows, WhenRunning};
 
@@ -77,10 +77,7 @@ fn view_table(broker: &Broker, view: &View, plan: &ViewPlan) -> CatalogTable {
     };
     CatalogTable {
         name: name.clone(),
-        origin: match plan.topic_table() {
-            Some(table) => TableOrigin::Topic(table),
-            None => TableOrigin::Groups { view: name.clone() },
-        },
+        topic: plan.table(),
         schema: plan.plan.schema.clone(),
         rows: Some(rows),
     }
@@ -91,6 +88,6 @@ fn topic_table(broker: &Broker, table: TopicTable) -> CatalogTable {
         name: table.name.clone(),
         schema: table.schema.clone(),
         rows: Some(Arc::new(TopicRows::new(broker.clone(), table.clone()))),
-        origin: TableOrigin::Topic(table),
+        topic: table,
     }
 }

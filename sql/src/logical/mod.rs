@@ -17,7 +17,7 @@ pub use join::{JoinFilter, JoinPlan};
 pub use over::{OverOutput, OverPlan};
 pub use stream_plan::{
     EventTime, GroupsResult, Operator, PlanNode, ProjectedColumn, ResultPlan, RowsResult, SourcePlan, Step,
-    StreamPlan,
+    StreamPlan, UpsertsPlan,
 };
 pub(crate) use window::Micros;
 pub use window::{WINDOW_END, WINDOW_START, WindowKind, WindowNode, WindowSpec};

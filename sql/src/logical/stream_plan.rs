@@ -83,11 +83,22 @@ impl SourcePlan {
     }
 }
 
+/// A topic whose records replace each other by key, and the store that remembers what was replaced.
+#[derive(Debug, Clone)]
+pub struct UpsertsPlan {
+    /// The topic; without steps and event time.
+    pub source: SourcePlan,
+    /// Name of the store.
+    pub store: String,
+}
+
 /// What a node does.
 #[derive(Debug, Clone)]
 pub enum Operator {
     /// Decodes a topic.
     Source(SourcePlan),
+    /// Decodes a topic whose records replace each other.
+    Upserts(UpsertsPlan),
     /// Computes row by row.
     Steps(Vec<Step>),
     /// Sends rows to the task that has the key in these columns. Without columns all rows go to one task.
@@ -192,6 +203,7 @@ impl StreamPlan {
     pub fn sources(&self) -> impl Iterator<Item = &SourcePlan> {
         self.nodes.iter().filter_map(|node| match &node.operator {
             Operator::Source(source) => Some(source),
+            Operator::Upserts(upserts) => Some(&upserts.source),
             _ => None,
         })
     }
@@ -239,6 +251,7 @@ impl StreamPlan {
         let mut names: Vec<&mut String> = Vec::new();
         for node in &mut self.nodes {
             match &mut node.operator {
+                Operator::Upserts(upserts) => names.push(&mut upserts.store),
                 Operator::Join(join) => names.extend(&mut join.stores),
                 Operator::Over(over) => names.push(&mut over.store),
                 Operator::Groups(groups) => names.extend([&mut groups.store, &mut groups.values_store]),

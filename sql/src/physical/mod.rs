@@ -4,6 +4,7 @@
 //! transaction, and `on_abort` drops it. The path of a row: `topic_source.rs` (decode, event time, `calc.rs` for filters and
 //! projections, `windows.rs`) → `local_aggregate.rs` → repartition topic (`exchange.rs`, `exchange_sink.rs`) →
 //! `final_aggregate.rs` (`state_rows.rs` in the store) → `group_results.rs` → `results.rs` writes the view's topic.
+//! A topic whose records replace each other begins at `upsert_source.rs` instead.
 //! Rows that change go through `shuffle.rs` to the operators that keep them (`join/`, `over/`, `group_changes/`; `row_steps.rs` between them), and into the store of `result_rows.rs`.
 
 mod accumulators;
@@ -26,6 +27,7 @@ mod row_steps;
 mod shuffle;
 mod state_rows;
 mod topic_source;
+mod upsert_source;
 mod windows;
 
 pub use accumulators::Accumulator;
@@ -46,4 +48,5 @@ pub use row_steps::RowSteps;
 pub use shuffle::{ShuffleReader, ShuffleWriter};
 pub use state_rows::{FLAG_FINAL, GroupLayout, parse_store_key};
 pub use topic_source::TopicSource;
+pub use upsert_source::{UpsertSource, upsert_layout};
 pub use windows::assign_windows;

@@ -23,25 +23,13 @@ pub trait RowSource: Debug + Send + Sync {
     ) -> Result<Arc<dyn ExecutionPlan>>;
 }
 
-/// What stands behind a table.
-#[derive(Debug, Clone)]
-pub enum TableOrigin {
-    /// A topic of rows: a declared stream, or the output of a view without GROUP BY.
-    Topic(TopicTable),
-    /// The groups of a materialised view: rows change.
-    Groups {
-        /// The view.
-        view: String,
-    },
-}
-
 /// A table in FROM.
 #[derive(Debug)]
 pub struct CatalogTable {
     /// Its name.
     pub name: String,
-    /// What it is.
-    pub origin: TableOrigin,
+    /// The topic of its rows, or of their changes: what a continuous query reads.
+    pub topic: TopicTable,
     /// Its columns.
     pub schema: SchemaRef,
     /// Its rows; absent where only plans are made.

@@ -15,7 +15,7 @@ mod session;
 mod streaming;
 mod window_relation;
 
-pub use catalog_table::{CatalogTable, RowSource, TableOrigin};
+pub use catalog_table::{CatalogTable, RowSource};
 pub use names::Tables;
 pub use plan_error::{PlaceFinder, plan_error};
 pub use session::Planner;

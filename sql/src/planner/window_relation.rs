@@ -17,8 +17,8 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, TableFunctionArgs,
 };
 
+use super::CatalogTable;
 use super::names::external;
-use super::{CatalogTable, TableOrigin};
 use crate::error::SqlError;
 use crate::logical::{WindowKind, WindowNode, WindowSpec};
 use crate::parser::interval_micros;
@@ -272,10 +272,7 @@ fn descriptor(function: &str, call: &Function) -> Result<AstExpr> {
 
 /// The event-time column that the stream below declares.
 fn declared_time(function: &str, input: &LogicalPlan) -> Result<Column> {
-    let watermark = scanned(input).and_then(|table| match &table.origin {
-        TableOrigin::Topic(topic) => topic.watermark.clone(),
-        TableOrigin::Groups { .. } => None,
-    });
+    let watermark = scanned(input).and_then(|table| table.topic.watermark.clone());
     let Some(watermark) = watermark else {
         return Err(external(
             SqlError::invalid(format!("{function}: the stream declares no event time"))

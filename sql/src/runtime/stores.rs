@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::logical::{Operator, ResultPlan, StreamPlan};
 use crate::physical::{
     GroupLayout, RowLayout, group_changes_layout, group_changes_stores, join_layouts, over_layout,
+    upsert_layout,
 };
 
 use super::GROUPS_STORE;
@@ -22,6 +23,7 @@ pub(crate) fn of(plan: &StreamPlan) -> Result<Vec<StoreDefinition>> {
     };
     for node in &plan.nodes {
         match &node.operator {
+            Operator::Upserts(upserts) => add(&upserts.store, upsert_layout(&upserts.source.table)?),
             Operator::Join(join) => {
                 for (name, layout) in join.stores.iter().zip(join_layouts(join)?) {
                     add(name, layout);

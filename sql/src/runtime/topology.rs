@@ -16,11 +16,11 @@ use super::{GROUPS_STORE, ViewPlan, stores};
 use crate::catalog::MaterializedViewDefinition;
 use crate::error::{Result, SqlError};
 use crate::format::RowDecoder;
-use crate::logical::{GroupsResult, Operator, PlanNode, ResultPlan, RowsResult, SourcePlan};
+use crate::logical::{GroupsResult, Operator, PlanNode, ResultPlan, RowsResult, SourcePlan, UpsertsPlan};
 use crate::physical::{
     ExchangeSink, FinalAggregate, GroupChanges, GroupLayout, GroupResults, Join, LocalAggregate, Over,
     PreAggregation, ResultRows, RowLayout, RowSteps, ShuffleReader, ShuffleWriter, TopicSink, TopicSource,
-    group_changes_stores,
+    UpsertSource, group_changes_stores,
 };
 
 /// Name of the repartition in front of groups over a stream.
@@ -102,6 +102,7 @@ impl Graph<'_> {
         let name = |kind: &str| format!("{kind}-{index}");
         Ok(match &node.operator {
             Operator::Source(source) => vec![self.source(index, source)?],
+            Operator::Upserts(upserts) => vec![self.upserts(&name("last-rows"), upserts)?],
             Operator::Union => inputs,
             Operator::Steps(steps) => {
                 let steps = steps.clone();
@@ -159,9 +160,23 @@ impl Graph<'_> {
         })
     }
 
-    fn source(&mut self, index: usize, source: &SourcePlan) -> Result<NodeId> {
+    fn upserts(&mut self, name: &str, upserts: &UpsertsPlan) -> Result<NodeId> {
+        let input = self.topic(&upserts.source);
+        let UpsertsPlan { source, store } = upserts.clone();
+        // Tried once here: suppliers cannot fail.
+        RowDecoder::new(&source.table, Some(&source.projection))?;
+        let made_store = store.clone();
+        let make = supplier(move || {
+            let decoder = RowDecoder::new(&source.table, Some(&source.projection))?;
+            Ok(UpsertSource::new(decoder, made_store.clone()))
+        });
+        Ok(self.builder.add_processor(name, make, &[input], &[&store]))
+    }
+
+    /// The source of a plan's topic.
+    fn topic(&mut self, source: &SourcePlan) -> NodeId {
         let topic = &source.table.topic;
-        let input = match self.topics.get(topic) {
+        match self.topics.get(topic) {
             Some(input) => *input,
             None => {
                 let input =
@@ -174,7 +189,11 @@ impl Graph<'_> {
                 self.topics.insert(topic.clone(), input);
                 input
             }
-        };
+        }
+    }
+
+    fn source(&mut self, index: usize, source: &SourcePlan) -> Result<NodeId> {
+        let input = self.topic(source);
         let mut source = source.clone();
         if let ResultPlan::Groups(groups) = &self.view.plan.result {
             source.steps.push(PreAggregation::new(&groups.aggregate).step);

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::stores;
-use crate::catalog::{Emit, Format, MaterializedViewDefinition, StateLayout, StoreDefinition, TopicTable};
+use crate::catalog::{
+    Emit, Format, MaterializedViewDefinition, StateLayout, StoreDefinition, TopicTable, Upserts,
+};
 use crate::error::{Result, SqlError};
 use crate::logical::{ResultPlan, StreamPlan};
 use crate::parser::ParsedQuery;
@@ -74,13 +76,29 @@ impl ViewPlan {
         })
     }
 
-    /// The view's topic as a table that others may read continuously; none for views with GROUP BY.
+    /// The view's topic as a table of the view's rows, for views that read it continuously.
+    pub fn table(&self) -> TopicTable {
+        let key = match &self.plan.result {
+            ResultPlan::Appends { watermark } => {
+                return TopicTable {
+                    watermark: watermark.clone(),
+                    ..self.changes_table()
+                };
+            }
+            // Its records are keyed by the groups, whose columns need not be in the result.
+            ResultPlan::Groups(_) => None,
+            ResultPlan::Rows(rows) => rows.key.clone(),
+        };
+        TopicTable {
+            upserts: Some(Upserts { key }),
+            ..self.changes_table()
+        }
+    }
+
+    /// The view's topic as a table that holds nothing but the view's rows; none for views whose rows change.
     pub fn topic_table(&self) -> Option<TopicTable> {
         match &self.plan.result {
-            ResultPlan::Appends { watermark } => Some(TopicTable {
-                watermark: watermark.clone(),
-                ..self.changes_table()
-            }),
+            ResultPlan::Appends { .. } => Some(self.table()),
             _ => None,
         }
     }
@@ -95,6 +113,7 @@ impl ViewPlan {
             csv_delimiter: ',',
             watermark: None,
             partitions: self.definition.partitions,
+            upserts: None,
         }
     }
 }

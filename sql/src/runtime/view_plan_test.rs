@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
 use super::*;
 use crate::catalog::SqlType;
-use crate::planner::{CatalogTable, Planner, TableOrigin, Tables};
+use crate::planner::{CatalogTable, Planner, Tables};
 
 fn plan(query: &str) -> Arc<StreamPlan> {
     let schema = Arc::new(Schema::new(vec![
@@ -20,11 +20,12 @@ fn plan(query: &str) -> Arc<StreamPlan> {
         csv_delimiter: ',',
         watermark: None,
         partitions: 1,
+        upserts: None,
     };
     let mut tables = Tables::default();
     tables.add(CatalogTable {
         name: "s".into(),
-        origin: TableOrigin::Topic(topic),
+        topic,
         schema,
         rows: None,
     });

@@ -13,5 +13,6 @@ mod plans;
 mod random;
 mod relations;
 mod script;
+mod views_over_views;
 mod waiting;
 mod windows;

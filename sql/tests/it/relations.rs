@@ -5,7 +5,7 @@ use millpond_sql::StatementResult;
 use crate::node::Node;
 
 /// Name and query. The view of the query must hold what the query gives when it is asked for once.
-const QUERIES: &[(&str, &str)] = &[
+pub(crate) const QUERIES: &[(&str, &str)] = &[
     (
         "both",
         "SELECT k, x FROM s UNION ALL SELECT k, y FROM u WHERE y > 0",
@@ -150,7 +150,7 @@ const QUERIES: &[(&str, &str)] = &[
 ];
 
 /// A generator of numbers: the same from the same seed everywhere.
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
     fn below(&mut self, bound: u64) -> u64 {
@@ -162,7 +162,7 @@ impl Numbers {
     }
 
     /// (partition, timestamp, JSON).
-    fn row(&mut self) -> (i32, i64, String) {
+    pub(crate) fn row(&mut self) -> (i32, i64, String) {
         let second = self.below(20_000);
         let text = |known: bool, value: String| if known { value } else { "null".to_owned() };
         let key = format!("\"key {}\"", self.below(5));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::{TableScan, UserDefinedLogicalNodeCore};
 
-use super::Builder;
 use super::draft::{Drafted, Role};
+use super::{Builder, identity};
 use crate::error::{Result, SqlError};
-use crate::logical::{EventTime, Operator, SourcePlan, Step, WindowNode};
-use crate::planner::{CatalogTable, TableOrigin, plan_error};
+use crate::logical::{EventTime, Operator, SourcePlan, Step, UpsertsPlan, WindowNode};
+use crate::planner::{CatalogTable, plan_error};
 
 impl Builder<'_> {
     pub(super) fn scan(&mut self, scan: &TableScan) -> Result<usize> {
@@ -20,16 +20,7 @@ impl Builder<'_> {
                 scan.table_name
             )));
         };
-        let topic = match &table.origin {
-            TableOrigin::Topic(topic) => topic.clone(),
-            TableOrigin::Groups { view } => {
-                let error = SqlError::unsupported(format!(
-                    "view \"{view}\" has GROUP BY: its rows change, and a continuous query reads rows that stay"
-                ))
-                .with_hint(format!("read {view} with a plain SELECT, or repeat its query in this one"));
-                return Err(self.finder.at(error, view));
-            }
-        };
+        let topic = table.topic.clone();
         if scan.fetch.is_some() {
             return Err(SqlError::unsupported(
                 "LIMIT in a continuous query would depend on the order of arrival",
@@ -48,16 +39,38 @@ impl Builder<'_> {
         };
         let columns: Vec<&str> = source.columns().collect();
         let identity = format!("topic {} [{}]", source.table.topic, columns.join(" "));
-        let mut node = self.draft.add(Drafted {
-            roles: (0..source.projection.len()).map(Role::Source).collect(),
-            operator: Operator::Source(source),
-            inputs: Vec::new(),
-            schema,
-            append_only: true,
-            key: None,
-            placed_by: None,
-            identity,
-        });
+        let mark = self.draft.mark();
+        let mut node = match source.table.upserts.clone() {
+            None => self.draft.add(Drafted {
+                roles: (0..source.projection.len()).map(Role::Source).collect(),
+                operator: Operator::Source(source),
+                inputs: Vec::new(),
+                schema,
+                append_only: true,
+                key: None,
+                placed_by: None,
+                identity,
+            }),
+            Some(upserts) => {
+                let position = |column: usize| source.projection.iter().position(|read| *read == column);
+                let key = upserts
+                    .key
+                    .and_then(|key| key.into_iter().map(position).collect());
+                let identity = identity::over("last rows", &[&identity]);
+                let store = self.draft.name("last", &identity);
+                let node = self.draft.add(Drafted {
+                    roles: vec![Role::Computed; source.projection.len()],
+                    operator: Operator::Upserts(UpsertsPlan { source, store }),
+                    inputs: Vec::new(),
+                    schema,
+                    append_only: false,
+                    key,
+                    placed_by: None,
+                    identity,
+                });
+                self.draft.shared(node, mark)
+            }
+        };
         for filter in &scan.filters {
             node = self.keep(node, filter, &scan.projected_schema)?;
         }
